@@ -1,0 +1,48 @@
+# lagmon's own commands. `make` alone lists them; each makes what it needs first.
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check bench format lock clean
+
+help:  ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(READY): pyproject.toml requirements/dev.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; set PYTHON=")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	touch $@
+
+demo: $(READY)  ## the whole story on embedded Kafka and Postgres; KEEP=1 leaves it running
+	$(BIN)/python -m demo $(if $(KEEP),--keep)
+
+test: $(READY)  ## every test; what a machine lacks is skipped and named
+	$(BIN)/pytest $(ARGS)
+
+check: $(READY)  ## format, lint, types, import contracts
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(READY)  ## run benchmarks/$(NAME).py, for example NAME=propagation
+	$(BIN)/python benchmarks/$(or $(NAME),$(error which one? make bench NAME=propagation)).py
+
+format: $(READY)  ## let ruff rewrite what it can
+	$(BIN)/ruff format
+	$(BIN)/ruff check --fix
+
+lock: $(READY)  ## compile requirements/*.txt anew from pyproject.toml
+	$(BIN)/uv pip compile pyproject.toml --all-extras $(LOCK) -o requirements/runtime.txt
+	$(BIN)/uv pip compile pyproject.toml --all-extras --group dev $(LOCK) -c requirements/runtime.txt -o requirements/dev.txt
+
+LOCK = --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+        --no-emit-find-links --no-annotate --no-header --prerelease=if-necessary-or-explicit
+
+clean:  ## remove the virtual environment and every cache
+	rm -rf $(VENV) .cache .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
