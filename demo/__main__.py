@@ -1,0 +1,69 @@
+"""Tell the story: ``python -m demo [--keep]``. The exit code is 0 only if every check held."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+
+from demo import page, trace
+from demo.console import Console
+from demo.stage import Stage, address
+
+
+def main() -> int:
+    """Run the demo from beginning to end; give the exit code."""
+    parser = argparse.ArgumentParser(prog="make demo", description=__doc__)
+    parser.add_argument("--keep", action="store_true", help="leave everything running until Ctrl-C")
+    arguments = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the stage is taken down
+    console = Console()
+
+    console.step("Kafka, Postgres, a trace receiver and a pager")
+    with Stage() as stage:
+        tell(console, stage, keep=arguments.keep)
+
+    verdict = "all held" if not console.failed else f"{len(console.failed)} did not hold"
+    console.step(f"{console.passed + len(console.failed)} checks, {verdict}")
+    for claim in console.failed:
+        console.say(f"✗ {claim}")
+    return 1 if console.failed else 0
+
+
+def tell(console: Console, stage: Stage, *, keep: bool) -> None:
+    """Start the services and tell both parts; *keep* waits for Ctrl-C before it ends."""
+    places = {
+        "Kafka (mock)": stage.kafka.bootstrap_servers,
+        "Postgres": stage.database,
+        "OTLP receiver": stage.traces.endpoint,
+        stage.pager.name: stage.pager.url,
+    }
+    stage.migrate()
+    services = {"game API": stage.api(), "worker": stage.worker(), "lagmon": stage.lagmon()}
+    places |= {name: address(service) for name, service in services.items()}
+    for name, place in places.items():
+        console.show(name, place)
+
+    trace.tell(console, stage, services["game API"], services["worker"], places["game API"])
+    page.tell(console, stage, services["worker"], places["game API"], places["lagmon"])
+
+    if keep:
+        console.step("Everything is still running; Ctrl-C ends it")
+        for name, place in places.items():
+            console.show(name, place)
+        wait_for_interrupt()
+    for name in ("game API", "lagmon"):
+        code = services[name].stop()
+        console.check(f"{name} ended with exit code 0 on SIGTERM", holds=code == 0, found=code)
+
+
+def wait_for_interrupt() -> None:
+    """Wait until the person at the terminal presses Ctrl-C."""
+    try:
+        signal.pause()
+    except KeyboardInterrupt:
+        return
+
+
+if __name__ == "__main__":
+    sys.exit(main())
