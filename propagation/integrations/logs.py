@@ -1,0 +1,236 @@
+"""Give structlog and the standard library's logging one voice: a JSON line on standard output.
+
+Every line carries `timestamp level service version environment event`, then `logger`, the current
+span's `trace_id span_id trace_flags` (OpenTelemetry, "Trace Context in non-OTLP Log Formats"), then
+the caller's fields. The ids are read when the line is written, from whatever span is current,
+sampled or not, and never bound to anything. An exception is one field
+`error: {type, message, stack}`. What cannot be written as JSON is written as text: a log call never
+raises and never breaks a line. Fields are written as given: hand in no payloads.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import sys
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from opentelemetry import trace
+
+from propagation.integrations.lines import described, encode, rfc3339, text
+
+try:
+    import structlog
+except ImportError as error:
+    raise ImportError("propagation.integrations.logs needs: pip install 'lagmon[logs]'") from error
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import TextIO
+
+    from structlog.typing import EventDict, WrappedLogger
+
+LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+
+_LATENCY_DIGITS = 3
+"""latency_ms is written to the microsecond; more is noise of the clock."""
+
+_UVICORN = ("uvicorn", "uvicorn.error", "uvicorn.access")
+
+_RECORD_FIELDS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+
+
+def configure(
+    service: str,
+    *,
+    version: str = "",
+    environment: str = "",
+    level: str = "INFO",
+    stream: TextIO | None = None,
+) -> None:
+    """Write every log line of the process as JSON to *stream*, from *level* upwards.
+
+    *stream* is standard output when None, looked up at each line. Handlers of the root logger that
+    write to a terminal are replaced, others (files, error trackers) stay; uvicorn's own handlers
+    are taken off and its access log is silenced, `request_served` stands in for it. Calling it
+    again starts over. Raises ValueError for an unknown *level*. `restore()` undoes it.
+    """
+    if level.upper() not in LEVELS:
+        raise ValueError(f"log level {level!r} is unknown: use one of {', '.join(LEVELS)}")
+    restore()
+    _before.append(_Before.now())
+    threshold: int = getattr(logging, level.upper())
+    writer = _Writer({"service": service, "version": version, "environment": environment}, stream)
+    _configure_structlog(writer, threshold)
+    _configure_stdlib(writer, threshold)
+
+
+def restore() -> None:
+    """Put back the logging that `configure` found. Does nothing when it was not called."""
+    while _before:
+        _before.pop().put_back()
+
+
+class _Writer(logging.Handler):
+    """Where lines of both libraries meet: adds what all lines share and writes one at a time.
+
+    The lock is the handler's own, which the standard library renews in a forked child.
+    """
+
+    def __init__(self, identity: Mapping[str, str], stream: TextIO | None) -> None:
+        super().__init__()
+        self._identity = dict(identity)
+        self._stream = stream
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a record of the standard library."""
+        extra = {k: v for k, v in vars(record).items() if k not in _RECORD_FIELDS}
+        if record.exc_info:
+            extra["exc_info"] = record.exc_info
+        if record.stack_info:
+            extra["stack"] = record.stack_info
+        at_ns = int(record.created * 1e6) * 1000
+        level = record.levelname.lower()
+        self.write(self.line(at_ns, level, record.name, _message(record), extra))
+
+    def line(self, at_ns: int, level: str, logger: str, event: Any, extra: EventDict) -> str:
+        """Put a line together; the caller's fields come last and never replace those before."""
+        fields = {"timestamp": rfc3339(at_ns), "level": level, **self._identity, "event": event}
+        if logger:
+            fields["logger"] = logger
+        _add_error(extra)
+        if "trace_id" not in extra:
+            _add_ids(fields)
+        for key, value in extra.items():
+            if key == "latency_ms" and isinstance(value, float):
+                fields[key] = round(value, _LATENCY_DIGITS)
+            else:
+                fields[f"{key}_" if key in fields else key] = value
+        return encode(fields)
+
+    def write(self, line: str) -> None:
+        """Write *line* whole. A closed or broken stream loses it: no service dies of its log."""
+        with self.lock or contextlib.nullcontext(), contextlib.suppress(OSError, ValueError):
+            stream = self._stream or sys.stdout
+            stream.write(f"{line}\n")
+            stream.flush()
+
+
+@dataclass(frozen=True, slots=True)
+class _Logger:
+    """What structlog wraps: knows its name and hands finished lines on."""
+
+    name: str
+    writer: _Writer
+
+    def _write(self, line: str) -> None:
+        self.writer.write(line)
+
+    debug = info = warning = error = critical = exception = msg = log = _write
+
+
+@dataclass(frozen=True, slots=True)
+class _Before:
+    """How logging was set up, so that it can be put back."""
+
+    structlog: dict[str, Any] | None
+    root: tuple[list[logging.Handler], int]
+    uvicorn: tuple[tuple[list[logging.Handler], bool], ...]
+
+    @classmethod
+    def now(cls) -> _Before:
+        """Note the present set-up."""
+        root = logging.getLogger()
+        return cls(
+            structlog.get_config() if structlog.is_configured() else None,
+            ([h for h in root.handlers if _is_terminal(h)], root.level),
+            tuple((list(_get(name).handlers), _get(name).propagate) for name in _UVICORN),
+        )
+
+    def put_back(self) -> None:
+        """Set up logging as it was noted."""
+        if self.structlog is None:
+            structlog.reset_defaults()
+        else:
+            structlog.configure(**self.structlog)
+        handlers, level = self.root
+        _replace_terminal_handlers(handlers)
+        logging.getLogger().setLevel(level)
+        for name, (own, propagate) in zip(_UVICORN, self.uvicorn, strict=True):
+            _get(name).handlers, _get(name).propagate = list(own), propagate
+
+
+_before: list[_Before] = []
+_get = logging.getLogger
+
+
+def _configure_structlog(writer: _Writer, threshold: int) -> None:
+    def render(logger: WrappedLogger, method: str, fields: EventDict) -> str:
+        event = fields.pop("event", "")
+        level = "error" if method == "exception" else method
+        return writer.line(time.time_ns(), level, logger.name, event, fields)
+
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.StackInfoRenderer(),
+            render,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(threshold),
+        logger_factory=lambda *names: _Logger(str(names[0]) if names else "", writer),
+        # A cached logger would go on with the set-up it was first used under.
+        cache_logger_on_first_use=False,
+    )
+
+
+def _configure_stdlib(writer: _Writer, threshold: int) -> None:
+    _replace_terminal_handlers([writer])
+    logging.getLogger().setLevel(threshold)
+    for name in _UVICORN:
+        # Without a handler in reach uvicorn does not even build its access lines.
+        _get(name).handlers, _get(name).propagate = [], name != "uvicorn.access"
+
+
+def _replace_terminal_handlers(handlers: list[logging.Handler]) -> None:
+    root = logging.getLogger()
+    root.handlers = [h for h in root.handlers if not _is_terminal(h)] + handlers
+
+
+def _is_terminal(handler: logging.Handler) -> bool:
+    """Tell whether *handler* writes to a terminal; its subclasses write elsewhere."""
+    return type(handler) in {logging.StreamHandler, _Writer}
+
+
+def _message(record: logging.LogRecord) -> str:
+    try:
+        return record.getMessage()
+    except Exception:  # noqa: BLE001 - arguments that do not fit the format must not lose the line
+        return f"{text(record.msg)} {text(record.args)}"
+
+
+def _add_ids(fields: dict[str, Any]) -> None:
+    context = trace.get_current_span().get_span_context()
+    if context.is_valid:
+        fields["trace_id"] = f"{context.trace_id:032x}"
+        fields["span_id"] = f"{context.span_id:016x}"
+        fields["trace_flags"] = f"{context.trace_flags:02x}"
+
+
+def _add_error(extra: EventDict) -> None:
+    """Make one field `error` of an exception, however it was handed in."""
+    raised = _exception(extra.pop("exc_info", None)) or _exception(extra.get("error"))
+    if raised is not None:
+        extra["error"] = described(raised)
+
+
+def _exception(given: Any) -> BaseException | None:
+    match given:
+        case BaseException():
+            return given
+        case True:
+            return sys.exc_info()[1]
+        case (_, BaseException() as raised, _):
+            return raised
+    return None
