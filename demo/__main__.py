@@ -8,7 +8,8 @@ import sys
 
 from demo import page, trace
 from demo.console import Console
-from demo.stage import Stage, address
+from demo.stage import Stage
+from tests.infra.product import address
 
 
 def main() -> int:
@@ -38,8 +39,12 @@ def tell(console: Console, stage: Stage, *, keep: bool) -> None:
         "OTLP receiver": stage.traces.endpoint,
         stage.pager.name: stage.pager.url,
     }
-    stage.migrate()
-    services = {"game API": stage.api(), "worker": stage.worker(), "lagmon": stage.lagmon()}
+    stage.product.migrate()
+    services = {
+        "game API": stage.product.api(),
+        "worker": stage.product.worker(),
+        "lagmon": stage.lagmon(),
+    }
     places |= {name: address(service) for name, service in services.items()}
     for name, place in places.items():
         console.show(name, place)

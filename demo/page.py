@@ -41,7 +41,7 @@ def tell(console: Console, stage: Stage, worker: Service, api: str, lagmon: str)
     check_page(console, stage, page, accepted)
 
     console.step("The worker is back")
-    stage.worker()
+    stage.product.worker()
     resolved = next_page(console, stage, lagmon, "resolved", seen=1)
     lag = lag_of(lagmon)
     console.check(

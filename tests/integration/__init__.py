@@ -1,0 +1,1 @@
+"""The services as users start them, on real components, with real faults."""

@@ -1,0 +1,83 @@
+"""lagmon while things break: Kafka gone and back, its own collector killed."""
+
+from __future__ import annotations
+
+import os
+import signal
+from typing import TYPE_CHECKING
+
+import httpx
+from confluent_kafka import Consumer, Producer, TopicPartition
+
+from tests.infra.product import Product, address
+from tests.infra.wait import until
+from tests.integration.reading import samples
+
+if TYPE_CHECKING:
+    from tests.infra.kafka import KafkaBroker
+
+TOPIC, GROUP = "plays", "settlement"
+LAG = "lagmon_group_lag_messages"
+
+
+def with_a_lag_of_seven(kafka: KafkaBroker) -> None:
+    """Leave a group with a commit at 3 on ten records."""
+    kafka.create_topic(TOPIC, partitions=1)
+    producer = Producer({"bootstrap.servers": kafka.bootstrap_servers})
+    for _ in range(10):
+        producer.produce(TOPIC, b"play")
+    assert producer.flush(30) == 0
+    consumer = Consumer({"bootstrap.servers": kafka.bootstrap_servers, "group.id": GROUP})
+    consumer.commit(offsets=[TopicPartition(TOPIC, 0, 3)], asynchronous=False)
+    consumer.close()
+
+
+def test_an_outage_of_kafka_is_never_a_lag_of_nothing(own_kafka: KafkaBroker) -> None:
+    """Kafka killed: the page answers, lagmon_up is 0, no lag turns 0; Kafka back: values return."""
+    with_a_lag_of_seven(own_kafka)
+    with Product(kafka=own_kafka.bootstrap_servers) as product:
+        url = address(product.lagmon(poll_interval="1s", request_timeout="2s", cycle_deadline="6s"))
+        until(lambda: samples(url, LAG) == [7], timeout=40, what="a lag of 7")
+
+        own_kafka.kill()
+        seen: list[list[float]] = []
+        until(
+            lambda: seen.append(samples(url, LAG)) or samples(url, "lagmon_up") == [0],
+            timeout=40,
+            what="lagmon_up 0",
+        )
+        until(
+            lambda: seen.append(samples(url, LAG)) or seen[-1] == [],
+            timeout=60,
+            what="the values to expire",
+        )
+        own_kafka.start()
+        until(lambda: samples(url, LAG) == [7], timeout=90, what="the values to return")
+
+        assert {value for values in seen for value in values} <= {7}
+        assert samples(url, "lagmon_up") == [1]
+
+
+def test_a_killed_collector_is_replaced_and_counted(kafka: KafkaBroker) -> None:
+    """The collector killed with SIGKILL: the page stays, a new one works, the counter says 1."""
+    with Product(kafka=kafka.bootstrap_servers) as product:
+        lagmon = product.lagmon(poll_interval="1s")
+        url = address(lagmon)
+        first = lagmon.wait_for_log("collector_started", timeout=20)["pid"]
+        until(lambda: samples(url, "lagmon_up") == [1], timeout=30, what="the first snapshot")
+
+        os.kill(first, signal.SIGKILL)
+        lagmon.wait_for_log("collector_lost", timeout=30)
+        page = httpx.get(f"{url}/metrics", timeout=5)
+        until(
+            lambda: (
+                samples(url, "lagmon_collector_restarts_total") == [1]
+                and samples(url, "lagmon_up") == [1]
+            ),
+            timeout=40,
+            what="a new collector's snapshot",
+        )
+
+        assert page.status_code == 200
+        started = [line["pid"] for line in lagmon.logs() if line["event"] == "collector_started"]
+        assert len(set(started)) == 2
