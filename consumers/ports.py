@@ -1,0 +1,87 @@
+"""What the runtime needs from outside, as protocols. The real ones are in kafka.py and dlq.py.
+
+Every implementation is held to the same tests as the in-memory one (tests/fakes.py).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+    from contextlib import AbstractContextManager
+
+    from consumers.types import Record, TopicPartition
+
+
+class Handler(Protocol):
+    """Do what a record asks for, once, however often it is called with it.
+
+    Returning means done: the offset may be committed. What is raised decides otherwise, see
+    `consumers.errors`. Called from one thread, never the one that polls.
+    """
+
+    def __call__(self, record: Record, /) -> None:
+        """Handle *record*."""
+
+
+class Processing(Protocol):
+    """Make the trace of a record current while it is worked on."""
+
+    def __call__(self, record: Record, /) -> AbstractContextManager[object]:
+        """Open the scope of *record*; an exception that leaves it marks its span as failed."""
+
+
+class DeadLetters(Protocol):
+    """Keep records that were given up."""
+
+    def send(self, record: Record, error: BaseException, *, attempts: int) -> None:
+        """Write *record* and return once the broker has acknowledged it.
+
+        Raises `DeadLetterFailed` when it has not in time: the record must then stay unfinished.
+        """
+
+
+class Listener(Protocol):
+    """Hear about what happens to a consumer's partitions. Called from inside `Source.poll`."""
+
+    def assigned(self, partitions: Collection[TopicPartition]) -> None:
+        """Take note that *partitions* are ours from now on."""
+
+    def revoked(self, partitions: Collection[TopicPartition]) -> None:
+        """Finish with *partitions*: they are ours until this returns, commits still count."""
+
+    def lost(self, partitions: Collection[TopicPartition]) -> None:
+        """Forget *partitions*: somebody else may have them already, so nothing is committed."""
+
+    def committed(self, offsets: Mapping[TopicPartition, int], error: str | None) -> None:
+        """Take note that *offsets* are committed, or, with *error*, that they are not."""
+
+
+class Source(Protocol):
+    """A member of a consumer group. Belongs to one thread."""
+
+    def subscribe(self, listener: Listener) -> None:
+        """Join the group; *listener* hears of everything from now on."""
+
+    def poll(self, timeout_seconds: float) -> Record | None:
+        """Serve callbacks and give the next record, or ``None`` if none came in time.
+
+        Raises `Fatal` when the client can never go on.
+        """
+
+    def pause(self, partitions: Collection[TopicPartition]) -> None:
+        """Fetch nothing more from *partitions* until they are resumed."""
+
+    def resume(self, partitions: Collection[TopicPartition]) -> None:
+        """Fetch from *partitions* again, after the last record that `poll` gave."""
+
+    def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
+        """Send *offsets* (each the next one to read) on their way; `Listener.committed` hears.
+
+        May be called from inside `Listener.revoked`: the partitions are not given up before the
+        commit has been answered.
+        """
+
+    def close(self, timeout_seconds: float) -> bool:
+        """Leave the group. Says whether that was done in time."""
