@@ -1,0 +1,131 @@
+"""Which records are worth looking at, and which one to show for a group. Pure: time is handed in.
+
+In: the lag of a cluster, the groups that an incident is open or pending for, and the answers that
+came before. Out: the questions for the next plan, and for each such group its oldest uncommitted
+record.
+
+Decided here: the record shown for a group is, of all its partitions that were looked at, the one
+with the earliest timestamp. A partition that stands keeps its record while the others move on to
+younger ones, so the one that blocks comes up by itself; and since a record's time does not change,
+neither does the trace id in a page while nothing moves. Partitions are looked at in the order of
+their lag; equal times, and records without one, go by that order too.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from lagmon.model import PartitionLag, Peek, PeekRequest
+from lagmon.report import OldestRecord
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Sequence
+
+    from lagmon.model import ClusterLag, GroupLag
+
+# A record does not change, but it may be deleted or compacted away; a failure may pass.
+ASK_AGAIN_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What was found out about one record, and *at* which time."""
+
+    peek: Peek
+    at: float
+
+
+def suspects(
+    lag: ClusterLag,
+    groups: Collection[str],
+    answers: Sequence[Answer],
+    *,
+    limit: int,
+    now: float,
+) -> tuple[PeekRequest, ...]:
+    """List at most *limit* records to ask for: of each of *groups* the first uncommitted ones.
+
+    The groups take turns, each with its partitions from the largest lag down, so that one group
+    with many partitions does not keep the others waiting. A record is asked for again when the
+    commit has moved or its answer is older than `ASK_AGAIN_SECONDS`.
+    """
+    fresh = {answer.peek.question for answer in answers if 0 <= now - answer.at < ASK_AGAIN_SECONDS}
+    queues = [_questions(group) for group in lag.groups if group.group in groups]
+    deepest = max(map(len, queues), default=0)
+    turns = (queue[depth] for depth in range(deepest) for queue in queues if depth < len(queue))
+    return tuple(dict.fromkeys(question for question in turns if question not in fresh))[:limit]
+
+
+def remember(
+    answers: Sequence[Answer],
+    peeks: Iterable[Peek],
+    lag: ClusterLag,
+    groups: Collection[str],
+    now: float,
+) -> tuple[Answer, ...]:
+    """Give *answers* with the new *peeks*, without those that no group of *groups* stands at.
+
+    While a cluster does not answer, everything is kept: nobody has moved as far as is known.
+    """
+    merged = {answer.peek.question: answer for answer in answers}
+    merged |= {peek.question: Answer(peek, now) for peek in peeks}
+    if lag.error:
+        return tuple(merged.values())
+    wanted = {
+        question for group in lag.groups if group.group in groups for question in _questions(group)
+    }
+    return tuple(answer for question, answer in merged.items() if question in wanted)
+
+
+def oldest(group: GroupLag, answers: Sequence[Answer]) -> OldestRecord | None:
+    """Choose the record to show for *group*; ``None`` if it has no partition with a known lag."""
+    questions = _questions(group)
+    if not questions:
+        return None
+    known = {answer.peek.question: answer.peek for answer in answers}
+    peeks = [known[question] for question in questions if question in known]
+    found = [peek for peek in peeks if peek.found_offset is not None]
+    if found:
+        return _record(min(found, key=_age_order))
+    first = questions[0]
+    why = "not looked at yet"
+    if peeks:
+        first, why = peeks[0].question, f"the record could not be read: {peeks[0].error}"
+    return OldestRecord(first.at, first.offset, trace_unknown=why)
+
+
+def _questions(group: GroupLag) -> list[PeekRequest]:
+    behind = [part for part in group.partitions if part.lag and part.committed is not None]
+    behind.sort(key=lambda part: (-(part.lag or 0), part.at))
+    return [_question(part) for part in behind]
+
+
+def _question(part: PartitionLag) -> PeekRequest:
+    assert part.committed is not None
+    # What was deleted cannot be read: the oldest record that is still there follows it.
+    return PeekRequest(part.at, part.committed + part.lost)
+
+
+def _age_order(peek: Peek) -> float:
+    return float("inf") if peek.timestamp is None else peek.timestamp
+
+
+def _record(peek: Peek) -> OldestRecord:
+    offset = peek.question.offset if peek.found_offset is None else peek.found_offset
+    return OldestRecord(
+        at=peek.question.at,
+        offset=offset,
+        timestamp=peek.timestamp,
+        key_hash=peek.key_hash,
+        trace_id=peek.trace_id,
+        trace_unknown=_why_no_trace(peek),
+    )
+
+
+def _why_no_trace(peek: Peek) -> str | None:
+    if peek.trace_id is None:
+        return "the record carries no valid trace header"
+    if peek.sampled is False:
+        return "not sampled: search the logs for the trace id"
+    return None

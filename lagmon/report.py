@@ -1,0 +1,122 @@
+"""What lagmon gives to the outside about its clusters: the board hands it out, pages show it.
+
+Frozen values of tuples, like those of `lagmon.model`, swapped as a whole and never changed, so that
+whoever renders one sees one moment. No I/O.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from lagmon.model import (
+        ClusterLag,
+        GroupLag,
+        Incident,
+        IncidentChange,
+        PartitionOffsets,
+        StepDuration,
+        TopicPartition,
+    )
+    from lagmon.rules import Rule
+
+
+@dataclass(frozen=True, slots=True)
+class OldestRecord:
+    """The oldest record that a group has not committed: where it stands, not what is to blame.
+
+    *timestamp* is the record's own, in seconds. *trace_id* is ``None`` beside a *trace_unknown*
+    that says why; a *trace_unknown* beside a trace id says why no trace will be found under it.
+    """
+
+    at: TopicPartition
+    offset: int
+    timestamp: float | None = None
+    key_hash: str | None = None
+    trace_id: str | None = None
+    trace_unknown: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Total:
+    """One running count since the start, told apart by *reason*."""
+
+    reason: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterReport:
+    """One cluster as last seen.
+
+    *lag* and *topics* are the last known values, for as long as they may be shown: *failed_cycles*
+    tells how stale they are, and after too many *lag* is ``None``. *asked* counts every cycle.
+    *error* says why the last one failed; ``None`` means that the cluster is up. *restarts*,
+    *group_errors*, *cycles*, *clamped* and *sanitised* only grow.
+    """
+
+    cluster: str
+    asked: int = 0
+    failed_cycles: int = 0
+    error: str | None = None
+    last_success: float | None = None
+    lag: ClusterLag | None = None
+    topics: tuple[PartitionOffsets, ...] = ()
+    durations: tuple[StepDuration, ...] = ()
+    pending: frozenset[str] = frozenset()
+    incidents: tuple[Incident, ...] = ()
+    records: tuple[tuple[str, OldestRecord], ...] = ()
+    restarts: int = 0
+    group_errors: tuple[Total, ...] = ()
+    cycles: tuple[Total, ...] = ()
+    clamped: int = 0
+    sanitised: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """How many alerts one notifier has handled with one *outcome* since the start."""
+
+    notifier: str
+    outcome: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Everything that is published at one moment, in the order of the configuration."""
+
+    version: str
+    clusters: tuple[ClusterReport, ...] = ()
+    sent: tuple[Sent, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """One change of an incident with all that somebody who is woken by it wants to know.
+
+    *at* is the time of the judgement. *group* is ``None`` when it is gone or could not be read.
+    """
+
+    change: IncidentChange
+    rule: Rule
+    at: float
+    group: GroupLag | None = None
+    record: OldestRecord | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Links:
+    """Where the outside can read on; an empty one leaves the link out.
+
+    *jaeger* is the address of its UI, *runbook* of the page on what to do, *lagmon* our own.
+    """
+
+    jaeger: str = ""
+    runbook: str = ""
+    lagmon: str = ""
+
+    def trace(self, trace_id: str) -> str:
+        """Give the address under which Jaeger shows the trace, or nothing."""
+        return f"{self.jaeger.rstrip('/')}/trace/{trace_id}" if self.jaeger else ""
