@@ -39,6 +39,9 @@ _LATENCY_DIGITS = 3
 
 _UVICORN = ("uvicorn", "uvicorn.error", "uvicorn.access")
 
+_TALKATIVE = ("httpx",)
+"""Libraries that say at INFO what belongs to DEBUG: a line per request they make, with its URL."""
+
 _RECORD_FIELDS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
 
@@ -138,6 +141,7 @@ class _Before:
     structlog: dict[str, Any] | None
     root: tuple[list[logging.Handler], int]
     uvicorn: tuple[tuple[list[logging.Handler], bool], ...]
+    talkative: tuple[int, ...]
 
     @classmethod
     def now(cls) -> _Before:
@@ -147,6 +151,7 @@ class _Before:
             structlog.get_config() if structlog.is_configured() else None,
             ([h for h in root.handlers if _is_terminal(h)], root.level),
             tuple((list(_get(name).handlers), _get(name).propagate) for name in _UVICORN),
+            tuple(_get(name).level for name in _TALKATIVE),
         )
 
     def put_back(self) -> None:
@@ -160,6 +165,8 @@ class _Before:
         logging.getLogger().setLevel(level)
         for name, (own, propagate) in zip(_UVICORN, self.uvicorn, strict=True):
             _get(name).handlers, _get(name).propagate = list(own), propagate
+        for name, own_level in zip(_TALKATIVE, self.talkative, strict=True):
+            _get(name).setLevel(own_level)
 
 
 _before: list[_Before] = []
@@ -191,6 +198,9 @@ def _configure_stdlib(writer: _Writer, threshold: int) -> None:
     for name in _UVICORN:
         # Without a handler in reach uvicorn does not even build its access lines.
         _get(name).handlers, _get(name).propagate = [], name != "uvicorn.access"
+    for name in _TALKATIVE:
+        if _get(name).level == logging.NOTSET and threshold > logging.DEBUG:
+            _get(name).setLevel(logging.WARNING)
 
 
 def _replace_terminal_handlers(handlers: list[logging.Handler]) -> None:
