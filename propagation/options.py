@@ -1,0 +1,88 @@
+"""What an application may decide about its traces: whom to follow, whom to believe. Values only.
+
+`Options` is handed to a `Producer`, a `Consumer`, or `processing` and never changes afterwards.
+Every field has an effect; what each means for the trace is told in its own words below.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final, Literal, TypeAlias, get_args
+
+Relation: TypeAlias = Literal["parent", "link", "none"]
+Trust: TypeAlias = Literal["continue", "link", "ignore"]
+
+
+@dataclass(frozen=True, slots=True)
+class TopicPolicy:
+    """Say how the messages of some topics relate to the spans that process them.
+
+    *topics* is a regular expression that matches the whole topic name.
+
+    *relation*: ``parent`` makes the process span a child of the message's span, and links it too,
+    so that both are one trace; ``link`` starts a trace of its own that links to the message's;
+    ``none`` starts a trace of its own and says nothing of the message's.
+
+    *trust*: ``continue`` believes the message's headers; ``link`` never takes the trace id or the
+    sampling decision from them but keeps a link; ``ignore`` reads none of them.
+    """
+
+    topics: str = ".*"
+    relation: Relation = "parent"
+    trust: Trust = "continue"
+
+    def __post_init__(self) -> None:
+        _check("relation", self.relation, get_args(Relation))
+        _check("trust", self.trust, get_args(Trust))
+        try:
+            re.compile(self.topics)
+        except re.error as error:
+            message = f"topics={self.topics!r} is not a regular expression: {error}"
+            raise ValueError(message) from error
+
+    @property
+    def follows(self) -> Relation:
+        """What is left of the relation once trust has had its say."""
+        if self.trust == "ignore":
+            return "none"
+        if self.trust == "link" and self.relation == "parent":
+            return "link"
+        return self.relation
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """Say how traces pass through Kafka here.
+
+    *policies*: the first one whose *topics* match decides; without a match the message's trace is
+    continued.
+
+    *baggage_keys*: the only baggage that travels, out of a producer and into a processing scope.
+    Baggage is copied into every message and may come from outside, so the default is none.
+    """
+
+    policies: tuple[TopicPolicy, ...] = ()
+    baggage_keys: frozenset[str] = frozenset()
+
+    def __post_init__(self) -> None:
+        if isinstance(self.baggage_keys, str):
+            raise TypeError("baggage_keys must be a set of keys, not one text")
+        object.__setattr__(self, "policies", tuple(self.policies))
+        object.__setattr__(self, "baggage_keys", frozenset(self.baggage_keys))
+
+    def policy(self, topic: str) -> TopicPolicy:
+        """Give the policy for *topic*."""
+        for policy in self.policies:
+            if re.fullmatch(policy.topics, topic):
+                return policy
+        return _CONTINUE
+
+
+def _check(name: str, value: str, allowed: tuple[str, ...]) -> None:
+    if value not in allowed:
+        raise ValueError(f"{name}={value!r} must be one of {', '.join(allowed)}")
+
+
+DEFAULT: Final = Options()
+_CONTINUE: Final = TopicPolicy()

@@ -1,0 +1,98 @@
+"""The scope of a message: `processing` makes its trace current, `context_of` gives it to carry.
+
+A message stays what the client gave; its trace is in its headers. Inside the scope the span is
+current, and so its trace id is on every log line and span. Leaving restores what was current
+before, and only where the scope's own span still is: a scope left late, twice, or in another
+thread than it was entered in changes nothing there.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final
+
+from opentelemetry import trace
+from opentelemetry.context import Context, attach, get_current
+
+from propagation.spans import ProcessSpans
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from confluent_kafka import Message
+    from opentelemetry.trace import Span
+
+    from propagation.consumer import Consumer
+    from propagation.options import Options
+
+_ANONYMOUS: Final = ProcessSpans()
+
+
+class ProcessingScope:
+    """The block in which one message is processed. Made by `processing`."""
+
+    __slots__ = ("_before", "_message", "_span", "_spans")
+
+    def __init__(self, message: Message, spans: ProcessSpans) -> None:
+        self._message = message
+        self._spans = spans
+
+    def __enter__(self) -> Span:
+        self._before = get_current()
+        self._span, context = self._spans.start(self._message)
+        # The token is dropped: it could only be used in this very thread and task, and would put
+        # back what was current here even where somebody else has moved on since.
+        attach(context)
+        return self._span
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if trace.get_current_span() is self._span:
+            attach(self._before)
+        self._spans.end(self._span, error)
+
+
+def processing(
+    message: Message, *, consumer: Consumer | None = None, options: Options | None = None
+) -> ProcessingScope:
+    """Give the block in which *message* is processed; use it with ``with``, it gives the span.
+
+    The span ``process TOPIC`` is a child of the span that sent the message and links to it; a
+    span that is current here becomes a second link. *consumer* lends it the names of its group
+    and client, and its options; *options* go before those. An exception that leaves the block is
+    recorded on the span and passes on unchanged.
+
+    Raises:
+        ValueError: *message* carries an error of the client, not a record. Look at
+            ``message.error()`` first: there is nothing to process.
+    """
+    if (error := message.error()) is not None:
+        raise ValueError(f"the message is an error of the client, not a record: {error.str()}")
+    return ProcessingScope(message, _spans(consumer, options))
+
+
+def context_of(
+    message: Message, *, consumer: Consumer | None = None, options: Options | None = None
+) -> Context:
+    """Give the context that *message* carries: empty where it has none, or none to be trusted.
+
+    It works anywhere, and never raises because of what a header says: to go on with a trace in
+    another thread, or to look at the trace id of a record that nobody processes.
+    """
+    return _spans(consumer, options).context_of(message)
+
+
+def _spans(consumer: Consumer | None, options: Options | None) -> ProcessSpans:
+    spans = _ANONYMOUS if consumer is None else consumer.process_spans
+    if options is None or options is spans.options:
+        return spans
+    return _with_options(spans, options)
+
+
+@lru_cache(maxsize=64)
+def _with_options(spans: ProcessSpans, options: Options) -> ProcessSpans:
+    return spans.with_options(options)
