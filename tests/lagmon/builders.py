@@ -1,0 +1,160 @@
+"""Builders for the values that lagmon's stages take: say what matters, the rest is ordinary."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lagmon.board import Cycle
+from lagmon.model import (
+    ClusterLag,
+    GroupLag,
+    Incident,
+    IncidentKey,
+    PartitionLag,
+    PartitionOffsets,
+    Peek,
+    PeekRequest,
+    Snapshot,
+    TopicPartition,
+    Why,
+)
+
+if TYPE_CHECKING:
+    from lagmon.model import Member, StepDuration
+    from lagmon.report import OldestRecord
+
+CLUSTER = "local"
+GROUP = "settle"
+TOPIC = "plays"
+NOON = 1_764_000_000.0
+TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
+
+
+def at(partition: int = 0, topic: str = TOPIC) -> TopicPartition:
+    """Name one partition."""
+    return TopicPartition(topic, partition)
+
+
+def part(
+    partition: int = 0,
+    lag: int | None = 0,
+    *,
+    topic: str = TOPIC,
+    committed: int | None = 5000,
+    lost: int = 0,
+    why: Why | None = None,
+    clamped: bool = False,
+    owner: Member | None = None,
+) -> PartitionLag:
+    """Build the lag of one partition of a group."""
+    end = committed + lag if lag is not None and committed is not None else None
+    return PartitionLag(
+        at(partition, topic),
+        lag,
+        why,
+        committed=committed,
+        end=end,
+        lost=lost,
+        clamped=clamped,
+        owner=owner,
+    )
+
+
+def group(
+    lag: int | None = 0,
+    name: str = GROUP,
+    *parts: PartitionLag,
+    members: int | None = 2,
+    unknown: int = 0,
+    uncommitted: int = 0,
+    why: Why | None = None,
+) -> GroupLag:
+    """Build a group; without *parts* it has one partition with all of the lag."""
+    made = parts or ((part(0, lag),) if lag is not None else ())
+    return GroupLag(
+        name,
+        lag,
+        why,
+        members=members,
+        state="stable" if members else "empty",
+        partitions=made,
+        uncommitted=uncommitted,
+        unknown=unknown,
+    )
+
+
+def lags(
+    *groups: GroupLag, when: float = NOON, complete: bool = True, error: str | None = None
+) -> ClusterLag:
+    """Build the lag of a cluster."""
+    return ClusterLag(when, CLUSTER, groups, complete=complete, error=error)
+
+
+def offsets(
+    partition: int = 0,
+    *,
+    topic: str = TOPIC,
+    start: int | None = 0,
+    high: int | None = 5000,
+    stable: int | None = 5000,
+) -> PartitionOffsets:
+    """Build what the leader of a partition said."""
+    return PartitionOffsets(at(partition, topic), start, high, stable)
+
+
+def cycle(
+    lag: ClusterLag | None = None,
+    *,
+    topics: tuple[PartitionOffsets, ...] = (),
+    durations: tuple[StepDuration, ...] = (),
+    incidents: tuple[Incident, ...] = (),
+    pending: frozenset[str] = frozenset(),
+    records: tuple[tuple[str, OldestRecord], ...] = (),
+    restarts: int = 0,
+    crashed: bool = False,
+) -> Cycle:
+    """Build what one cycle brought, with a snapshot that fits *lag*."""
+    lag = lags(group()) if lag is None else lag
+    return Cycle(
+        Snapshot(lag.at, lag.cluster, topics=topics, durations=durations, error=lag.error),
+        lag,
+        pending=pending,
+        incidents=incidents,
+        records=records,
+        restarts=restarts,
+        crashed=crashed,
+    )
+
+
+def incident(
+    name: str = GROUP, value: float = 1203, *, since: float = NOON, resolved_at: float | None = None
+) -> Incident:
+    """Build an open incident of the shipped rule, or with *resolved_at* one that is over."""
+    key = IncidentKey("KafkaConsumerLag", CLUSTER, name)
+    return Incident(
+        key, since, opened_at=since + 15, value=value, sent_at=since + 15, resolved_at=resolved_at
+    )
+
+
+def peek(
+    partition: int = 0,
+    offset: int = 5000,
+    *,
+    timestamp: float | None = NOON - 42,
+    trace_id: str | None = TRACE,
+    sampled: bool | None = True,
+    error: str | None = None,
+) -> Peek:
+    """Build the answer about one record; with *error*, that none was found."""
+    question = PeekRequest(at(partition), offset)
+    if error is not None:
+        return Peek(question, error=error)
+    return Peek(
+        question,
+        found_offset=offset,
+        timestamp=timestamp,
+        size=120,
+        key_hash="9f86d081884c7d65",
+        trace_id=trace_id,
+        sampled=sampled,
+    )

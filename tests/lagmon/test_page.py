@@ -1,0 +1,244 @@
+"""The page says what the report says, in a form that Prometheus's own tools accept."""
+
+from __future__ import annotations
+
+import subprocess
+from typing import TYPE_CHECKING
+
+from hypothesis import given
+from hypothesis import strategies as st
+from prometheus_client.parser import text_string_to_metric_families
+
+from lagmon import metrics
+from lagmon.board import advance
+from lagmon.labels import safe
+from lagmon.model import IncidentKey, StepDuration, Why
+from lagmon.page import render
+from lagmon.report import ClusterReport, Report, Sent
+from tests.infra.require import need
+from tests.lagmon.builders import (
+    CLUSTER,
+    GROUP,
+    NOON,
+    TOPIC,
+    cycle,
+    group,
+    incident,
+    lags,
+    offsets,
+    part,
+)
+
+if TYPE_CHECKING:
+    from lagmon.board import Cycle
+    from lagmon.model import GroupLag
+
+Labels = frozenset[tuple[str, str]]
+
+FULL = cycle(
+    lags(
+        group(1210, GROUP, part(0, 1203), part(1, 7, committed=3, lost=2), unknown=1),
+        group(None, "quiet", why=Why.NEVER_COMMITTED, members=None, uncommitted=1),
+    ),
+    topics=(offsets(0, high=6203, stable=6200), offsets(1, start=5, high=10, stable=10)),
+    durations=(StepDuration("groups", 0.25), StepDuration("ends", 0.5)),
+    incidents=(incident(),),
+    restarts=1,
+)
+
+
+def page(*cycles: Cycle, sent: tuple[Sent, ...] = ()) -> bytes:
+    """Render one cluster after *cycles*."""
+    report = ClusterReport(CLUSTER)
+    for each in cycles:
+        report = advance(report, each)
+    return render(Report("1.2.3", (report,), sent))
+
+
+def parsed(text: bytes) -> dict[str, dict[Labels, float]]:
+    """Read a page as prometheus_client does; every series must be there once."""
+    found: dict[str, dict[Labels, float]] = {}
+    for family in text_string_to_metric_families(text.decode()):
+        for sample in family.samples:
+            series = found.setdefault(sample.name, {})
+            labels = frozenset(sample.labels.items())
+            assert labels not in series, f"{sample.name}{sample.labels} stands there twice"
+            series[labels] = sample.value
+    return found
+
+
+def labels(**pairs: str) -> Labels:
+    """Build the labels of a series of the test's cluster."""
+    return frozenset({"kafka_cluster": CLUSTER, **pairs}.items())
+
+
+def partition(number: int) -> Labels:
+    """Build the labels of a partition of the test's group."""
+    return labels(group=GROUP, topic=TOPIC, partition=str(number))
+
+
+def test_a_full_page_holds_every_value_of_the_report() -> None:
+    """A page reads back, by a parser that is not ours, as exactly the values put in."""
+    found = parsed(page(FULL, sent=(Sent("log", "sent", 3),)))
+
+    end, settle, quiet = (
+        labels(topic=TOPIC, partition="1"),
+        labels(group=GROUP),
+        labels(group="quiet"),
+    )
+    assert found == {
+        "lagmon_build_info": {frozenset({("version", "1.2.3")}): 1},
+        "lagmon_up": {labels(): 1},
+        "lagmon_last_success_timestamp_seconds": {labels(): NOON},
+        "lagmon_groups": {labels(): 2},
+        "lagmon_cycles_total": {labels(outcome="ok"): 1},
+        "lagmon_collector_restarts_total": {labels(): 1},
+        "lagmon_lag_clamped_total": {labels(): 0},
+        "lagmon_labels_sanitised_total": {labels(): 0},
+        "lagmon_collect_duration_seconds": {labels(step="ends"): 0.5, labels(step="groups"): 0.25},
+        "lagmon_notifications_total": {frozenset({("notifier", "log"), ("outcome", "sent")}): 3},
+        "lagmon_incident_open": {
+            labels(rule="KafkaConsumerLag", group=GROUP, topic="", partition=""): 1
+        },
+        "lagmon_topic_partition_start_offset": {labels(topic=TOPIC, partition="0"): 0, end: 5},
+        "lagmon_topic_partition_end_offset": {labels(topic=TOPIC, partition="0"): 6203, end: 10},
+        "lagmon_topic_partition_open_transaction_messages": {
+            labels(topic=TOPIC, partition="0"): 3, end: 0
+        },
+        "lagmon_group_lag_messages": {settle: 1210},
+        "lagmon_group_members": {settle: 2},
+        "lagmon_group_unknown_partitions": {settle: 1, quiet: 0},
+        "lagmon_group_uncommitted_partitions": {settle: 0, quiet: 1},
+        "lagmon_partition_lag_messages": {partition(0): 1203, partition(1): 7},
+        "lagmon_partition_committed_offset": {partition(0): 5000, partition(1): 3},
+        "lagmon_partition_lost_messages": {partition(1): 2},
+    }  # fmt: skip
+
+
+def test_every_series_has_the_labels_of_the_register() -> None:
+    """Nothing is on a page that the register does not know, with other labels, or untyped."""
+    registered = {metric.name: metric for metric in metrics.REGISTER}
+
+    for family in text_string_to_metric_families(page(FULL).decode()):
+        for sample in family.samples:
+            metric = registered[sample.name]
+            assert set(sample.labels) == set(metric.labels)
+            assert (family.type, family.documentation) == (metric.kind.value, metric.help)
+
+
+def test_promtool_has_nothing_to_say() -> None:
+    """`promtool check metrics` accepts a full page without a remark."""
+    need("promtool", "apt-get install prometheus")
+
+    said = subprocess.run(
+        ["promtool", "check", "metrics"],
+        input=page(FULL, sent=(Sent("log", "sent", 3),)),
+        capture_output=True,
+        check=False,
+    )
+
+    assert (said.returncode, said.stdout, said.stderr) == (0, b"", b"")
+
+
+def test_the_same_report_is_the_same_page() -> None:
+    """Groups and partitions come in order, whatever order they were read in."""
+    first, second = group(1, "a", part(0, 1), part(10, 0), part(9, 0)), group(2, "b")
+    mixed = group(1, "a", part(10, 0), part(9, 0), part(0, 1))
+
+    text = page(cycle(lags(second, mixed)))
+
+    assert text == page(cycle(lags(first, second)))
+    assert text.index(b'partition="9"') < text.index(b'partition="10"')
+
+
+def test_before_the_first_cycle_nothing_is_claimed() -> None:
+    """A cluster that nobody has asked yet is neither up nor down."""
+    assert parsed(render(Report("1.2.3", (ClusterReport(CLUSTER),)))).keys() == {
+        "lagmon_build_info"
+    }
+
+
+def test_a_blind_cycle_says_so_and_changes_no_value() -> None:
+    """While the last values are kept, only `lagmon_up` and the outcome of cycles differ."""
+    seeing, blind = parsed(page(FULL)), parsed(page(FULL, cycle(lags(error="gone"))))
+
+    changed = {name for name in seeing | blind if seeing.get(name) != blind.get(name)}
+    assert changed == {
+        "lagmon_up", "lagmon_cycles_total", "lagmon_collector_restarts_total",
+        "lagmon_incident_open",
+    }  # fmt: skip
+    assert blind["lagmon_up"] == {labels(): 0}
+
+
+def test_in_the_end_a_blind_cluster_has_no_lag_series() -> None:
+    """After the kept cycles the values are absent, while up, last success and counters stay."""
+    found = parsed(page(FULL, *[cycle(lags(error="gone"))] * 4))
+
+    assert not [name for name in found if "lag_messages" in name or "offset" in name]
+    assert "lagmon_groups" not in found
+    assert found["lagmon_last_success_timestamp_seconds"] == {labels(): NOON}
+
+
+def series_of(sick: GroupLag) -> set[str]:
+    """Name the group's families on the page."""
+    return {name for name in parsed(page(cycle(lags(sick)))) if "_group_" in name}
+
+
+def test_a_group_that_cannot_be_read_has_no_numbers() -> None:
+    """Of an unreadable group nothing is known, also not that it has no unknown partitions."""
+    assert series_of(group(None, why=Why.GROUP_UNREADABLE, members=None)) == {
+        "lagmon_group_errors_total"
+    }
+
+
+def test_uncommitted_partitions_are_not_counted_while_some_cannot_be_asked() -> None:
+    """A partition that was uncommitted and cannot be asked now must not turn the count to 0."""
+    unasked = part(1, None, committed=None, why=Why.NO_COMMITTED_OFFSET)
+
+    assert "lagmon_group_uncommitted_partitions" not in series_of(
+        group(5, GROUP, part(0, 5), unasked, unknown=1)
+    )
+
+
+def test_an_incomplete_list_is_not_counted() -> None:
+    """Of a list that lacks a broker's part nobody knows how many groups there are."""
+    assert "lagmon_groups" not in parsed(page(cycle(lags(group(), complete=False))))
+
+
+def test_unknown_offsets_are_absent() -> None:
+    """A partition whose leader gave nothing has no start, end, or open transactions."""
+    silent = cycle(lags(group()), topics=(offsets(start=None, high=None, stable=None),))
+
+    assert not [name for name in parsed(page(silent)) if "topic_partition" in name]
+
+
+def test_a_stable_offset_that_is_younger_than_the_end_is_no_negative() -> None:
+    """The two are asked one after the other; a gap below 0 is cut."""
+    raced = cycle(lags(group()), topics=(offsets(high=10, stable=12),))
+
+    (value,) = parsed(page(raced))["lagmon_topic_partition_open_transaction_messages"].values()
+    assert value == 0
+
+
+def test_an_incident_of_a_partition_names_it() -> None:
+    """Partition 0 is a partition, not the lack of one."""
+    opened = incident()
+    key = IncidentKey("KafkaConsumerLag", CLUSTER, GROUP, TOPIC, 0)
+    of_partition = type(opened)(key, NOON, NOON, 1.0, NOON)
+
+    found = parsed(page(cycle(incidents=(of_partition,))))["lagmon_incident_open"]
+
+    assert set(found) == {labels(rule="KafkaConsumerLag", group=GROUP, topic=TOPIC, partition="0")}
+
+
+HOSTILE = st.text(st.characters(codec=None), min_size=1, max_size=40)
+
+
+@given(st.lists(HOSTILE, unique=True, max_size=8))
+def test_hostile_names_cannot_break_the_page(names: list[str]) -> None:
+    """Whatever groups call themselves, each is on the page once under its safe name."""
+    found = parsed(page(cycle(lags(*[group(index, name) for index, name in enumerate(names)]))))
+
+    assert found.get("lagmon_group_lag_messages", {}) == {
+        labels(group=safe(name)): index for index, name in enumerate(names)
+    }
