@@ -1,0 +1,248 @@
+"""The shape of lagmon's configuration: frozen values with their defaults and limits.
+
+`lagmon.sources.load` fills them. Unknown keys are refused. Durations are written ``15s``, ``2m``,
+``500ms`` and are seconds from here on.
+
+librdkafka properties under ``client`` may hold secrets: they are left out of every ``repr`` and of
+every problem. ``sasl.password_file: PATH`` sets ``sasl.password`` to what the file holds.
+
+Which rules exist is not known here: whoever applies `Settings.rules` refuses unknown names.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    field_validator,
+    model_validator,
+)
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+if TYPE_CHECKING:
+    from typing import Self
+
+    from pydantic_settings import PydanticBaseSettingsSource
+
+PREFIX = "LAGMON_"
+NESTED = "__"
+DURATION = re.compile(r"(?P<count>\d+(?:\.\d+)?)(?P<unit>ms|s|m|h)")
+UNIT_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+ADDRESS = re.compile(r"(?:[\w.-]+|\[[0-9A-Fa-f:.]+\]):\d{1,5}")
+OURS_ALONE = {"bootstrap.servers": "bootstrap_servers of the cluster"}  # written elsewhere
+
+
+def seconds(text: object) -> float:
+    """Read a duration such as *text* ``15s``; raise ValueError with how to write one."""
+    match = DURATION.fullmatch(text.strip()) if isinstance(text, str) else None
+    if not match:
+        raise ValueError("is no duration; write it as 15s, 2m, 1h or 500ms")
+    return float(match["count"]) * UNIT_SECONDS[match["unit"]]
+
+
+def _positive(value: float) -> float:
+    if value <= 0:
+        raise ValueError("must be more than nothing")
+    return value
+
+
+def _addresses(text: str) -> str:
+    wrong = [part for part in text.split(",") if not ADDRESS.fullmatch(part.strip())]
+    if wrong:
+        raise ValueError(f"{wrong[0].strip()!r} is no address; write it as HOST:PORT[,HOST:PORT]")
+    return text
+
+
+def _property(value: object) -> object:
+    if not isinstance(value, str | int | float | bool):
+        raise ValueError("must be text, a number, true or false")  # noqa: TRY004 - for pydantic
+    return value
+
+
+def _url(text: str) -> str:
+    if not re.fullmatch(r"https?://[^\s/]+\S*", text):
+        raise ValueError("is no address; write it as http://HOST:PORT")
+    return text.rstrip("/")
+
+
+Duration = Annotated[float, BeforeValidator(seconds), AfterValidator(_positive)]
+Url = Annotated[str, AfterValidator(_url)]
+Property = Annotated[str | int | float | bool, BeforeValidator(_property)]
+Client = dict[str, Property]
+
+
+class _Part(BaseModel):
+    """One part of the configuration: frozen, no unknown keys, no values inside problems."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", hide_input_in_errors=True, populate_by_name=True
+    )
+
+
+class Selection(_Part):
+    """Names by pattern: no *include* takes all, *exclude* wins, patterns match in full."""
+
+    include: tuple[re.Pattern[str], ...] = ()
+    exclude: tuple[re.Pattern[str], ...] = ()
+
+    def accepts(self, name: str) -> bool:
+        """Tell whether *name* is selected."""
+        if any(pattern.fullmatch(name) for pattern in self.exclude):
+            return False
+        return not self.include or any(pattern.fullmatch(name) for pattern in self.include)
+
+
+class Groups(Selection):
+    """Which groups of a cluster to watch.
+
+    With *static* (group → its topics) nothing is listed: for clusters that cannot be asked.
+    """
+
+    exclude: tuple[re.Pattern[str], ...] = (re.compile("console-consumer-.*"),)
+    static: dict[str, Annotated[tuple[str, ...], Field(min_length=1)]] = Field(default={})
+
+
+class Cluster(_Part):
+    """One Kafka cluster, how to reach it, and what of it to watch."""
+
+    name: Annotated[str, Field(min_length=1)]
+    bootstrap_servers: Annotated[str, AfterValidator(_addresses)]
+    client: Client = Field(default={}, repr=False)
+    groups: Groups = Groups()
+    topics: Selection = Selection()
+
+    @field_validator("client")
+    @classmethod
+    def _read_secrets(cls, client: Client) -> Client:
+        for name, where in OURS_ALONE.items():
+            if name in client:
+                raise ValueError(f"{name} is not set here but as {where}")
+        for name in client:
+            if name.endswith("_file") and name.removesuffix("_file") in client:
+                raise ValueError(f"{name} and {name.removesuffix('_file')} are both set; keep one")
+        return {name.removesuffix("_file"): _content(name, v) for name, v in client.items()}
+
+
+class CollectorSettings(_Part):
+    """What the collector of one cluster needs: the first line on its stdin, as JSON.
+
+    ``model_dump_json()`` gives secrets away: it goes nowhere but into that pipe. Times are plain
+    seconds.
+    """
+
+    cluster: Cluster
+    cycle_deadline: float = 15.0
+    request_timeout: float = 5.0
+    fan_out: int = 50
+    environment: str = "development"
+    log_level: str = "INFO"
+
+
+class Web(_Part):
+    """Where lagmon serves, and the address under which others reach it."""
+
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65535)] = 10308
+    external_url: Url | None = None
+
+
+class Alertmanager(_Part):
+    """One Alertmanager that is to get every alert."""
+
+    url: Url
+
+
+class Links(_Part):
+    """Where an alert points to: the Jaeger of the traces, the runbook of the team."""
+
+    jaeger: Url | None = None
+    runbook: Url | None = None
+
+
+class RuleOverride(_Part):
+    """What to change on a shipped rule. ``for:`` is *for_seconds*; None keeps what is shipped."""
+
+    threshold: Annotated[float, Field(ge=0)] | None = None
+    for_seconds: Annotated[float, BeforeValidator(seconds)] | None = Field(
+        default=None, alias="for"
+    )
+
+
+class Settings(BaseSettings):
+    """All of lagmon's configuration, built from what it is handed and nothing else."""
+
+    model_config = SettingsConfigDict(
+        frozen=True,
+        extra="forbid",
+        hide_input_in_errors=True,
+        validate_default=False,  # they are seconds already
+        env_prefix=PREFIX,
+        env_nested_delimiter=NESTED,
+    )
+
+    clusters: Annotated[tuple[Cluster, ...], Field(min_length=1)]
+    poll_interval: Duration = 5.0
+    cycle_deadline: Duration = 15.0
+    request_timeout: Duration = 5.0
+    fan_out: Annotated[int, Field(ge=1, le=1000)] = 50
+    peeks_per_cycle: Annotated[int, Field(ge=0)] = 20
+    web: Web = Web()
+    alertmanagers: tuple[Alertmanager, ...] = ()
+    links: Links = Links()
+    rules: dict[str, RuleOverride] = Field(default={})
+    environment: str = "development"
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003 - the signature is pydantic's
+        init_settings: PydanticBaseSettingsSource,
+        *_: PydanticBaseSettingsSource,
+        **__: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Take what was handed in alone: `lagmon.sources` merges and knows the order."""
+        return (init_settings,)
+
+    @field_validator("clusters")
+    @classmethod
+    def _names_differ(cls, clusters: tuple[Cluster, ...]) -> tuple[Cluster, ...]:
+        names = [cluster.name for cluster in clusters]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"two clusters are named {twice[0]!r}; the name is a label")
+        return clusters
+
+    @model_validator(mode="after")
+    def _times_fit(self) -> Self:
+        if self.request_timeout > self.cycle_deadline:
+            raise ValueError("request_timeout must fit into cycle_deadline")
+        return self
+
+    def collector(self, cluster: Cluster) -> CollectorSettings:
+        """Give the collector of *cluster* its part."""
+        return CollectorSettings(
+            cluster=cluster,
+            cycle_deadline=self.cycle_deadline,
+            request_timeout=self.request_timeout,
+            fan_out=self.fan_out,
+            environment=self.environment,
+            log_level=self.log_level,
+        )
+
+
+def _content(name: str, value: str | float | bool) -> str | int | float | bool:  # noqa: FBT001 - a librdkafka property may be a bool
+    if not name.endswith("_file"):
+        return value
+    try:
+        return Path(str(value)).read_text(encoding="utf-8").rstrip("\r\n")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "is no text"
+        raise ValueError(f"{name}: {value} cannot be read: {reason}") from None

@@ -1,0 +1,104 @@
+"""Where the configuration comes from: YAML file, ``LAGMON_*`` environment, flags.
+
+The environment wins over the file and a flag over both. ``LAGMON_WEB__PORT`` sets one key,
+``LAGMON_CLUSTERS`` takes a whole part as JSON. Comes out: `Settings`, or every problem at once.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+import yaml
+from pydantic import ValidationError
+from pydantic_settings import EnvSettingsSource
+
+from lagmon.errors import SettingsError
+from lagmon.settings import NESTED, PREFIX, Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from pydantic.fields import FieldInfo
+
+
+def load(path: Path | None = None, *, bootstrap_servers: str | None = None) -> Settings:
+    """Read the settings from *path*, the environment and the flag *bootstrap_servers*.
+
+    The flag alone is enough: one cluster named ``default``. Raises SettingsError with every problem
+    that was found.
+    """
+    problems = _unknown_variables()
+    given = _merged(_from_file(path) if path else {}, _Environment(Settings)())
+    if bootstrap_servers is not None:
+        given["clusters"] = [{"name": "default", "bootstrap_servers": bootstrap_servers}]
+    try:
+        settings = Settings(**given)
+    except ValidationError as error:
+        # `from None`: pydantic's own text would be printed below ours.
+        raise SettingsError([*problems, *_problems(error)]) from None
+    if problems:
+        raise SettingsError(problems)
+    return settings
+
+
+class _Environment(EnvSettingsSource):
+    """The variables of the environment; what is no JSON stays text, for validation to name it."""
+
+    def decode_complex_value(self, field_name: str, field: FieldInfo, value: Any) -> Any:
+        """Decode *value*, or hand it on so that its problem is listed with the others."""
+        try:
+            return super().decode_complex_value(field_name, field, value)
+        except ValueError:
+            return value
+
+
+def _unknown_variables() -> list[str]:
+    known = {PREFIX + name.upper() for name in Settings.model_fields}
+    ours = [name for name in os.environ if name.upper().startswith(PREFIX)]
+    return [
+        f"{name}: unknown variable; there are {', '.join(sorted(known))}"
+        for name in sorted(ours)
+        if name.upper().split(NESTED)[0] not in known
+    ]
+
+
+def _from_file(path: Path) -> dict[str, Any]:
+    try:
+        given = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SettingsError([f"{path}: cannot be read: {error.strerror}"]) from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise SettingsError([f"{path}: is no YAML: {' '.join(str(error).split())}"]) from None
+    if given is None:
+        return {}
+    if not isinstance(given, dict):
+        raise SettingsError([f"{path}: must hold keys and values, beginning with clusters:"])
+    return {str(key): value for key, value in given.items()}
+
+
+def _merged(low: Mapping[str, Any], high: Mapping[str, Any]) -> dict[str, Any]:
+    both = {
+        key: _merged(low[key], value)
+        for key, value in high.items()
+        if isinstance(value, dict) and isinstance(low.get(key), dict)
+    }
+    return {**low, **high, **both}
+
+
+def _problems(error: ValidationError) -> list[str]:
+    return [f"{_path(one['loc'])}{_words(one)}" for one in error.errors(include_input=False)]
+
+
+def _path(loc: tuple[int | str, ...]) -> str:
+    path = ""
+    for part in loc:
+        path += f"[{part}]" if isinstance(part, int) else f".{part}" if path else part
+    return f"{path}: " if path else ""
+
+
+def _words(problem: Mapping[str, Any]) -> str:
+    known = {"extra_forbidden": "unknown key", "missing": "is missing"}
+    text = known.get(problem["type"]) or str(problem["msg"]).removeprefix("Value error, ")
+    return text[:1].lower() + text[1:]
