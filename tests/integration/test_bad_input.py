@@ -131,6 +131,6 @@ def test_wrong_settings_stop_lagmon_with_every_problem(game: Game) -> None:
     until(lambda: service.returncode is not None, timeout=20, what="lagmon to give up")
 
     assert service.returncode == 2
-    errors = "\n".join(service.lines(stderr=True))
+    errors = "\n".join(service.errors())
     assert "poll_interval" in errors
     assert "web.port" in errors
