@@ -1,0 +1,233 @@
+"""Snapshots and plans as lines of JSON, format version 1: what pipes carry and recordings keep.
+
+One value a line, in ASCII, without line breaks. Unknown keys of a line are passed over, so that
+version 1 can grow; a missing one that has a default gets it. Order carries no meaning: what is read
+back is sorted by topic and partition, by group, by member, and a repeated entry counts once.
+Strict where it would otherwise guess: a wrong type raises `RecordingError` with its path.
+"""
+
+from __future__ import annotations
+
+import json
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
+
+from lagmon.errors import RecordingError
+from lagmon.fields import Fields
+from lagmon.model import (
+    Committed,
+    GroupReading,
+    Isolation,
+    Member,
+    PartitionOffsets,
+    Peek,
+    PeekRequest,
+    Plan,
+    Snapshot,
+    StepDuration,
+    TopicPartition,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from typing import TypeVar
+
+    T = TypeVar("T", PartitionOffsets, Committed)
+
+VERSION = 1
+
+
+def snapshot_to_json(snapshot: Snapshot) -> str:
+    """Write *snapshot* as one line, without the line break at its end."""
+    line: dict[str, Any] = {"v": VERSION, "at": snapshot.at, "cluster": snapshot.cluster}
+    line["topics"] = _by_topic(snapshot.topics, _offsets_out)
+    line["groups"] = {reading.group: _group_out(reading) for reading in snapshot.groups}
+    if snapshot.peeks:
+        line["peeks"] = [_peek_out(peek) for peek in snapshot.peeks]
+    if snapshot.list_errors:
+        line["list_errors"] = list(snapshot.list_errors)
+    if snapshot.durations:
+        line["durations"] = {one.step: one.seconds for one in snapshot.durations}
+    if snapshot.error is not None:
+        line["error"] = snapshot.error
+    return _line(line)
+
+
+def snapshot_from_json(line: str | bytes) -> Snapshot:
+    """Read one *line*; raise RecordingError with the path of what is wrong in it."""
+    fields = _read(line)
+    topics = fields.below("topics", default={})
+    groups = fields.below("groups", default={})
+    durations = fields.below("durations", default={})
+    return Snapshot(
+        at=fields.number("at"),
+        cluster=fields.text("cluster"),
+        topics=tuple(_offsets_in(at, log) for at, log in _partitions(topics)),
+        groups=tuple(_group_in(name, groups.below(name)) for name in sorted(groups)),
+        peeks=tuple(_peek_in(peek) for peek in fields.each("peeks")),
+        list_errors=fields.texts("list_errors"),
+        durations=tuple(StepDuration(step, durations.number(step)) for step in durations),
+        error=fields.maybe_text("error"),
+    )
+
+
+def plan_to_json(plan: Plan) -> str:
+    """Write *plan* as one line, without the line break at its end."""
+    return _line({"v": VERSION, "peeks": [_question_out(one) for one in plan.peeks]})
+
+
+def plan_from_json(line: str | bytes) -> Plan:
+    """Read one *line*; raise RecordingError with the path of what is wrong in it."""
+    return Plan(tuple(_question_in(one) for one in _read(line).each("peeks")))
+
+
+def _line(value: dict[str, Any]) -> str:
+    return json.dumps(value, separators=(",", ":"), allow_nan=False)
+
+
+def _read(line: str | bytes) -> Fields:
+    try:
+        value = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise RecordingError(f"the line is no JSON: {error}") from None
+    fields = Fields.of(value)
+    version = fields.whole("v")
+    if version != VERSION:
+        raise RecordingError(f"v: is {version}; this lagmon reads version {VERSION}")
+    return fields
+
+
+def _by_topic(rows: Iterable[T], out: Callable[[T], object]) -> dict[str, dict[str, object]]:
+    ordered = sorted(rows, key=lambda row: row.at)
+    return {
+        topic: {str(row.at.partition): out(row) for row in one}
+        for topic, one in groupby(ordered, key=lambda row: row.at.topic)
+    }
+
+
+def _partitions(topics: Fields) -> list[tuple[TopicPartition, Fields]]:
+    found = []
+    for topic in sorted(topics):
+        partitions = topics.below(topic)
+        found += [
+            (TopicPartition(topic, number), partitions.below(key))
+            for number, key in sorted((partitions.partition(key), key) for key in partitions)
+        ]
+    return found
+
+
+def _offsets_out(log: PartitionOffsets) -> dict[str, object]:
+    out: dict[str, object] = {"start": log.start, "high": log.high, "stable": log.stable}
+    return out if log.error is None else {**out, "error": log.error}
+
+
+def _offsets_in(at: TopicPartition, log: Fields) -> PartitionOffsets:
+    return PartitionOffsets(
+        at,
+        log.maybe_whole("start"),
+        log.maybe_whole("high"),
+        log.maybe_whole("stable"),
+        log.maybe_text("error"),
+    )
+
+
+def _committed_out(one: Committed) -> object:
+    return one.offset if one.error is None else {"offset": one.offset, "error": one.error}
+
+
+def _committed_in(topic: str, key: str, commits: Fields) -> Committed:
+    at = TopicPartition(topic, commits.partition(key))
+    if not commits.is_object(key):
+        return Committed(at, commits.maybe_whole(key))
+    failed = commits.below(key)
+    return Committed(at, failed.maybe_whole("offset"), failed.maybe_text("error"))
+
+
+def _group_out(reading: GroupReading) -> dict[str, object]:
+    out: dict[str, object] = {
+        "state": reading.state,
+        "type": reading.kind,
+        "members": reading.members,
+        "committed": _by_topic(reading.committed, _committed_out),
+        "error": reading.error,
+    }
+    if reading.assignments:
+        out["assignments"] = {one.member_id: _member_out(one) for one in reading.assignments}
+    if reading.read_at is not None:
+        out["read_at"] = reading.read_at
+    return out
+
+
+def _group_in(name: str, group: Fields) -> GroupReading:
+    topics = group.below("committed", default={})
+    commits = [
+        _committed_in(topic, key, topics.below(topic))
+        for topic in topics
+        for key in topics.below(topic)
+    ]
+    members = group.below("assignments", default={})
+    return GroupReading(
+        group=name,
+        state=group.maybe_text("state"),
+        kind=group.maybe_text("type"),
+        members=group.maybe_whole("members"),
+        committed=tuple(sorted(commits, key=lambda one: one.at)),
+        assignments=tuple(_member_in(one, members.below(one)) for one in sorted(members)),
+        error=group.maybe_text("error"),
+        read_at=group.maybe_number("read_at"),
+    )
+
+
+def _member_out(member: Member) -> dict[str, object]:
+    partitions: dict[str, list[int]] = {}
+    for at in sorted(member.partitions):
+        partitions.setdefault(at.topic, []).append(at.partition)
+    return {"host": member.host, "client_id": member.client_id, "partitions": partitions}
+
+
+def _member_in(member_id: str, member: Fields) -> Member:
+    topics = member.below("partitions", default={})
+    owned = [TopicPartition(topic, one) for topic in topics for one in topics.wholes(topic)]
+    return Member(member_id, member.text("client_id"), member.text("host"), tuple(sorted(owned)))
+
+
+def _question_out(question: PeekRequest) -> dict[str, object]:
+    return {
+        "topic": question.at.topic,
+        "partition": question.at.partition,
+        "offset": question.offset,
+        "isolation": question.isolation.value,
+    }
+
+
+def _question_in(one: Fields) -> PeekRequest:
+    at = TopicPartition(one.text("topic"), one.whole("partition"))
+    isolation = one.choice("isolation", Isolation, default=Isolation.READ_COMMITTED)
+    return PeekRequest(at, one.whole("offset"), isolation)
+
+
+def _peek_out(peek: Peek) -> dict[str, object]:
+    answers = {
+        "found_offset": peek.found_offset,
+        "timestamp": peek.timestamp,
+        "size": peek.size,
+        "key_hash": peek.key_hash,
+        "trace_id": peek.trace_id,
+        "sampled": peek.sampled,
+        "error": peek.error,
+    }
+    known = {name: value for name, value in answers.items() if value is not None}
+    return _question_out(peek.question) | known
+
+
+def _peek_in(one: Fields) -> Peek:
+    return Peek(
+        _question_in(one),
+        found_offset=one.maybe_whole("found_offset"),
+        timestamp=one.maybe_number("timestamp"),
+        size=one.maybe_whole("size"),
+        key_hash=one.maybe_text("key_hash"),
+        trace_id=one.maybe_text("trace_id"),
+        sampled=one.maybe_truth("sampled"),
+        error=one.maybe_text("error"),
+    )
