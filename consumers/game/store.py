@@ -1,0 +1,180 @@
+"""Plays and totals in Postgres. The only place of the game with SQL.
+
+`Store.settle` writes a play and its player's totals in one transaction, or finds that the play is
+there already: whatever is delivered twice, or retried after a COMMIT whose answer was lost, counts
+once. What the database cannot do now, but could once it is back, up to date or unlocked, is raised
+as `Unavailable`; any other error of psycopg travels on, and the runtime judges it by its SQLSTATE.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from enum import Enum
+from typing import TYPE_CHECKING
+
+import psycopg
+from psycopg import errors
+from psycopg.conninfo import conninfo_to_dict
+from psycopg.rows import class_row
+from psycopg_pool import ConnectionPool
+
+from consumers.errors import Reaction, Unavailable, reaction_to
+from consumers.game.migrate import missing
+from propagation.integrations.postgres import transaction
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
+
+    from consumers.game.events import Play
+    from consumers.game.service import Outcome
+
+POOL_TIMEOUT_SECONDS = 3.0  # to wait for a free connection, or for the first one
+READY_TIMEOUT_SECONDS = 1.0
+
+# Unless the URL says otherwise. A peer that vanished without a word is noticed within 15 s.
+CONNECTION = {
+    "connect_timeout": 3,  # seconds
+    "keepalives_idle": 5,  # seconds
+    "keepalives_interval": 5,  # seconds
+    "keepalives_count": 2,
+    "tcp_user_timeout": 15_000,  # ms
+    "options": "-c statement_timeout=30s",
+}
+
+# The record is fine and the runtime's table would give it up: not migrated, not granted, a standby
+# that is not promoted yet, a lock that somebody holds.
+NOT_NOW = (
+    errors.UndefinedTable,
+    errors.UndefinedColumn,
+    errors.InsufficientPrivilege,
+    errors.ReadOnlySqlTransaction,
+    errors.QueryCanceled,
+    errors.LockNotAvailable,
+)
+
+INSERT_PLAY = (
+    "INSERT INTO plays (play_id, player_id, game, bet, symbols, payout, trace_id, accepted_at)"
+    " VALUES (%(play_id)s, %(player_id)s, %(game)s, %(bet)s, %(symbols)s, %(payout)s,"
+    " %(trace_id)s, to_timestamp(%(accepted_at)s / 1000.0))"
+    " ON CONFLICT (play_id) DO NOTHING"
+)
+ADD_TO_TOTALS = (
+    "INSERT INTO player_totals AS t (player_id, plays, wagered, won)"
+    " VALUES (%(player_id)s, 1, %(bet)s, %(payout)s)"
+    " ON CONFLICT (player_id) DO UPDATE SET plays = t.plays + 1, wagered = t.wagered"
+    " + excluded.wagered, won = t.won + excluded.won, updated_at = now()"
+)
+IS_THE_SAME = (
+    "SELECT player_id = %(player_id)s AND game = %(game)s AND bet = %(bet)s"
+    " FROM plays WHERE play_id = %(play_id)s"
+)
+FIND_PLAY = (
+    "SELECT play_id, player_id, game, bet, symbols, payout, trace_id, accepted_at, settled_at"
+    " FROM plays WHERE play_id = %s"
+)
+
+
+class Settlement(Enum):
+    """What settling a play did."""
+
+    WRITTEN = "written"
+    DUPLICATE = "duplicate"  # the very same play was there
+    CONFLICT = "conflict"  # another bet was there under its id: that one stands
+
+
+@dataclass(frozen=True, slots=True)
+class SettledPlay:
+    """A play as it was written. Money is in cents; *trace_id* is the request's."""
+
+    play_id: str
+    player_id: str
+    game: str
+    bet: int
+    symbols: list[str]
+    payout: int
+    trace_id: str | None
+    accepted_at: datetime
+    settled_at: datetime
+
+
+class Store:
+    """The tables behind a pool of connections. Opened and closed once; safe from many threads.
+
+    *service* names the transactions, see `propagation.integrations.postgres.transaction`.
+    *connections* is how many there are at most.
+    """
+
+    def __init__(self, url: str, service: str, *, connections: int) -> None:
+        self._service = service
+        self._pool = ConnectionPool(
+            kwargs={**CONNECTION, "application_name": service, **conninfo_to_dict(url)},
+            min_size=1,
+            max_size=connections,
+            timeout=POOL_TIMEOUT_SECONDS,
+            # A connection that a restart of the server cut is replaced before it costs a request.
+            check=_check,
+            name=service,
+            open=False,
+        )
+
+    def open(self) -> None:
+        """Begin to connect, and come back at once: the database may still be away."""
+        self._pool.open()
+
+    def close(self, timeout_seconds: float) -> None:
+        """Close every connection; those in use when they are given back."""
+        self._pool.close(timeout_seconds)
+
+    def settle(self, play: Play, outcome: Outcome, trace_id: str | None) -> Settlement:
+        """Write *play* and add it to its player's totals, once, however often it is called."""
+        values = asdict(play) | {
+            "symbols": list(outcome.symbols),
+            "payout": outcome.payout,
+            "trace_id": trace_id,
+        }
+        with self._transaction() as connection:
+            if connection.execute(INSERT_PLAY, values).rowcount:
+                connection.execute(ADD_TO_TOTALS, values)
+                return Settlement.WRITTEN
+            same = connection.execute(IS_THE_SAME, values).fetchone()
+        return Settlement.DUPLICATE if same and same[0] else Settlement.CONFLICT
+
+    def find(self, play_id: str) -> SettledPlay | None:
+        """Read the play *play_id*; ``None`` if there is none, or none yet."""
+        with (
+            self._transaction() as connection,
+            connection.cursor(row_factory=class_row(SettledPlay)) as cursor,
+        ):
+            return cursor.execute(FIND_PLAY, [play_id]).fetchone()
+
+    def ready(self) -> str | None:
+        """Say what keeps the store from working, ``None`` if nothing does."""
+        try:
+            with self._pool.connection(READY_TIMEOUT_SECONDS) as connection:
+                names = missing(connection)
+        except psycopg.Error as error:
+            return f"the database does not answer: {_named(error)}"
+        return f"not applied: {', '.join(names)}; run consumers migrate" if names else None
+
+    @contextmanager
+    def _transaction(self) -> Iterator[psycopg.Connection]:
+        try:
+            with self._pool.connection() as connection, transaction(connection, self._service):
+                yield connection
+        except psycopg.Error as error:
+            if isinstance(error, NOT_NOW) or reaction_to(error) is Reaction.WAIT:
+                raise Unavailable(f"the database cannot work now: {_named(error)}") from error
+            raise
+
+
+def _check(connection: psycopg.Connection) -> None:
+    # The pool's own check runs an empty query, of which the instrumentation makes a span.
+    if connection.pgconn.socket < 0:
+        raise psycopg.OperationalError("closed")
+
+
+def _named(error: psycopg.Error) -> str:
+    """Name *error* without its words: they may repeat what a row holds."""
+    return f"{type(error).__name__} {error.sqlstate or ''}".strip()
