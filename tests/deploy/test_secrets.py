@@ -1,0 +1,80 @@
+"""The secrets of the compose file: made once, kept, closed to others, never in the repository."""
+
+from __future__ import annotations
+
+import stat
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.deploy.files import DEPLOY, ROOT
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def make(folder: Path) -> str:
+    """Run the script on *folder*; give what it says."""
+    script = ["sh", str(DEPLOY / "secrets.sh"), str(folder)]
+    return subprocess.run(script, check=True, capture_output=True, text=True).stdout
+
+
+def test_a_second_run_keeps_the_password(tmp_path: Path) -> None:
+    """The database keeps the password that it was created with, so the script does too."""
+    make(tmp_path)
+    first = (tmp_path / "postgres_password").read_text()
+
+    make(tmp_path)
+
+    assert len(first) == 48
+    assert (tmp_path / "postgres_password").read_text() == first
+
+
+def test_two_machines_have_two_passwords(tmp_path: Path) -> None:
+    """A password is drawn at random, not shipped."""
+    make(tmp_path / "one")
+    make(tmp_path / "two")
+
+    drawn = {(tmp_path / each / "postgres_password").read_text() for each in ("one", "two")}
+
+    assert len(drawn) == 2
+
+
+def test_other_users_of_the_machine_cannot_look(tmp_path: Path) -> None:
+    """The folder is its owner's alone; a container's user can read the file mounted from it."""
+    folder = tmp_path / "secrets"
+
+    make(folder)
+
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    assert (folder / "database_url").stat().st_mode & stat.S_IROTH
+
+
+def test_the_missing_key_of_the_pager_is_named(tmp_path: Path) -> None:
+    """Without PagerDuty's key the script says where it belongs; with it, nothing more."""
+    key = tmp_path / "alertmanager/pagerduty_routing_key"
+
+    before = make(tmp_path)
+    key.write_text("a key")
+
+    assert str(key) in before
+    assert "pagerduty" not in make(tmp_path)
+
+
+def test_git_takes_no_secret() -> None:
+    """What the script writes is ignored by git, in whichever folder below deploy/secrets."""
+    names = ["postgres_password", "database_url", "alertmanager/pagerduty_routing_key"]
+    paths = [f"deploy/secrets/{name}" for name in names]
+
+    done = subprocess.run(
+        ["git", "check-ignore", "--no-index", *paths],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    if done.returncode == 128:
+        pytest.skip("not a git checkout: nothing is tracked")
+    assert done.stdout.split() == paths

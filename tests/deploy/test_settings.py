@@ -1,0 +1,122 @@
+"""Our services understand what they are given: variables of the compose file, configuration."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from typing import TYPE_CHECKING
+
+import opentelemetry.environment_variables as api_variables
+import pytest
+from opentelemetry.sdk import environment_variables as sdk_variables
+
+from consumers.settings import ApiSettings, MigrateSettings, WorkerSettings, load
+from tests.deploy.files import DEPLOY, alerting_rules, listening, ours, published, read, services
+from tests.infra.product import command
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from consumers.settings import Settings
+
+GAME: dict[str, type[Settings]] = {
+    "api": ApiSettings,
+    "worker": WorkerSettings,
+    "migrate": MigrateSettings,
+}
+LAGMON = DEPLOY / "lagmon/lagmon.yml"
+
+
+@pytest.fixture
+def secrets(tmp_path: Path) -> Path:
+    """Give a folder with the secrets that a new user makes."""
+    subprocess.run(["sh", DEPLOY / "secrets.sh", tmp_path], check=True, capture_output=True)
+    return tmp_path
+
+
+def settings(name: str, secrets: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """Load the settings of service *name* as its container would."""
+    for variable in [each for each in os.environ if each.startswith("CONSUMERS_")]:
+        monkeypatch.delenv(variable)
+    for variable, value in services()[name]["environment"].items():
+        monkeypatch.setenv(variable, str(value).replace("/run/secrets", str(secrets)))
+    return load(GAME[name])
+
+
+@pytest.mark.parametrize("name", GAME)
+def test_a_game_service_starts_with_its_variables(
+    name: str, secrets: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The settings take every variable of the service, and none is missing."""
+    found = settings(name, secrets, monkeypatch)
+
+    password = (secrets / "postgres_password").read_text()
+    assert found.bootstrap_servers == "kafka:19092"
+    assert found.database_url.get_secret_value() == (
+        f"postgresql://game:{password}@postgres:5432/game"
+    )
+
+
+@pytest.mark.parametrize("name", ["api", "worker"])
+def test_a_game_service_listens_where_it_is_expected(
+    name: str, secrets: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A service listens on every address of its container, on the port that others ask."""
+    found = settings(name, secrets, monkeypatch)
+
+    assert found.host == "0.0.0.0"
+    assert [found.port] == listening(services()[name])
+
+
+def test_the_topics_of_the_game_are_made(secrets: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The one-shot service makes the topic and the dead-letter topic that the worker will use."""
+    worker = settings("worker", secrets, monkeypatch)
+
+    (script,) = services()["topics"]["command"]
+    made = [line.split()[1] for line in script.splitlines() if line.startswith("create ")]
+    assert made == [worker.topic, worker.dlq_topic]
+
+
+def test_a_variable_for_opentelemetry_is_one_that_it_reads() -> None:
+    """Every OTEL_ variable is known to OpenTelemetry: it would ignore a misspelt one."""
+    known = {*vars(api_variables), *vars(sdk_variables)}
+
+    used = {name for each in ours().values() for name in each.get("environment", {})}
+
+    assert {name for name in used if name.startswith("OTEL_")} <= known
+
+
+def test_lagmon_takes_its_configuration() -> None:
+    """`lagmon check-config` finds nothing wrong with the shipped file."""
+    done = subprocess.run(
+        [command("lagmon"), "check-config", LAGMON], capture_output=True, text=True, check=False
+    )
+
+    assert done.returncode == 0, done.stderr
+
+
+def test_lagmon_watches_the_group_of_the_worker(
+    secrets: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The group and topic that lagmon is told to watch are those that the worker uses."""
+    worker = settings("worker", secrets, monkeypatch)
+
+    (cluster,) = read(LAGMON)["clusters"]
+
+    assert cluster["groups"]["static"] == {worker.group: [worker.topic]}
+
+
+def test_lagmon_links_to_what_is_published() -> None:
+    """The addresses that lagmon puts into a page can be opened on the machine of the stack."""
+    config = read(LAGMON)
+    ports = {port for each in ("jaeger", "lagmon") for _, port, _ in published(services()[each])}
+    runbook = {
+        rule["annotations"]["runbook_url"]
+        for rule in alerting_rules()
+        if rule["alert"] == "KafkaConsumerLag"
+    }
+
+    opened = [config["links"]["jaeger"], config["web"]["external_url"]]
+
+    assert {int(url.rsplit(":", 1)[1]) for url in opened} <= ports
+    assert {config["links"]["runbook"]} == runbook
