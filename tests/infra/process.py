@@ -134,6 +134,11 @@ class Service:
         process.kill()
         return self._ended(process)
 
+    def close(self) -> None:
+        """Kill it if it runs and give its output back; harmless at any time."""
+        if self._process:
+            self.kill()
+
     @property
     def pid(self) -> int:
         """The program's own process id."""

@@ -1,0 +1,102 @@
+"""Run one Kafka broker, its own controller, as a Java child of this process.
+
+The log folder lives through kills and restarts and goes with `remove`.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import tempfile
+from base64 import urlsafe_b64encode
+from pathlib import Path
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+from tests.infra.kafka_jars import jars, java
+from tests.infra.kafka_settings import CLIENTS, CONTROLLER, PROXIED, listeners
+from tests.infra.ports import free_port
+from tests.infra.process import Service
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+STOP_SECONDS = 30  # a broker that hands over its partitions takes its time
+FORMAT_SECONDS = 120
+# A short life on a small machine: compile little, keep little.
+JVM = ("-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
+LOGGING = ("-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",)
+
+
+class JavaBroker:
+    """One broker on 127.0.0.1; raise `Missing` without Java or the jars.
+
+    *settings* are the broker's properties but for its listeners. With *advertised_port* it has a
+    second listener, bound to another port than it advertises.
+    """
+
+    def __init__(self, settings: Mapping[str, str], advertised_port: int | None) -> None:
+        self._command = [java(), *JVM, *LOGGING, "-cp", f"{jars()}/*"]
+        self.host, self.port, self.inner_port = "127.0.0.1", free_port(), free_port()
+        self._folder = tempfile.TemporaryDirectory(prefix="lagmon-kafka-")
+        self._properties = Path(self._folder.name, "server.properties")
+        controller = f"{self.host}:{free_port()}"
+        self._write(
+            {
+                **listeners(
+                    bound={
+                        CLIENTS: f"{self.host}:{self.port}",
+                        PROXIED: f"{self.host}:{self.inner_port}",
+                        CONTROLLER: controller,
+                    },
+                    advertised={
+                        CLIENTS: f"{self.host}:{self.port}",
+                        PROXIED: f"{self.host}:{advertised_port or self.inner_port}",
+                    },
+                ),
+                "controller.quorum.bootstrap.servers": controller,
+                "log.dirs": f"{self._folder.name}/logs",
+                **settings,
+            }
+        )
+        self._format()
+        self._service = Service(
+            [*self._command, "kafka.Kafka", str(self._properties)], name="kafka"
+        )
+
+    def start(self) -> None:
+        """Start it on the data it has; it may not serve yet."""
+        self._service.start()
+
+    def stop(self) -> None:
+        """Shut it down in order."""
+        self._service.stop(STOP_SECONDS)
+
+    def kill(self) -> None:
+        """End it in the middle of what it does."""
+        self._service.kill()
+
+    def remove(self) -> None:
+        """End it if it runs, and delete its data."""
+        self._service.close()
+        self._folder.cleanup()
+
+    def ended(self) -> str | None:
+        """Say how it ended by itself, None while it runs."""
+        code = self._service.returncode
+        return None if code is None else f"exit code {code}\n{self._service.tail()}"
+
+    def _write(self, settings: Mapping[str, str]) -> None:
+        self._properties.write_text("".join(f"{k}={v}\n" for k, v in settings.items()))
+
+    def _format(self) -> None:
+        cluster = urlsafe_b64encode(uuid4().bytes).decode().rstrip("=")
+        tool = ["kafka.tools.StorageTool", "format", "--standalone", "--cluster-id", cluster]
+        done = subprocess.run(
+            [*self._command, *tool, "--config", str(self._properties)],
+            capture_output=True,
+            text=True,
+            timeout=FORMAT_SECONDS,
+            check=False,
+        )
+        if done.returncode:
+            raise RuntimeError(f"the log folder was not formatted: {done.stdout}{done.stderr}")
