@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
     from contextlib import AbstractContextManager
 
-    from consumers.types import Record, TopicPartition
+    from consumers.types import Attempt, Ended, Record, TopicPartition
 
 
 class Handler(Protocol):
@@ -40,6 +40,29 @@ class DeadLetters(Protocol):
 
         Raises `DeadLetterFailed` when it has not in time: the record must then stay unfinished.
         """
+
+    def serve(self) -> None:
+        """Serve the client's callbacks without waiting; called often, from the thread that polls.
+
+        A client that nobody polls keeps every line of its log in memory.
+        """
+
+
+class Executor(Protocol):
+    """Run one try of a record at a time, away from the thread that polls."""
+
+    @property
+    def busy(self) -> bool:
+        """Say whether a try was started whose end was not yet taken by `wait`."""
+
+    def start(self, attempt: Attempt) -> None:
+        """Begin a try of *attempt*; not while busy."""
+
+    def wait(self, timeout_seconds: float) -> Ended | None:
+        """Give the end of the try, or ``None`` if it is still in work when the time is up."""
+
+    def close(self) -> None:
+        """Start nothing more. A try that is still in work is left to itself."""
 
 
 class Listener(Protocol):

@@ -56,6 +56,15 @@ OURS = frozenset(
         "metadata.broker.list",
     }
 )
+# Properties that librdkafka refuses with the new group protocol (KIP-848).
+BROKERS = frozenset(
+    {
+        "group.protocol.type",
+        "heartbeat.interval.ms",
+        "partition.assignment.strategy",
+        "session.timeout.ms",
+    }
+)
 
 ClientProperties = dict[str, str | int | float | bool]
 AnySettings = TypeVar("AnySettings", bound="Settings")
@@ -105,6 +114,8 @@ def _client(value: object) -> object:
         raise ValueError('write librdkafka properties as an object: {"security.protocol": "ssl"}')  # noqa: TRY004 - pydantic collects ValueError alone
     if taken := sorted(OURS & value.keys()):
         raise ValueError(f"the runtime sets {', '.join(taken)} itself: take it out")
+    if value.get("group.protocol") == "consumer" and (taken := sorted(BROKERS & value.keys())):
+        raise ValueError(f"with group.protocol=consumer the broker decides on {', '.join(taken)}")
     return value
 
 
@@ -118,7 +129,9 @@ class Settings(BaseSettings):
 
     The database is named by *database_url*, or by *database_url_file* whose content is the URL.
     *client* holds librdkafka properties as they are written in its documentation; they reach both
-    the producer and the consumer, each takes its own.
+    the producer and the consumer, each takes its own. After a failure a record is tried again
+    *retries* times, *backoff_initial*, twice that, four times that ... later, never more than
+    *backoff_max*.
     """
 
     model_config = SettingsConfigDict(
@@ -141,6 +154,8 @@ class Settings(BaseSettings):
     produce_timeout: Duration = timedelta(seconds=5)
     shutdown_timeout: Duration = timedelta(seconds=8)
     retries: Annotated[int, Field(ge=0, le=100)] = 3
+    backoff_initial: Duration = timedelta(seconds=1)
+    backoff_max: Duration = timedelta(seconds=30)
 
     @model_validator(mode="before")
     @classmethod

@@ -7,6 +7,7 @@ the same, because the dead-letter queue sends on exactly what was received.
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -20,6 +21,16 @@ class TopicPartition(NamedTuple):
 
     topic: str
     partition: int
+
+
+class Outcome(StrEnum):
+    """How one try of a record ended. Only the first two let its offset move."""
+
+    DONE = "done"
+    DEAD_LETTER = "dead_letter"
+    RETRY = "retry"
+    WAIT = "wait"
+    FATAL = "fatal"
 
 
 class Record:
@@ -76,18 +87,26 @@ class Record:
 class Attempt:
     """A record on its way through the handler.
 
-    *spent* counts the failures that used up a try; waiting for a dependency does not. *waits*
-    counts the failures in a row of either kind, which is what the backoff grows by. *dropped* is
-    set when the partition was taken away: whatever becomes of the attempt then no longer counts.
+    *spent* counts the failures that used up a try; waiting for a dependency does not. *failures*
+    counts both kinds, which is what the backoff grows by. *dropped* is set when the partition was
+    taken away: whatever becomes of the attempt then no longer counts.
     """
 
-    __slots__ = ("dropped", "record", "spent", "waits")
+    __slots__ = ("dropped", "failures", "record", "spent")
 
     def __init__(self, record: Record) -> None:
         self.record = record
         self.spent = 0
-        self.waits = 0
+        self.failures = 0
         self.dropped = False
 
     def __repr__(self) -> str:
         return f"<Attempt {self.spent + 1} of {self.record!r}>"
+
+
+class Ended(NamedTuple):
+    """One try of *attempt* and how it ended; *error* is what the handler raised, if it did."""
+
+    attempt: Attempt
+    outcome: Outcome
+    error: BaseException | None = None

@@ -1,0 +1,92 @@
+"""What may be committed: per partition, everything before the first record that is not finished.
+
+Pure bookkeeping: it hears which records were started and finished, and says which offsets to
+commit. It never talks to Kafka and knows no time. Offsets have gaps (compaction, transaction
+markers), so "contiguous" means: no record that *was delivered* and is unfinished lies before.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from consumers.types import TopicPartition
+
+
+def next_offset(offset: int) -> int:
+    """Give the offset to commit once the record at *offset* is finished: the next one to read.
+
+    Kafka's committed offset names the next record. This is the only place that adds the one.
+    """
+    return offset + 1
+
+
+class _Partition:
+    """One partition: records in the order of delivery, those not finished, the position."""
+
+    __slots__ = ("acknowledged", "delivered", "last", "position", "unfinished")
+
+    def __init__(self) -> None:
+        self.delivered: deque[int] = deque()
+        self.unfinished: set[int] = set()
+        self.last = -1
+        self.position: int | None = None
+        self.acknowledged: int | None = None
+
+
+class Offsets:
+    """The progress of every partition that is owned. Not for use by several threads."""
+
+    def __init__(self) -> None:
+        self._partitions: dict[TopicPartition, _Partition] = {}
+
+    def rewound(self, at: TopicPartition, offset: int) -> bool:
+        """Say whether *offset*, the next record delivered, is not past the last one.
+
+        Then the partition was rewound, or deleted and made again. What is under way for it belongs
+        to the past: let go of it and `forget` the partition.
+        """
+        partition = self._partitions.get(at)
+        return partition is not None and offset <= partition.last
+
+    def started(self, at: TopicPartition, offset: int) -> None:
+        """Note that the record at *offset* was delivered and is unfinished."""
+        partition = self._partitions.setdefault(at, _Partition())
+        partition.last = offset
+        partition.delivered.append(offset)
+        partition.unfinished.add(offset)
+
+    def finished(self, at: TopicPartition, offset: int) -> None:
+        """Note that the record at *offset* is finished. One that is not under way means nothing."""
+        partition = self._partitions.get(at)
+        if partition is None or offset not in partition.unfinished:
+            return
+        partition.unfinished.remove(offset)
+        while partition.delivered and partition.delivered[0] not in partition.unfinished:
+            partition.position = next_offset(partition.delivered.popleft())
+
+    def committable(self) -> dict[TopicPartition, int]:
+        """Give the offsets to commit: those that no commit has been acknowledged for yet."""
+        return {
+            at: partition.position
+            for at, partition in self._partitions.items()
+            if partition.position is not None and partition.position != partition.acknowledged
+        }
+
+    def acknowledged(self, offsets: Mapping[TopicPartition, int]) -> None:
+        """Note that the broker has stored *offsets*."""
+        for at, offset in offsets.items():
+            if partition := self._partitions.get(at):
+                partition.acknowledged = offset
+
+    def unfinished(self) -> int:
+        """Count the records that were delivered and are not finished."""
+        return sum(len(partition.unfinished) for partition in self._partitions.values())
+
+    def forget(self, partitions: Iterable[TopicPartition]) -> None:
+        """Drop what is known about *partitions*: they are no longer ours."""
+        for at in partitions:
+            self._partitions.pop(at, None)
