@@ -1,0 +1,120 @@
+"""Let an exporter fail in one line a minute.
+
+The OTLP exporter logs each retry of each batch, and the batch processor each burst of dropped
+spans. `QuietExporter` wraps an exporter: it never raises, counts the spans that did not arrive, and
+says so at most once a minute with the reason, and once more when they arrive again.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, Final
+
+from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from opentelemetry.sdk.trace import ReadableSpan
+
+SILENCE_SECONDS: Final = 60.0
+
+_QUEUE_LOGGER: Final = "opentelemetry.sdk._shared_internal"  # where the batch processor logs
+
+_log = logging.getLogger(__name__)
+
+
+class QuietExporter(SpanExporter):
+    """An exporter whose failures are counted, and logged once a minute.
+
+    *exporter* is what sends, *target* names where to in the log. `failed` counts spans.
+    """
+
+    def __init__(
+        self, exporter: SpanExporter, target: str, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.failed = 0
+        self._exporter = exporter
+        self._target = target
+        self._said = _Said(clock)
+        self._unsaid = 0
+        self._failing = False
+        self._overheard = ""
+        self._muted = ExitStack()
+        self._muted.enter_context(_filtered(type(exporter).__module__, self._overhear))
+        queue = _Said(clock)
+        self._muted.enter_context(_filtered(_QUEUE_LOGGER, lambda _: queue.again()))
+
+    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        """Send *spans*. Never raises."""
+        self._overheard = ""
+        try:
+            result = self._exporter.export(spans)
+        except Exception as error:  # noqa: BLE001 - whatever the exporter's transport raises
+            result, self._overheard = SpanExportResult.FAILURE, repr(error)
+        if result is SpanExportResult.SUCCESS:
+            self._note_success()
+        else:
+            self._note_failure(len(spans))
+        return result
+
+    def shutdown(self) -> None:
+        """Close the exporter; a retry that waits is given up."""
+        self._exporter.shutdown()
+
+    def force_flush(self, timeout_millis: int = 30_000) -> bool:
+        """Pass the wish on."""
+        return self._exporter.force_flush(timeout_millis)
+
+    def unmute(self) -> None:
+        """Let the exporter's own loggers speak again."""
+        self._muted.close()
+
+    def _note_failure(self, spans: int) -> None:
+        self.failed += spans
+        self._unsaid += spans
+        self._failing = True
+        if self._said.again():
+            reason = self._overheard or "the exporter gave no reason"
+            facts = {"target": self._target, "spans": self._unsaid, "reason": reason}
+            _log.warning("spans_not_exported", extra=facts)
+            self._unsaid = 0
+
+    def _note_success(self) -> None:
+        if self._failing:
+            self._failing = False
+            _log.info("spans_exported_again", extra={"target": self._target, "lost": self.failed})
+
+    def _overhear(self, record: logging.LogRecord) -> bool:
+        # The first message tells the cause, later ones only that it is given up.
+        self._overheard = self._overheard or record.getMessage()
+        return False
+
+
+class _Said:
+    """Remembers when something was said last."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._at: float | None = None
+
+    def again(self) -> bool:
+        """Tell whether it may be said again, and take it as said."""
+        now = self._clock()
+        if self._at is not None and now - self._at < SILENCE_SECONDS:
+            return False
+        self._at = now
+        return True
+
+
+@contextmanager
+def _filtered(name: str, accept: Callable[[logging.LogRecord], bool]) -> Iterator[None]:
+    """Ask *accept* about each record of the logger *name*."""
+    logger = logging.getLogger(name)
+    logger.addFilter(accept)
+    try:
+        yield
+    finally:
+        logger.removeFilter(accept)
