@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 if TYPE_CHECKING:
     from lagmon.model import (
@@ -119,4 +120,4 @@ class Links:
 
     def trace(self, trace_id: str) -> str:
         """Give the address under which Jaeger shows the trace, or nothing."""
-        return f"{self.jaeger.rstrip('/')}/trace/{trace_id}" if self.jaeger else ""
+        return f"{self.jaeger.rstrip('/')}/trace/{quote(trace_id, safe='')}" if self.jaeger else ""

@@ -1,0 +1,107 @@
+"""Send incidents to an Alertmanager: `alert` decides what is said (pure), `Alertmanager` says it.
+
+API v2. The labels are the identity of an alert, so nothing that changes is among them; values,
+times and the record are annotations. While an incident is open its alert is declared to hold for
+four more minutes, and it is sent again every minute: if lagmon dies, the alert ends by itself, and
+three sendings may get lost before it does. Every Alertmanager gets every alert from a notifier of
+its own, never through a load balancer, as Alertmanager's documentation asks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import httpx
+import structlog
+
+from lagmon.labels import safe
+from lagmon.notify.annotations import annotate
+from lagmon.notify.mailbox import Outcome
+from lagmon.wording import moment
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from lagmon.report import Links, Notice
+
+HOLDS_SECONDS = 4 * 60.0
+TIMEOUT_SECONDS = 10.0
+_WORDS = 200  # of an answer that is logged
+
+log = structlog.get_logger(__name__)
+
+
+def alert(notice: Notice, links: Links) -> dict[str, Any]:
+    """Build the JSON of one alert.
+
+    A resolved one ends when its incident did. Alertmanager refuses an end before the beginning,
+    which a clock that was set back would give; so neither time ever passes the other.
+    """
+    incident = notice.change.incident
+    ends = notice.at + HOLDS_SECONDS if incident.resolved_at is None else incident.resolved_at
+    starts = min(incident.opened_at, notice.at, ends)
+    built: dict[str, Any] = {
+        "labels": _labels(notice),
+        "annotations": annotate(notice, links),
+        "startsAt": moment(starts),
+        "endsAt": moment(ends),
+    }
+    if links.lagmon:
+        built["generatorURL"] = links.lagmon
+    return built
+
+
+def _labels(notice: Notice) -> dict[str, str]:
+    rule, key = notice.rule, notice.change.incident.key
+    labels = {
+        "alertname": rule.name,
+        "code": rule.code,
+        "severity": rule.severity.value,
+        "priority": rule.priority.value,
+        "kafka_cluster": safe(key.cluster),
+        "group": safe(key.group or ""),
+        "topic": safe(key.topic or ""),
+        "partition": "" if key.partition is None else str(key.partition),
+        "source": "lagmon",
+    }
+    return {name: value for name, value in labels.items() if value}
+
+
+class Alertmanager:
+    """One Alertmanager at *url*; needs a running event loop from the first `send` to `close`."""
+
+    def __init__(self, url: str, links: Links, *, timeout_seconds: float = TIMEOUT_SECONDS) -> None:
+        parts = urlsplit(url)
+        # Without what may stand before the @.
+        self.name = f"alertmanager:{parts.netloc.rpartition('@')[2]}{parts.path.rstrip('/')}"
+        self._url = f"{url.rstrip('/')}/api/v2/alerts"
+        self._links = links
+        self._timeout_seconds = timeout_seconds
+        # No redirects: an answer must not choose who gets our alerts and credentials. No settings
+        # from the environment: a proxy for the internet is none for the Alertmanager next door.
+        self._client = httpx.AsyncClient(follow_redirects=False, trust_env=False)
+
+    async def send(self, notices: Sequence[Notice]) -> Outcome:
+        """Post *notices* as one batch; answer within the timeout whatever the other side does."""
+        alerts = [alert(notice, self._links) for notice in notices]
+        try:
+            async with asyncio.timeout(self._timeout_seconds):
+                response = await self._client.post(self._url, json=alerts)
+        except (TimeoutError, httpx.TimeoutException):
+            return self._failed(Outcome.TIMEOUT, f"no answer in {self._timeout_seconds:g} s")
+        except httpx.HTTPError as error:
+            return self._failed(Outcome.FAILED, f"{type(error).__name__}: {error}")
+        if response.is_success:
+            return Outcome.SENT
+        said = f"{response.status_code}: {response.text[:_WORDS]}"
+        return self._failed(Outcome.FAILED if response.is_server_error else Outcome.REJECTED, said)
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._client.aclose()
+
+    def _failed(self, outcome: Outcome, error: str) -> Outcome:
+        log.warning("notifier_failed", notifier=self.name, outcome=outcome.value, error=error)
+        return outcome

@@ -1,0 +1,1 @@
+"""Serve what the board holds: metrics, health, and a status page. Reads, and never asks Kafka."""

@@ -1,0 +1,219 @@
+"""What the status page shows of one group, as text that only has to be laid out. Pure.
+
+In: a group of a `ClusterReport`, the rules, the links and the time. Out: a `GroupView` of strings
+and flags; every name that a stranger chose is made safe. What is unknown is a dash beside its reason.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from lagmon.labels import safe
+from lagmon.wording import clock, counted, duration, number
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from lagmon.model import GroupLag, Incident, PartitionLag, Why
+    from lagmon.report import ClusterReport, Links, OldestRecord
+    from lagmon.rules import Rule
+
+PARTITIONS_SHOWN = 20
+UNKNOWN = "–"  # noqa: RUF001 - typography for people, not a minus sign
+
+_WHY = {
+    "never_committed": "has never committed an offset",
+    "no_end_offset": "end of the partition unknown",
+    "no_committed_offset": "committed offset unknown",
+    "topic_deleted": "topic deleted",
+    "group_unreadable": "cannot be read",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class RecordView:
+    """The oldest uncommitted record of a group; an empty text is left out."""
+
+    where: str
+    offset: str
+    age: str
+    key_hash: str
+    trace_id: str
+    trace_url: str
+    trace_unknown: str
+
+
+@dataclass(frozen=True, slots=True)
+class PartitionView:
+    """One row of a group's partitions."""
+
+    name: str
+    lag: str
+    committed: str
+    end: str
+    note: str
+    owner: str
+
+
+@dataclass(frozen=True, slots=True)
+class IncidentView:
+    """One open incident."""
+
+    priority: str
+    rule: str
+    title: str
+    limit: str
+    since: str
+    lasted: str
+
+
+@dataclass(frozen=True, slots=True)
+class GroupView:
+    """One group.
+
+    *tone* is ``bad``, ``warn``, ``unknown`` or ``good`` and *verdict* the same in a word. *filled*
+    is the lag as a part of the limit, 1 at most, or ``None`` when it is not known.
+    """
+
+    name: str
+    tone: str
+    verdict: str
+    lag: str
+    filled: float | None
+    members: str
+    state: str
+    notes: tuple[str, ...]
+    incidents: tuple[IncidentView, ...]
+    record: RecordView | None
+    partitions: tuple[PartitionView, ...]
+    partitions_hidden: int
+
+
+def worst_first(cluster: ClusterReport) -> list[GroupLag]:
+    """Sort the groups of *cluster*: incidents, pending, unknown, then by lag from the largest."""
+    firing = {incident.key.group for incident in cluster.incidents}
+    groups = () if cluster.lag is None else cluster.lag.groups
+
+    def order(group: GroupLag) -> tuple[int, int, str]:
+        return _rank(group, firing, cluster.pending), -(group.lag or 0), group.group
+
+    return sorted(groups, key=order)
+
+
+def group_view(
+    group: GroupLag, cluster: ClusterReport, rules: Sequence[Rule], links: Links, now: float
+) -> GroupView:
+    """Lay out *group* of *cluster* as of *now* (seconds)."""
+    incidents = [i for i in cluster.incidents if i.key.group == group.group]
+    firing = {incident.key.group for incident in incidents}
+    record = dict(cluster.records).get(group.group)
+    tone, verdict = _TONES[_rank(group, firing, cluster.pending)]
+    parts = sorted(group.partitions, key=_partition_order)
+    return GroupView(
+        name=safe(group.group),
+        tone=tone,
+        verdict=verdict,
+        lag=UNKNOWN if group.lag is None else number(group.lag),
+        filled=_filled(group, rules),
+        members=UNKNOWN if group.members is None else number(group.members),
+        state=safe(group.state or ""),
+        notes=tuple(_notes(group)),
+        incidents=tuple(_incident(incident, rules, now) for incident in incidents),
+        record=None if record is None else _record(record, links, now),
+        partitions=tuple(_partition(part) for part in parts[:PARTITIONS_SHOWN]),
+        partitions_hidden=max(0, len(parts) - PARTITIONS_SHOWN),
+    )
+
+
+# By rank: what the eye sees, and the same in words for those who do not see colours.
+_TONES = (
+    ("bad", "incident"),
+    ("warn", "over the limit"),
+    ("unknown", "unknown"),
+    ("warn", "partly unknown"),
+    ("good", "ok"),
+)
+
+
+def _rank(group: GroupLag, firing: set[str | None], pending: frozenset[str]) -> int:
+    if group.group in firing:
+        return 0
+    if group.group in pending:
+        return 1
+    if group.lag is None:
+        return 2
+    return 3 if group.unknown else 4
+
+
+def _filled(group: GroupLag, rules: Sequence[Rule]) -> float | None:
+    limits = [rule.condition.threshold for rule in rules]
+    if group.lag is None or not limits:
+        return None
+    return min(1.0, group.lag / max(1.0, min(limits)))
+
+
+def _notes(group: GroupLag) -> list[str]:
+    notes = []
+    if group.lag is None and group.why is not None:
+        notes.append(_why(group.why))
+    if group.detail:
+        notes.append(safe(group.detail))
+    if group.unknown and group.lag is not None:
+        notes.append(f"{counted(group.unknown, 'partition')} unknown: the lag may be larger")
+    if group.uncommitted:
+        notes.append(f"{counted(group.uncommitted, 'partition')} never committed")
+    lost = sum(part.lost for part in group.partitions)
+    if lost:
+        notes.append(f"{counted(lost, 'message')} deleted before being read")
+    return notes
+
+
+def _why(why: Why) -> str:
+    return _WHY.get(why.value, why.value)
+
+
+def _incident(incident: Incident, rules: Sequence[Rule], now: float) -> IncidentView:
+    rule = {rule.name: rule for rule in rules}.get(incident.key.rule)
+    return IncidentView(
+        priority=rule.priority.value if rule else "",
+        rule=incident.key.rule,
+        title=rule.title if rule else "",
+        limit=number(rule.condition.threshold) if rule else UNKNOWN,
+        since=clock(incident.since),
+        lasted=duration(now - incident.since),
+    )
+
+
+def _record(record: OldestRecord, links: Links, now: float) -> RecordView:
+    linked = record.trace_id if record.trace_unknown is None else None
+    return RecordView(
+        where=f"{safe(record.at.topic)}[{record.at.partition}]",
+        offset=str(record.offset),
+        age="" if record.timestamp is None else duration(now - record.timestamp),
+        key_hash=record.key_hash or "",
+        trace_id=record.trace_id or "",
+        trace_url=links.trace(linked) if linked else "",
+        trace_unknown=safe(record.trace_unknown or ""),
+    )
+
+
+def _partition_order(part: PartitionLag) -> tuple[bool, int, str, int]:
+    return part.lag is not None, -(part.lag or 0), part.at.topic, part.at.partition
+
+
+def _partition(part: PartitionLag) -> PartitionView:
+    notes = [] if part.why is None else [_why(part.why)]
+    if part.detail:
+        notes.append(safe(part.detail))
+    if part.lost:
+        notes.append(f"{counted(part.lost, 'message')} lost")
+    owner = part.owner
+    return PartitionView(
+        name=f"{safe(part.at.topic)}[{part.at.partition}]",
+        lag=UNKNOWN if part.lag is None else number(part.lag),
+        committed=UNKNOWN if part.committed is None else str(part.committed),
+        end=UNKNOWN if part.end is None else str(part.end),
+        note=", ".join(notes),
+        owner="" if owner is None else f"{safe(owner.client_id)} at {safe(owner.host)}",
+    )
