@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -99,7 +100,7 @@ class Service:
 
     def start(self) -> None:
         """Start the program, forgetting what it said before; FileNotFoundError if there is none."""
-        if self._process and self._process.poll() is None:
+        if self.running:
             raise RuntimeError(f"{self.name} is running already")
         if threading.current_thread() is not threading.main_thread():
             raise RuntimeError(f"{self.name}: its leash would end with this thread (prctl(2))")
@@ -118,10 +119,13 @@ class Service:
             process_group=0,
         )
 
-    def stop(self, timeout: float = 10) -> int:
-        """Ask it to end by SIGTERM and give its exit code; after *timeout* seconds kill it (-9)."""
+    def stop(self, timeout: float = 10, *, by: signal.Signals = signal.SIGTERM) -> int:
+        """Ask it to end by the signal *by* and give its exit code.
+
+        After *timeout* seconds it is killed, and the code is -9.
+        """
         process = self._started()
-        process.terminate()
+        process.send_signal(by)
         try:
             process.wait(timeout)
         except subprocess.TimeoutExpired:
@@ -143,6 +147,11 @@ class Service:
     def pid(self) -> int:
         """The program's own process id."""
         return self._started().pid
+
+    @property
+    def running(self) -> bool:
+        """True from start to end."""
+        return self._process is not None and self._process.poll() is None
 
     @property
     def returncode(self) -> int | None:
