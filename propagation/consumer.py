@@ -29,7 +29,9 @@ class Consumer(confluent_kafka.Consumer):
         options: Options | None = None,
         **more: Any,
     ) -> None:
-        if config is None:
+        if config is None and not more:
+            super().__init__()  # raises: empty keyword arguments would count as a configuration
+        elif config is None:
             super().__init__(**more)
         else:
             super().__init__(config, **more)

@@ -3,8 +3,8 @@
 Each ``produce`` starts a span ``send TOPIC``, writes its context into the message's headers and
 ends it when the message is delivered or has failed, just before the user's callback runs. All
 else is the real class. What differs from it, on purpose: an ``on_delivery`` beside
-``callback=None`` is called (the real class never calls it), ``produce_batch`` takes ``headers``
-in its messages, and a header name that would crash the process raises `UnicodeEncodeError`.
+``callback=None`` is called (the real class never calls it), ``produce_batch`` takes headers and
+timestamps, and a header name that would crash the process raises `UnicodeEncodeError`.
 
 A producer that is dropped without ``flush`` or ``close`` loses its queued messages without a
 report; their spans are lost with them.
@@ -43,6 +43,11 @@ class Producer(confluent_kafka.Producer):
     flush it: spans end with the delivery reports.
     """
 
+    # A subclass that skips __init__ meets the real class's own error, not a missing attribute.
+    _only_error: bool = False
+    _on_delivery: DeliveryCallback | None = None
+    _spans: SendSpans = SendSpans()
+
     def __init__(
         self,
         config: dict[str, Any] | None = None,
@@ -57,6 +62,8 @@ class Producer(confluent_kafka.Producer):
         self._only_error = settings.get(_ONLY_ERROR) is True
         if self._only_error:
             super().__init__({k: v for k, v in settings.items() if k != _ONLY_ERROR})
+        elif config is None and not more:
+            super().__init__()  # raises: empty keyword arguments would count as a configuration
         elif config is None:
             super().__init__(**more)
         else:
@@ -108,10 +115,10 @@ class Producer(confluent_kafka.Producer):
     ) -> int:
         """Queue *messages* one by one, each with a span and headers of its own.
 
-        The real method cannot send headers. Here a message may have ``headers`` beside ``value``,
-        ``key``, ``partition`` and ``callback``. As there, a message that could not be queued gets
-        its `KafkaError` as ``_error``, and the number of queued ones is returned; a malformed one
-        raises before any is queued.
+        The real method can send neither headers nor timestamps. Here a message may have both,
+        beside ``value``, ``key``, ``partition`` and ``callback``. As there, a message that could
+        not be queued gets its `KafkaError` as ``_error``, the number of queued ones is returned,
+        and a malformed one raises before any is queued.
         """
         super().produce_batch(topic, [], partition)  # raises what the real method raises
         _check_batch(messages)
@@ -135,6 +142,7 @@ class Producer(confluent_kafka.Producer):
                 message.get("key"),
                 partition if own_partition is None else own_partition,
                 default if own_callback is None else own_callback,
+                timestamp=message.get("timestamp") or 0,
                 headers=message.get("headers"),
             )
         except BufferError as error:
@@ -172,10 +180,7 @@ def _check_batch(messages: object) -> None:
         for part in ("value", "key"):
             if not isinstance(message.get(part), str | bytes | None):
                 raise TypeError(f"Message {part} at index {index} must be bytes or str")
-        if not isinstance(message.get("partition"), int | None):
-            raise TypeError(f"Message partition at index {index} must be int")
-        if message.get("timestamp") is not None:
-            raise NotImplementedError(
-                "Message timestamps are not currently supported in batch mode"
-            )
+        for part in ("partition", "timestamp"):
+            if not isinstance(message.get(part), int | None):
+                raise TypeError(f"Message {part} at index {index} must be int")
         replaced(message.get("headers"), NO_NAMES)

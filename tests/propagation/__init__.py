@@ -1,0 +1,1 @@
+"""What propagation promises: formats, clients, scopes."""
