@@ -1,0 +1,1 @@
+"""Tests of what brings the trace to logs, HTTP and Postgres."""

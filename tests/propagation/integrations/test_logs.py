@@ -1,0 +1,330 @@
+"""structlog and the standard library write the same line, with the ids of the current span."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import structlog
+from opentelemetry import trace
+from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags
+
+from propagation.integrations import logs
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+TRACE_ID, SPAN_ID = 0x0AF7651916CD43DD8448EB211C80319C, 0x00F067AA0BA902B7
+IDS = {
+    "trace_id": "0af7651916cd43dd8448eb211c80319c",
+    "span_id": "00f067aa0ba902b7",
+    "trace_flags": "00",
+}
+
+
+class Lines:
+    """What was logged since the test began."""
+
+    def __init__(self) -> None:
+        self.stream = io.StringIO()
+
+    def all(self) -> list[dict[str, Any]]:
+        """Read every line."""
+        return [json.loads(line) for line in self.stream.getvalue().splitlines()]
+
+    def only(self) -> dict[str, Any]:
+        """Read the one line there must be."""
+        [line] = self.all()
+        return line
+
+
+@pytest.fixture
+def lines() -> Iterator[Lines]:
+    """Log to memory, and put logging back afterwards."""
+    written = Lines()
+    logs.configure("game-api", version="1.2", environment="test", stream=written.stream)
+    yield written
+    logs.restore()
+
+
+def span(flags: int = 0) -> NonRecordingSpan:
+    """Make a span of the known trace, sampled or not."""
+    return NonRecordingSpan(
+        SpanContext(TRACE_ID, SPAN_ID, is_remote=True, trace_flags=TraceFlags(flags))
+    )
+
+
+def by_structlog(event: str, **fields: object) -> None:
+    """Log by structlog."""
+    structlog.get_logger("game").info(event, **fields)
+
+
+def by_stdlib(event: str, **fields: object) -> None:
+    """Log by the standard library."""
+    logging.getLogger("game").info(event, extra=fields)
+
+
+both = pytest.mark.parametrize("log", [by_structlog, by_stdlib])
+
+
+@both
+def test_a_line_has_the_fields_every_line_has(log: Callable[..., None], lines: Lines) -> None:
+    """Both libraries write the same names in the same order, and the caller's fields last."""
+    log("play_settled", play_id="p1", partition=0)
+
+    line = lines.only()
+    assert line.pop("timestamp").endswith("Z")
+    assert list(line.items()) == [
+        ("level", "info"),
+        ("service", "game-api"),
+        ("version", "1.2"),
+        ("environment", "test"),
+        ("event", "play_settled"),
+        ("logger", "game"),
+        ("play_id", "p1"),
+        ("partition", 0),
+    ]
+
+
+@both
+@pytest.mark.parametrize(("flags", "written"), [(0, "00"), (1, "01"), (3, "03")])
+def test_a_line_has_the_ids_of_the_current_span(
+    log: Callable[..., None], lines: Lines, flags: int, written: str
+) -> None:
+    """Ids stand on the line of a sampled and of an unsampled span, and of one that only came in."""
+    with trace.use_span(span(flags)):
+        log("inside")
+
+    assert lines.only().items() >= {**IDS, "trace_flags": written}.items()
+
+
+@both
+def test_ids_are_gone_with_the_span(log: Callable[..., None], lines: Lines) -> None:
+    """The ids are those of the moment of the call: none is left behind after the span."""
+    with trace.use_span(span()):
+        log("inside")
+    log("outside")
+
+    inside, outside = lines.all()
+    assert inside["trace_id"] == IDS["trace_id"]
+    assert not outside.keys() & IDS.keys()
+
+
+def test_a_bound_logger_does_not_keep_ids(lines: Lines) -> None:
+    """A logger that was bound inside a span takes its ids from the span it is called in."""
+    with trace.use_span(span()):
+        bound = structlog.get_logger().bind(play_id="p1")
+    bound.info("outside")
+
+    assert not lines.only().keys() & IDS.keys()
+
+
+@both
+def test_a_trace_id_that_is_handed_in_wins(log: Callable[..., None], lines: Lines) -> None:
+    """A line about another trace names that one, without the current span's other ids."""
+    with trace.use_span(span()):
+        log("incident_opened", trace_id="ab" * 16)
+
+    line = lines.only()
+    assert line["trace_id"] == "ab" * 16
+    assert "span_id" not in line
+
+
+@both
+def test_a_field_cannot_pose_as_a_common_one(log: Callable[..., None], lines: Lines) -> None:
+    """A caller's field named like one that every line has is kept beside it."""
+    log("x", service="other", level="other")
+
+    line = lines.only()
+    assert (line["service"], line["service_"]) == ("game-api", "other")
+    assert (line["level"], line["level_"]) == ("info", "other")
+
+
+@both
+def test_a_latency_is_rounded_to_the_microsecond(log: Callable[..., None], lines: Lines) -> None:
+    """latency_ms has three digits after the point."""
+    log("x", latency_ms=1.23456789, other=1.23456789)
+
+    assert (lines.only()["latency_ms"], lines.only()["other"]) == (1.235, 1.23456789)
+
+
+@both
+def test_an_odd_value_does_not_break_the_line(log: Callable[..., None], lines: Lines) -> None:
+    """A value that JSON does not know is written all the same, on one line."""
+    log("x", key=b"\xff\n", ratio=float("nan"), what=object, half="\ud83d")
+
+    line = lines.only()
+    assert (line["key"], line["ratio"], line["half"]) == ("\\xff\n", None, "\ufffd")
+
+
+def stdlib_exception() -> None:
+    """Log the current exception by the standard library."""
+    logging.getLogger().exception("x")  # noqa: LOG004 - called by a handler
+
+
+def structlog_exception() -> None:
+    """Log the current exception by structlog."""
+    structlog.get_logger().exception("x")
+
+
+def structlog_exc_info() -> None:
+    """Log the current exception by its flag."""
+    structlog.get_logger().error("x", exc_info=True)
+
+
+def structlog_error_field() -> None:
+    """Log an exception as the field that it becomes."""
+    structlog.get_logger().error("x", error=sys.exc_info()[1])
+
+
+@pytest.mark.parametrize(
+    "log", [stdlib_exception, structlog_exception, structlog_exc_info, structlog_error_field]
+)
+def test_an_exception_is_one_field(log: Callable[[], None], lines: Lines) -> None:
+    """However an exception is handed in, it is one field with type, message and stack."""
+    try:
+        int("no number")
+    except ValueError:
+        log()
+
+    line = lines.only()
+    assert line["level"] == "error"
+    assert line["error"].keys() == {"type", "message", "stack"}
+    assert line["error"]["type"] == "ValueError"
+    assert line["error"]["stack"].startswith("Traceback")
+    assert "exc_info" not in line
+
+
+def test_an_error_that_is_no_exception_stays_what_it_is(lines: Lines) -> None:
+    """A caller's own error text is not touched."""
+    structlog.get_logger().error("x", error="timed out")
+
+    assert lines.only()["error"] == "timed out"
+
+
+def test_a_format_that_does_not_fit_is_logged(lines: Lines) -> None:
+    """A record of the standard library whose arguments do not fit loses neither line nor words."""
+    record = logging.makeLogRecord({"msg": "one %s", "args": (1, 2)})
+    [writer] = [h for h in logging.getLogger().handlers if "propagation" in type(h).__module__]
+
+    writer.handle(record)
+
+    assert lines.only()["event"] == "one %s (1, 2)"
+
+
+def test_context_variables_are_on_the_line(lines: Lines) -> None:
+    """What was bound by structlog.contextvars is written."""
+    with structlog.contextvars.bound_contextvars(play_id="p1"):
+        structlog.get_logger().info("x")
+
+    assert lines.only()["play_id"] == "p1"
+
+
+@both
+@pytest.mark.parametrize(("level", "count"), [("INFO", 1), ("warning", 0)])
+def test_a_level_silences_what_is_below(log: Callable[..., None], level: str, count: int) -> None:
+    """A level, in whatever case, holds for both libraries."""
+    stream = io.StringIO()
+    logs.configure("s", level=level, stream=stream)
+    log("x")
+    logs.restore()
+
+    assert stream.getvalue().count("\n") == count
+
+
+def test_an_unknown_level_is_refused() -> None:
+    """The error says which levels there are."""
+    with pytest.raises(ValueError, match="'LOUD' is unknown: use one of DEBUG, INFO"):
+        logs.configure("s", level="LOUD")
+
+
+@both
+def test_configuring_again_replaces(log: Callable[..., None], lines: Lines) -> None:
+    """The second set-up alone writes, once a line."""
+    again = io.StringIO()
+    logs.configure("worker", stream=again)
+    log("x")
+
+    assert lines.all() == []
+    assert json.loads(again.getvalue())["service"] == "worker"
+
+
+def test_restoring_puts_everything_back() -> None:
+    """After restore both libraries, the root logger and uvicorn's are as they were."""
+    uvicorn = logging.getLogger("uvicorn.access")
+    own = logging.NullHandler()
+    uvicorn.addHandler(own)
+    root = logging.getLogger()
+    before = (list(root.handlers), root.level, structlog.is_configured(), uvicorn.propagate)
+    logs.configure("a")
+    logs.configure("b")
+    logs.restore()
+
+    after = (list(root.handlers), root.level, structlog.is_configured(), uvicorn.propagate)
+    assert after == before
+    assert uvicorn.handlers == [own]
+    uvicorn.removeHandler(own)
+
+
+def test_a_handler_that_is_no_terminal_stays(lines: Lines) -> None:
+    """A handler that someone else put on the root logger goes on getting records."""
+
+    class Mine(logging.Handler):
+        """Counts."""
+
+        count = 0
+
+        def emit(self, record: logging.LogRecord) -> None:
+            self.count += bool(record)
+
+    mine = Mine()
+    logging.getLogger().addHandler(mine)
+    logs.configure("again", stream=lines.stream)
+    logging.getLogger().warning("x")
+    logging.getLogger().removeHandler(mine)
+
+    assert mine.count == 1
+
+
+def test_uvicorn_speaks_in_the_same_shape(lines: Lines) -> None:
+    """Messages of uvicorn are lines like any other, and its access log is silent."""
+    logging.getLogger("uvicorn.error").info("Started server process [%d]", 1)
+    logging.getLogger("uvicorn.access").info("GET / 200")
+
+    assert lines.only()["event"] == "Started server process [1]"
+    assert not logging.getLogger("uvicorn.access").propagate
+
+
+def test_a_closed_stream_does_not_stop_the_caller(lines: Lines) -> None:
+    """When the log cannot be written any more, the service goes on."""
+    lines.stream.close()
+
+    by_structlog("x")
+    by_stdlib("x")
+
+
+def test_standard_output_is_where_lines_go(capsys: pytest.CaptureFixture[str]) -> None:
+    """Without a stream lines go to standard output as it is at the time."""
+    logs.configure("s")
+    by_structlog("x")
+    logs.restore()
+
+    captured = capsys.readouterr()
+    assert json.loads(captured.out)["event"] == "x"
+    assert captured.err == ""
+
+
+def test_a_missing_extra_is_named() -> None:
+    """Without structlog the import says what to install."""
+    script = "import sys; sys.modules['structlog'] = None; import propagation.integrations.logs"
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False
+    )
+
+    assert "ImportError: " in done.stderr
+    assert "pip install 'lagmon[logs]'" in done.stderr
