@@ -1,0 +1,194 @@
+"""The runtime's source on a real broker: confluent-kafka's consumer behind `consumers.ports`.
+
+What the client library does that is easy to get wrong, and is kept right here:
+
+- A pause survives a rebalance, so `Listener.assigned` is told after the assignment has been made
+  (not from inside the callback, where it has not), and may then resume.
+- A commit is never waited for: without a coordinator it is answered after most of a minute. Sent
+  from inside the revoke callback it is still answered before the partitions are given up.
+- For the same reason ``close()`` may take most of a minute, and is left to a thread.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any, Final
+
+import confluent_kafka
+import structlog
+from confluent_kafka import TIMESTAMP_NOT_AVAILABLE, KafkaError, KafkaException
+
+from consumers.errors import Fatal
+from consumers.types import Record, TopicPartition
+from propagation import Consumer
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+    from confluent_kafka import Message
+
+    from consumers.client_log import ClientLog
+    from consumers.ports import Listener
+
+# Public constants of the library whose names begin with an underscore, as in librdkafka.
+_END_OF_PARTITION: Final = KafkaError._PARTITION_EOF  # noqa: SLF001
+_NO_STARTING_POINT: Final = KafkaError._AUTO_OFFSET_RESET  # noqa: SLF001
+
+log = structlog.get_logger(__name__)
+
+
+def record_of(message: Message) -> Record:
+    """Make a record of *message*, one without an error."""
+    kind, timestamp_ms = message.timestamp()
+    # Of a message that came from a broker these are never None; the library's types allow for it.
+    topic, partition, offset = message.topic(), message.partition(), message.offset()
+    assert topic is not None
+    assert partition is not None
+    assert offset is not None
+    return Record(
+        topic=topic,
+        partition=partition,
+        offset=offset,
+        key=_bytes(message.key()),
+        value=_bytes(message.value()),
+        headers=_headers(message.headers()),
+        timestamp_ms=None if kind == TIMESTAMP_NOT_AVAILABLE else timestamp_ms,
+        message=message,
+    )
+
+
+class KafkaSource:
+    """A member of a consumer group on *topic*. See `consumers.ports.Source`.
+
+    *properties* are librdkafka's, see `consumers.properties`. Raises `Fatal` if they are wrong.
+    """
+
+    def __init__(self, properties: Mapping[str, Any], topic: str, client_log: ClientLog) -> None:
+        self._topic, self._client_log = topic, client_log
+        self._listener: Listener | None = None
+        self._unannounced: list[TopicPartition] | None = None
+        try:
+            self.consumer = Consumer(
+                {**properties, **client_log.callbacks(), "on_commit": self._on_commit}
+            )
+        except (KafkaException, ValueError, TypeError) as error:
+            raise Fatal(f"the consumer cannot be made: {_words(error)}") from error
+
+    def subscribe(self, listener: Listener) -> None:
+        """Join the group."""
+        self._listener = listener
+        try:
+            self.consumer.subscribe(
+                [self._topic],
+                on_assign=self._on_assign,
+                on_revoke=self._on_revoke,
+                on_lost=self._on_lost,
+            )
+        except KafkaException as error:
+            raise Fatal(f"cannot subscribe to {self._topic}: {_words(error)}") from error
+
+    def poll(self, timeout_seconds: float) -> Record | None:
+        """Serve callbacks and give the next record, or ``None`` if none came in time."""
+        message = self.consumer.poll(timeout_seconds)
+        self._announce()
+        if message is not None and (error := message.error()) is not None:
+            self._note(error)
+            message = None
+        if fatal := self._client_log.fatal:
+            raise Fatal(f"the Kafka client cannot go on: {fatal.name()}: {fatal.str()}")
+        return None if message is None else record_of(message)
+
+    def pause(self, partitions: Collection[TopicPartition]) -> None:
+        """Fetch nothing more from *partitions* until they are resumed."""
+        if partitions:
+            self.consumer.pause(_named(partitions))
+
+    def resume(self, partitions: Collection[TopicPartition]) -> None:
+        """Fetch from *partitions* again, after the last record that `poll` gave."""
+        if partitions:
+            self.consumer.resume(_named(partitions))
+
+    def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
+        """Send *offsets* on their way; the listener hears of it from a later `poll`."""
+        named = [confluent_kafka.TopicPartition(*at, offset) for at, offset in offsets.items()]
+        try:
+            self.consumer.commit(offsets=named, asynchronous=True)
+        except KafkaException as error:
+            self._told.committed(offsets, _words(error))
+
+    def close(self, timeout_seconds: float) -> bool:
+        """Leave the group; says whether that was done in time. The listener hears of it."""
+        closing = threading.Thread(target=self._close, name="leave-group", daemon=True)
+        closing.start()
+        closing.join(timeout_seconds)
+        return not closing.is_alive()
+
+    @property
+    def _told(self) -> Listener:
+        assert self._listener is not None, "subscribe comes first"
+        return self._listener
+
+    def _close(self) -> None:
+        try:
+            self.consumer.close()
+        except Exception as error:
+            log.exception("group_not_left", exc_info=error)
+
+    def _announce(self) -> None:
+        if self._unannounced is not None:
+            partitions, self._unannounced = self._unannounced, None
+            self._told.assigned(partitions)
+
+    def _note(self, error: KafkaError) -> None:
+        if error.code() == _END_OF_PARTITION:
+            return
+        if error.code() == _NO_STARTING_POINT:
+            raise Fatal(
+                f"there is no offset to begin at: {error.str()}. Set auto.offset.reset under client"
+                " to earliest (read again what is kept) or latest (skip it), or commit an offset"
+            )
+        self._client_log.error(error)
+
+    def _on_assign(self, _: object, partitions: list[confluent_kafka.TopicPartition]) -> None:
+        self._unannounced = [*(self._unannounced or ()), *_names(partitions)]
+
+    def _on_revoke(self, _: object, partitions: list[confluent_kafka.TopicPartition]) -> None:
+        self._announce()
+        self._told.revoked(_names(partitions))
+
+    def _on_lost(self, _: object, partitions: list[confluent_kafka.TopicPartition]) -> None:
+        self._announce()
+        self._told.lost(_names(partitions))
+
+    def _on_commit(
+        self, error: KafkaError | None, partitions: list[confluent_kafka.TopicPartition]
+    ) -> None:
+        answers: dict[str | None, dict[TopicPartition, int]] = {}
+        for one in partitions:
+            why = one.error or error
+            answer = answers.setdefault(why.name() if why else None, {})
+            answer[TopicPartition(one.topic, one.partition)] = one.offset
+        for reason, offsets in answers.items():
+            self._told.committed(offsets, reason)
+
+
+def _names(partitions: list[confluent_kafka.TopicPartition]) -> list[TopicPartition]:
+    return [TopicPartition(one.topic, one.partition) for one in partitions]
+
+
+def _named(partitions: Collection[TopicPartition]) -> list[confluent_kafka.TopicPartition]:
+    return [confluent_kafka.TopicPartition(*at) for at in partitions]
+
+
+def _bytes(value: str | bytes | None) -> bytes | None:
+    return value.encode() if isinstance(value, str) else value
+
+
+def _headers(headers: object) -> list[tuple[str, bytes | None]]:
+    return list(headers) if isinstance(headers, list) else []
+
+
+def _words(error: Exception) -> str:
+    """Say what *error* is in the client's own words."""
+    cause = error.args[0] if error.args else error
+    return f"{cause.name()}: {cause.str()}" if isinstance(cause, KafkaError) else str(error)
