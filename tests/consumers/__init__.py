@@ -1,0 +1,1 @@
+"""What the runtime and the services on it promise."""

@@ -1,0 +1,1 @@
+"""What the game promises: to its players, and to its tables."""

@@ -1,0 +1,228 @@
+"""Plays and totals on a real PostgreSQL: written once, added up right, and named by their trace."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import psycopg
+import pytest
+from opentelemetry import trace
+from psycopg.conninfo import make_conninfo
+
+from consumers.errors import Reaction, Unavailable, reaction_to
+from consumers.game.migrate import migrate
+from consumers.game.store import Settlement, Store
+from propagation.testing import captured_spans
+from tests.consumers.game.builders import ACCEPTED_AT, outcome, play
+from tests.infra.ports import free_port
+from tests.infra.wait import until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+TRACE_ID = "0af7651916cd43dd8448eb211c80319c"
+
+
+@pytest.fixture
+def tables(database: str) -> str:
+    """Give the URL of a database with the game's tables."""
+    with psycopg.connect(database, autocommit=True) as connection:
+        migrate(connection)
+    return database
+
+
+@contextmanager
+def opened(url: str, *, connections: int = 2) -> Iterator[Store]:
+    """Open a store and close it."""
+    store = Store(url, "game-consumer", connections=connections)
+    store.open()
+    try:
+        yield store
+    finally:
+        store.close(5)
+
+
+@pytest.fixture
+def store(tables: str) -> Iterator[Store]:
+    """Give a store on fresh tables."""
+    with opened(tables) as store:
+        yield store
+
+
+def totals(url: str, player_id: str = "ada") -> tuple[int, int, int] | None:
+    """Read plays, cents wagered and cents won of a player."""
+    with psycopg.connect(url) as connection:
+        return connection.execute(
+            "SELECT plays, wagered, won FROM player_totals WHERE player_id = %s", [player_id]
+        ).fetchone()
+
+
+def test_a_play_is_written_and_added_up(store: Store, tables: str) -> None:
+    """A settled play is found with everything that was known about it, and counted."""
+    settlement = store.settle(play(), outcome(payout=3000), TRACE_ID)
+
+    found = store.find("play-1")
+    assert settlement is Settlement.WRITTEN
+    assert found is not None
+    assert (found.player_id, found.game, found.bet) == ("ada", "sevens", 250)
+    assert (found.symbols, found.payout) == (["bell", "plum", "seven"], 3000)
+    assert found.trace_id == TRACE_ID
+    assert found.accepted_at.timestamp() * 1000 == ACCEPTED_AT
+    assert totals(tables) == (1, 250, 3000)
+
+
+def test_a_play_that_is_not_there_is_not_found(store: Store) -> None:
+    """An id that was never settled gives nothing."""
+    assert store.find("nobody") is None
+
+
+def test_a_second_delivery_changes_nothing(store: Store, tables: str) -> None:
+    """The same play settled again, even with another trace, leaves row and totals as they were."""
+    store.settle(play(), outcome(payout=500), TRACE_ID)
+    before = store.find("play-1")
+
+    again = store.settle(play(), outcome(payout=500), "1" * 32)
+
+    assert again is Settlement.DUPLICATE
+    assert store.find("play-1") == before
+    assert totals(tables) == (1, 250, 500)
+
+
+def test_a_retry_with_another_seed_is_the_same_play(store: Store) -> None:
+    """What a client sends again under its key is the same bet, although it is drawn anew."""
+    store.settle(play(), outcome(payout=500), TRACE_ID)
+
+    again = store.settle(play(seed="0" * 32), outcome(payout=0), TRACE_ID)
+
+    assert again is Settlement.DUPLICATE
+
+
+def test_another_bet_under_the_same_id_is_told(store: Store, tables: str) -> None:
+    """Of two bets under one id the first stands; the second is told and counts nowhere."""
+    store.settle(play(bet=250), outcome(), TRACE_ID)
+
+    second = store.settle(play(bet=99_999, player_id="bob"), outcome(payout=1), TRACE_ID)
+
+    found = store.find("play-1")
+    assert second is Settlement.CONFLICT
+    assert found is not None
+    assert (found.player_id, found.bet) == ("ada", 250)
+    assert totals(tables, "bob") is None
+
+
+def test_totals_are_right_whoever_comes_first(tables: str) -> None:
+    """Eight threads settle 200 deliveries of 100 plays: each counts once."""
+    with opened(tables, connections=8) as store, ThreadPoolExecutor(8) as pool:
+        deliveries = [play(f"play-{number % 100}", bet=number % 100 + 1) for number in range(200)]
+
+        settled = list(pool.map(lambda some: store.settle(some, outcome(7), None), deliveries))
+
+    assert settled.count(Settlement.WRITTEN) == 100
+    assert settled.count(Settlement.DUPLICATE) == 100
+    assert totals(tables) == (100, 5050, 700)
+
+
+def test_a_play_that_cannot_be_added_is_not_written(store: Store, tables: str) -> None:
+    """When the totals cannot be written the play is not there either."""
+    with psycopg.connect(tables) as connection:
+        connection.execute("ALTER TABLE player_totals ADD CHECK (wagered < 1000)")
+
+    with pytest.raises(psycopg.errors.CheckViolation):
+        store.settle(play(bet=5000), outcome(), TRACE_ID)
+
+    assert store.find("play-1") is None
+
+
+def test_the_transaction_carries_the_trace(tables: str) -> None:
+    """While a play waits for a lock, pg_stat_activity shows the service and the trace id."""
+    with (
+        captured_spans(),
+        opened(tables) as store,
+        psycopg.connect(tables) as other,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        store.settle(play("play-0"), outcome(), None)
+        other.execute("SELECT 1 FROM player_totals FOR UPDATE")
+
+        waiting = pool.submit(_settle_in_trace, store)
+        row = until(
+            lambda: other.execute(
+                "SELECT application_name FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+            ).fetchone(),
+            what="the waiting transaction",
+        )
+        other.rollback()
+
+        assert row == (f"game-consumer/{waiting.result()}",)
+
+
+def _settle_in_trace(store: Store) -> str:
+    with trace.get_tracer("test").start_as_current_span("process plays") as span:
+        store.settle(play("play-1"), outcome(), None)
+        return f"{span.get_span_context().trace_id:032x}"
+
+
+def test_a_database_that_is_away_is_waited_for() -> None:
+    """Nobody listens at the address: `Unavailable`, within the pool's time."""
+    with opened(f"postgresql://ada:secret@127.0.0.1:{free_port()}/game") as store:
+        with pytest.raises(Unavailable) as refused:
+            store.settle(play(), outcome(), None)
+
+        assert "secret" not in str(refused.value)
+        assert "does not answer" in (store.ready() or "")
+
+
+def test_a_session_that_was_ended_costs_no_record(store: Store, tables: str) -> None:
+    """Sessions that the server ended while they were idle are replaced before the next play."""
+    store.settle(play("play-0"), outcome(), None)
+    ours = "FROM pg_stat_activity WHERE application_name = 'game-consumer'"
+    with psycopg.connect(tables, autocommit=True) as other:
+        other.execute(f"SELECT pg_terminate_backend(pid) {ours}")
+        until(
+            lambda: other.execute(f"SELECT count(*) {ours}").fetchone() == (0,),
+            what="the sessions to end",
+        )
+
+    assert store.settle(play("play-1"), outcome(), None) is Settlement.WRITTEN
+
+
+def test_tables_that_are_missing_are_waited_for(database: str) -> None:
+    """Before the migration a play waits instead of being given up, and readiness says why."""
+    with opened(database) as store:
+        with pytest.raises(Unavailable, match="UndefinedTable"):
+            store.settle(play(), outcome(), None)
+
+        assert store.ready() == "not applied: 0001_plays; run consumers migrate"
+
+
+def test_a_standby_is_waited_for(tables: str) -> None:
+    """A database that only reads is `Unavailable`: somebody will promote it."""
+    url = make_conninfo(tables, options="-c default_transaction_read_only=on")
+
+    with opened(url) as store, pytest.raises(Unavailable, match="ReadOnlySqlTransaction"):
+        store.settle(play(), outcome(), None)
+
+
+def test_a_lock_that_is_held_too_long_is_waited_for(tables: str) -> None:
+    """A statement that timed out behind a lock is `Unavailable`."""
+    url = make_conninfo(tables, options="-c statement_timeout=100ms")
+
+    with opened(url) as store, psycopg.connect(tables) as other:
+        other.execute("LOCK TABLE plays")
+        with pytest.raises(Unavailable, match="QueryCanceled"):
+            store.settle(play(), outcome(), None)
+
+
+def test_what_does_not_fit_is_judged_by_the_runtime(store: Store) -> None:
+    """A value that the table refuses travels on as the database's error: a dead letter."""
+    with pytest.raises(psycopg.Error) as refused:
+        store.settle(play(bet=0), outcome(), None)
+
+    assert reaction_to(refused.value) is Reaction.DEAD_LETTER
+
+
+def test_a_store_with_its_tables_is_ready(store: Store) -> None:
+    """Connected and migrated is ready."""
+    assert store.ready() is None
