@@ -11,10 +11,10 @@ import threading
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
 from tests.infra.alertmanager import Alertmanager, WebhookReceiver
+from tests.infra.endpoint import Endpoint, Request, Response
 from tests.infra.require import Missing
 
 if TYPE_CHECKING:
@@ -78,16 +78,19 @@ class StandIn:
         self._pages: list[Page] = []
         self._firing: set[str] = set()
         self._lock = threading.Lock()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        self._server = Endpoint(self._answer)
 
     def __enter__(self) -> Self:
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        self._server.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+        self._server.stop()
+
+    @property
+    def url(self) -> str:
+        """The base address, as Alertmanager's."""
+        return self._server.address
 
     def pages(self) -> list[Page]:
         """List the pages so far, oldest first."""
@@ -99,29 +102,15 @@ class StandIn:
         with self._lock:
             for alert in alerts:
                 ends = alert.get("endsAt")
-                resolved = bool(ends) and datetime.fromisoformat(ends) <= now
+                resolved = ends is not None and datetime.fromisoformat(ends) <= now
                 identity = json.dumps(alert["labels"], sort_keys=True)
                 if resolved == (identity in self._firing):
                     self._firing.symmetric_difference_update({identity})
                     status = "resolved" if resolved else "firing"
                     self._pages.append(Page(status, alert["labels"], alert.get("annotations", {})))
 
-    def _handler(self) -> type[BaseHTTPRequestHandler]:
-        stand_in = self
-
-        class Handler(BaseHTTPRequestHandler):
-            """Answer POST /api/v2/alerts; anything else is not found."""
-
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-                known = self.path == "/api/v2/alerts"
-                if known:
-                    stand_in.take(json.loads(body), datetime.now(UTC))
-                self.send_response(200 if known else 404)
-                self.send_header("Content-Length", "0")
-                self.end_headers()
-
-            def log_message(self, *_: object) -> None:
-                """Say nothing: the story does the telling."""
-
-        return Handler
+    def _answer(self, request: Request) -> Response:
+        if (request.method, request.path) != ("POST", "/api/v2/alerts"):
+            return Response(404)
+        self.take(json.loads(request.body), datetime.now(UTC))
+        return Response()

@@ -45,7 +45,7 @@ class Stage:
                     kafka=self.kafka.bootstrap_servers,
                     database=self.database,
                     otlp=self.traces.endpoint,
-                    # The older protocol would wait 44 s for the stopped worker: its session time-out.
+                    # The older protocol would wait 44 s for the stopped worker's session.
                     client={"group.protocol": "consumer"},
                 )
             )

@@ -150,8 +150,8 @@ def header_of_record(stage: Stage, place: dict[str, Any]) -> str:
     try:
         consumer.assign([at])
         record = until(lambda: consumer.poll(0.2), timeout=20, what=f"the record at {at}")
-        headers = dict(record.headers() or [])
-        return bytes(headers["traceparent"] or b"").decode()
+        (value,) = [value for name, value in record.headers() or [] if name == "traceparent"]
+        return value.decode() if isinstance(value, bytes) else str(value)
     finally:
         consumer.close()
 
