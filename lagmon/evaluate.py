@@ -20,7 +20,7 @@ from lagmon.model import PartitionLag, Peek, PeekRequest
 from lagmon.report import OldestRecord
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from lagmon.model import ClusterLag, GroupLag
 
@@ -93,6 +93,27 @@ def oldest(group: GroupLag, answers: Sequence[Answer]) -> OldestRecord | None:
     if peeks:
         first, why = peeks[0].question, f"the record could not be read: {peeks[0].error}"
     return OldestRecord(first.at, first.offset, trace_unknown=why)
+
+
+def records(
+    lag: ClusterLag,
+    groups: Collection[str],
+    answers: Sequence[Answer],
+    before: Mapping[str, OldestRecord],
+) -> dict[str, OldestRecord]:
+    """Give the record to show for each of *groups*, by name, sorted.
+
+    A group that cannot be read now keeps the one from *before*: an alert that is sent again must
+    not lose its trace id because a broker is away.
+    """
+    readable = {group.group: group for group in lag.groups if group.lag is not None}
+    shown = {}
+    for name in sorted(groups):
+        group = readable.get(name)
+        record = before.get(name) if group is None else oldest(group, answers)
+        if record is not None:
+            shown[name] = record
+    return shown
 
 
 def _questions(group: GroupLag) -> list[PeekRequest]:

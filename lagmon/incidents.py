@@ -16,7 +16,8 @@ Each reading of a key is one of four, and the difference between the last three 
 * *missing*: nothing is known (an error, no answer, an incomplete list). Changes nothing: it does
   not open, its time does not count towards `for`, it does not resolve. An open incident goes on
   being sent, since a silent one would look resolved.
-* *gone*: a complete list without the group (or a rule that is no more). Resolves.
+* *gone*: known to have nothing to be behind on: a complete list without the group, a group that
+  has no commits (any more) or whose topics are deleted, a rule that is no more. Resolves.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from dataclasses import dataclass, replace
 from enum import Enum, auto
 from typing import TYPE_CHECKING
 
-from lagmon.model import Change, ClusterLag, GroupLag, Incident, IncidentChange, IncidentKey
+from lagmon.model import Change, ClusterLag, GroupLag, Incident, IncidentChange, IncidentKey, Why
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -37,6 +38,9 @@ if TYPE_CHECKING:
 REMIND_SECONDS = 60.0
 # Prometheus repeats a resolve for as long, so that one lost message does not leave a page open.
 REPEAT_RESOLVE_SECONDS = 15 * 60.0
+
+# Reasons for having no lag that are answers, not the lack of one.
+_NOTHING_TO_READ = frozenset({Why.NEVER_COMMITTED, Why.TOPIC_DELETED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +138,7 @@ def _readings(rules: Iterable[Rule], lag: ClusterLag) -> dict[IncidentKey, _Read
 
 def _read(rule: Rule, group: GroupLag) -> _Reading:
     if group.lag is None:
-        return _Reading(_Verdict.MISSING)
+        return _Reading(_Verdict.GONE if group.why in _NOTHING_TO_READ else _Verdict.MISSING)
     if rule.condition.holds(group.lag):
         return _Reading(_Verdict.HOLDS, float(group.lag))
     return _Reading(_Verdict.MISSING if group.unknown else _Verdict.FINE, float(group.lag))

@@ -20,6 +20,8 @@ ZERO = lags(group(0))
 UNREADABLE = lags(group(None, why=Why.GROUP_UNREADABLE))
 PART_HIGH = lags(group(1001, unknown=1))
 PART_FINE = lags(group(900, unknown=1))
+DELETED = lags(group(None, why=Why.TOPIC_DELETED))
+EXPIRED = lags(group(None, why=Why.NEVER_COMMITTED))
 BLIND = lags(error="no answer in 15 s")
 GONE = lags(group(0, "another"))
 PARTIAL_LIST = lags(group(0, "another"), complete=False)
@@ -99,6 +101,11 @@ TABLE = [
     Row(24, "a clock that goes back while a resolve is repeated repeats it no longer than usual",
         [(0, HIGH), (15, HIGH), (20, ZERO), (-3600, ZERO), (-3540, ZERO), (-2640, ZERO)],
         [none, O, X, R, R, none]),
+    Row(25, "a deleted topic is known to be deleted: there is nothing left to be behind on",
+        [(0, HIGH), (15, HIGH), (20, DELETED)], [none, O, X]),
+    Row(26, "the same when the last commits have expired, and it is no reason to open",
+        [(0, HIGH), (10, EXPIRED), (15, HIGH), (30, HIGH), (35, EXPIRED)],
+        [none, none, none, O, X]),
 ]  # fmt: skip
 
 
@@ -192,7 +199,20 @@ def test_groups_of_concern_are_those_pending_or_open() -> None:
 
 
 READINGS = st.sampled_from(
-    [HIGH, HIGHER, FINE, ZERO, UNREADABLE, PART_HIGH, PART_FINE, BLIND, GONE, PARTIAL_LIST]
+    [
+        HIGH,
+        HIGHER,
+        FINE,
+        ZERO,
+        UNREADABLE,
+        PART_HIGH,
+        PART_FINE,
+        BLIND,
+        GONE,
+        PARTIAL_LIST,
+        DELETED,
+        EXPIRED,
+    ]
 )
 STEPS = st.lists(st.tuples(st.floats(-30, 90), READINGS), max_size=60)
 
@@ -224,7 +244,7 @@ def test_only_what_is_known_opens_or_resolves(steps: list[tuple[float, ClusterLa
     for (_, lag), changes in zip(readings, told, strict=True):
         kinds = {c.change for c in changes}
         assert O not in kinds or lag in (HIGH, HIGHER, PART_HIGH)
-        assert X not in kinds or lag in (FINE, ZERO, GONE)
+        assert X not in kinds or lag in (FINE, ZERO, GONE, DELETED, EXPIRED)
 
 
 @given(STEPS)

@@ -1,0 +1,253 @@
+"""Join the stages and own the clock: plan, collect, measure, judge, publish, tell; then again.
+
+One `Watch` a cluster, so that a cluster that does not answer delays no other. A cycle never ends
+the loop: where no snapshot came, or a stage broke on one, the same stages are given a snapshot that
+holds the error. So the board says that the cluster is down, values expire, and incidents that are
+open go on being sent. What a cycle learns is taken over whole or not at all.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+import structlog
+
+from lagmon.board import Cycle
+from lagmon.evaluate import Answer, records, remember, suspects
+from lagmon.incidents import State, concerned, step
+from lagmon.lag import measure
+from lagmon.model import Plan, Snapshot
+from lagmon.page import render
+from lagmon.report import Notice, OldestRecord
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from lagmon.board import Board
+    from lagmon.model import ClusterLag, IncidentChange
+    from lagmon.notify import Mailbox
+    from lagmon.rules import Rule
+
+# Beside it the collectors take four seconds to end, and the pages two: less than the ten after
+# which a process that was told to stop is usually killed.
+NOTIFY_STOP_SECONDS = 3.0
+
+log = structlog.get_logger(__name__)
+
+
+class Clock(Protocol):
+    """The time, and waiting for it to pass."""
+
+    def now(self) -> float:
+        """Give the time in seconds since the epoch."""
+
+    def elapsed(self) -> float:
+        """Give seconds since some moment, which no setting of the clock moves."""
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait."""
+
+
+class SystemClock:
+    """The clock of the machine."""
+
+    now = staticmethod(time.time)
+    elapsed = staticmethod(time.monotonic)
+    sleep = staticmethod(asyncio.sleep)
+
+
+class Collector(Protocol):
+    """Where snapshots of one cluster come from; `lagmon.supervise.Collector` is the real one."""
+
+    cluster: str
+    restarts: int
+
+    async def start(self) -> None:
+        """Begin."""
+
+    async def collect(self, plan: Plan, now: float) -> Snapshot:
+        """Give a snapshot in bounded time, with its error where there is none."""
+
+    async def stop(self) -> None:
+        """End, and make a `collect` under way end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What the loop is set to do."""
+
+    rules: tuple[Rule, ...]
+    poll_interval_seconds: float
+    peeks_per_cycle: int
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """What one cycle hands to the next."""
+
+    state: State = field(default_factory=State)
+    answers: tuple[Answer, ...] = ()
+    records: Mapping[str, OldestRecord] = field(default_factory=dict)
+    plan: Plan = field(default_factory=Plan)
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What the stages made of one snapshot."""
+
+    memory: Memory
+    lag: ClusterLag
+    notices: tuple[Notice, ...]
+
+
+def judge(memory: Memory, snapshot: Snapshot, policy: Policy) -> Judgement:
+    """Send *snapshot* through the stages, at the time that it bears. Pure."""
+    lag = measure(snapshot)
+    state, changes = step(memory.state, policy.rules, lag, lag.at)
+    groups = concerned(state)
+    answers = remember(memory.answers, snapshot.peeks, lag, groups, lag.at)
+    shown = records(lag, groups, answers, memory.records)
+    questions = suspects(lag, groups, answers, limit=policy.peeks_per_cycle, now=lag.at)
+    # Those that are over still have the record that they were told with.
+    told = {**memory.records, **shown}
+    return Judgement(
+        Memory(state, answers, shown, Plan(questions)),
+        lag,
+        tuple(_notices(changes, lag, policy.rules, told)),
+    )
+
+
+def _notices(
+    changes: Sequence[IncidentChange],
+    lag: ClusterLag,
+    rules: Sequence[Rule],
+    told: Mapping[str, OldestRecord],
+) -> list[Notice]:
+    by_name = {rule.name: rule for rule in rules}
+    groups = {group.group: group for group in lag.groups}
+    return [
+        Notice(
+            change,
+            by_name[change.incident.key.rule],
+            lag.at,
+            groups.get(change.incident.key.group or ""),
+            told.get(change.incident.key.group or ""),
+        )
+        for change in changes
+        if change.incident.key.rule in by_name
+    ]
+
+
+class Watch:
+    """Watches one cluster: `run` it as a task; after `stop` a cycle under way changes nothing."""
+
+    def __init__(
+        self,
+        collector: Collector,
+        policy: Policy,
+        board: Board,
+        mailboxes: Sequence[Mailbox],
+        clock: Clock,
+    ) -> None:
+        self._collector = collector
+        self._policy = policy
+        self._board = board
+        self._mailboxes = mailboxes
+        self._clock = clock
+        self._memory = Memory()
+        self._answering = True
+        self._stopping = False
+
+    async def run(self) -> None:
+        """Go through cycles until cancelled or stopped, each an interval after the last began."""
+        while not self._stopping:
+            began = self._clock.elapsed()
+            await self.cycle()
+            passed = self._clock.elapsed() - began
+            await self._clock.sleep(max(0.0, self._policy.poll_interval_seconds - passed))
+
+    async def stop(self) -> None:
+        """End the collector; what it still answers is not judged."""
+        self._stopping = True
+        await self._collector.stop()
+
+    async def cycle(self) -> None:
+        """Go through one cycle. Never raises but for cancellation."""
+        cluster, now = self._collector.cluster, self._clock.now()
+        try:
+            snapshot = await self._collector.collect(self._memory.plan, now)
+            if not self._stopping:
+                self._publish(snapshot, crashed=False)
+        except Exception as error:
+            log.exception("cycle_failed", kafka_cluster=cluster)
+            reason = f"lagmon failed: {type(error).__name__}: {error}"
+            self._publish_failure(Snapshot(now, cluster, error=reason))
+
+    def _publish(self, snapshot: Snapshot, *, crashed: bool) -> None:
+        judged = judge(self._memory, snapshot, self._policy)
+        self._memory = judged.memory
+        for mailbox in self._mailboxes:
+            mailbox.put(judged.notices)
+        self._log_answering(judged.lag.error)
+        self._board.put(self._cycle(snapshot, judged, crashed=crashed))
+        self._board.put_sent(sent for mailbox in self._mailboxes for sent in mailbox.sent())
+        self._board.page = render(self._board.report)
+
+    def _publish_failure(self, snapshot: Snapshot) -> None:
+        try:
+            self._publish(snapshot, crashed=True)
+        except Exception:
+            # Nothing is left to try before the next cycle: the last page stays up.
+            log.exception("cycle_failed_twice", kafka_cluster=snapshot.cluster)
+
+    def _cycle(self, snapshot: Snapshot, judged: Judgement, *, crashed: bool) -> Cycle:
+        state = judged.memory.state
+        return Cycle(
+            snapshot,
+            judged.lag,
+            pending=frozenset(
+                pending.key.group for pending in state.pending if pending.key.group is not None
+            ),
+            incidents=state.opened,
+            records=tuple(judged.memory.records.items()),
+            restarts=self._collector.restarts,
+            crashed=crashed,
+        )
+
+    def _log_answering(self, error: str | None) -> None:
+        answering = error is None
+        if answering != self._answering:
+            name = "cluster_answers" if answering else "cluster_silent"
+            log.warning(name, kafka_cluster=self._collector.cluster, reason=error)
+        self._answering = answering
+
+
+async def run(
+    collectors: Sequence[Collector],
+    policy: Policy,
+    board: Board,
+    mailboxes: Sequence[Mailbox],
+    *,
+    clock: Clock,
+    until: asyncio.Event,
+) -> None:
+    """Watch every cluster and keep *board* filled until *until* is set; leave no child behind."""
+    board.page = render(board.report)
+    watches = [Watch(each, policy, board, mailboxes, clock) for each in collectors]
+    for mailbox in mailboxes:
+        mailbox.start()
+    tasks: list[asyncio.Task[None]] = []
+    try:
+        await asyncio.gather(*(collector.start() for collector in collectors))
+        tasks += [asyncio.create_task(watch.run()) for watch in watches]
+        await until.wait()
+    finally:
+        ends = [watch.stop() for watch in watches]
+        ends += [mailbox.stop(NOTIFY_STOP_SECONDS) for mailbox in mailboxes]
+        await asyncio.gather(*ends)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
