@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from lagmon.board import Cycle
 from lagmon.model import (
+    Change,
     ClusterLag,
     GroupLag,
     Incident,
+    IncidentChange,
     IncidentKey,
     PartitionLag,
     PartitionOffsets,
@@ -18,10 +21,11 @@ from lagmon.model import (
     TopicPartition,
     Why,
 )
+from lagmon.report import Notice, OldestRecord
+from lagmon.rules import KAFKA_CONSUMER_LAG
 
 if TYPE_CHECKING:
     from lagmon.model import Member, StepDuration
-    from lagmon.report import OldestRecord
 
 CLUSTER = "local"
 GROUP = "settle"
@@ -158,3 +162,50 @@ def peek(
         trace_id=trace_id,
         sampled=sampled,
     )
+
+
+def record(
+    partition: int = 0,
+    offset: int = 5000,
+    *,
+    timestamp: float | None = NOON - 42,
+    trace_id: str | None = TRACE,
+    trace_unknown: str | None = None,
+) -> OldestRecord:
+    """Build the oldest uncommitted record of a group."""
+    return OldestRecord(
+        at(partition), offset, timestamp, "9f86d081884c7d65", trace_id, trace_unknown
+    )
+
+
+def notice(
+    change: Change = Change.OPENED,
+    about: Incident | None = None,
+    *,
+    when: float = NOON + 15,
+    behind: GroupLag | None = None,
+    oldest: OldestRecord | None = None,
+) -> Notice:
+    """Build a notice of the shipped rule."""
+    about = about or incident()
+    return Notice(IncidentChange(change, about), KAFKA_CONSUMER_LAG, when, behind, oldest)
+
+
+class FakeClock:
+    """A clock that passes when somebody sleeps, or as *advance* says, and never waits."""
+
+    def __init__(self) -> None:
+        self.time = NOON
+
+    def now(self) -> float:
+        """Give the time."""
+        return self.time
+
+    def elapsed(self) -> float:
+        """Give the same; nobody sets this clock."""
+        return self.time
+
+    async def sleep(self, seconds: float) -> None:
+        """Pass *seconds* at once, and let others run."""
+        self.time += seconds
+        await asyncio.sleep(0)

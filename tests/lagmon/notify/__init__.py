@@ -1,0 +1,1 @@
+"""Tests of what lagmon tells to whom."""

@@ -1,0 +1,157 @@
+"""A mailbox keeps the loop from waiting for anybody."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from lagmon.model import Change
+from lagmon.notify import Mailbox, Outcome
+from lagmon.notify.mailbox import BATCH
+from tests.lagmon.builders import incident, notice
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine, Sequence
+
+    from lagmon.report import Notice
+
+
+class Receiver:
+    """A notifier that keeps what it is sent, and does so only while its gate is open."""
+
+    name = "receiver"
+
+    def __init__(self, *, is_open: bool = True, breaks: int = 0) -> None:
+        self.gate = asyncio.Event()
+        if is_open:
+            self.gate.set()
+        self.breaks = breaks
+        self.batches: list[list[Notice]] = []
+        self.closed = False
+
+    async def send(self, notices: Sequence[Notice]) -> Outcome:
+        """Take a batch."""
+        self.batches.append(list(notices))
+        await self.gate.wait()
+        if self.breaks:
+            self.breaks -= 1
+            raise RuntimeError("broken")
+        return Outcome.SENT
+
+    async def close(self) -> None:
+        """Remember it."""
+        self.closed = True
+
+
+def counts(mailbox: Mailbox) -> dict[str, int]:
+    """Give the counts by outcome."""
+    return {sent.outcome: sent.count for sent in mailbox.sent()}
+
+
+def play(story: Coroutine[None, None, None]) -> None:
+    """Run *story*."""
+    asyncio.run(asyncio.wait_for(story, 10))
+
+
+def test_what_is_put_is_sent_and_counted() -> None:
+    """Notices of one cycle go out as one batch."""
+
+    async def story() -> None:
+        receiver = Receiver()
+        mailbox = Mailbox(receiver)
+        mailbox.start()
+
+        mailbox.put([notice(about=incident("a")), notice(about=incident("b"))])
+        await mailbox.stop(5)
+
+        assert [len(batch) for batch in receiver.batches] == [2]
+        assert counts(mailbox) == {"sent": 2}
+        assert receiver.closed
+
+    play(story())
+
+
+def test_putting_never_waits_for_a_receiver_that_hangs() -> None:
+    """While one batch hangs others can be put, and stopping ends in its time."""
+
+    async def story() -> None:
+        receiver = Receiver(is_open=False)
+        mailbox = Mailbox(receiver)
+        mailbox.start()
+        mailbox.put([notice(about=incident("a"))])
+        await asyncio.sleep(0)
+
+        mailbox.put([notice(about=incident("b"))])
+        await mailbox.stop(0.05)
+
+        assert len(receiver.batches) == 1
+        assert receiver.closed
+
+    play(story())
+
+
+def test_only_the_newest_notice_of_an_incident_waits() -> None:
+    """Who comes back after an outage is told how it stands, once."""
+
+    async def story() -> None:
+        receiver = Receiver(is_open=False)
+        mailbox = Mailbox(receiver)
+        mailbox.start()
+        mailbox.put([notice(about=incident("first"))])
+        await asyncio.sleep(0)
+
+        mailbox.put([notice(about=incident("a"))])
+        mailbox.put([notice(Change.RESOLVED, incident("a", resolved_at=1.0))])
+        receiver.gate.set()
+        await mailbox.stop(5)
+
+        assert [each.change.change for each in receiver.batches[1]] == [Change.RESOLVED]
+
+    play(story())
+
+
+def test_a_batch_is_bounded() -> None:
+    """A thousand incidents at once are sent in batches that a receiver is known to take."""
+
+    async def story() -> None:
+        receiver = Receiver()
+        mailbox = Mailbox(receiver)
+        mailbox.start()
+
+        mailbox.put(notice(about=incident(str(number))) for number in range(1000))
+        await mailbox.stop(5)
+
+        assert [len(batch) for batch in receiver.batches] == [BATCH, BATCH, BATCH, 232]
+
+    play(story())
+
+
+def test_what_does_not_fit_is_dropped_and_counted() -> None:
+    """Memory is bounded however many incidents a broken receiver does not take."""
+
+    async def story() -> None:
+        mailbox = Mailbox(Receiver(), capacity=2)
+
+        mailbox.put(notice(about=incident(name)) for name in ("a", "b", "c", "a"))
+
+        assert counts(mailbox) == {"dropped": 1}
+
+    play(story())
+
+
+def test_a_notifier_that_breaks_gets_the_next_batch() -> None:
+    """An exception costs one batch and is counted; it does not end the mailbox."""
+
+    async def story() -> None:
+        receiver = Receiver(breaks=1)
+        mailbox = Mailbox(receiver)
+        mailbox.start()
+        mailbox.put([notice(about=incident("a"))])
+        await asyncio.sleep(0.01)
+
+        mailbox.put([notice(about=incident("b"))])
+        await mailbox.stop(5)
+
+        assert counts(mailbox) == {"failed": 1, "sent": 1}
+
+    play(story())
