@@ -6,10 +6,10 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import httpx
-from prometheus_client.parser import text_string_to_metric_families
 
-from demo.stage import GROUP, get
+from demo.stage import GROUP
 from demo.trace import header_of_record, play
+from tests.infra.reading import samples
 from tests.infra.wait import until
 
 if TYPE_CHECKING:
@@ -111,9 +111,5 @@ def check_page(console: Console, stage: Stage, page: Page, accepted: set[str]) -
 
 def lag_of(lagmon: str) -> float | None:
     """Read the group's lag from lagmon's own metrics; ``None`` while it is not known."""
-    for family in text_string_to_metric_families(get(f"{lagmon}/metrics").text):
-        if family.name == "lagmon_group_lag_messages":
-            for sample in family.samples:
-                if sample.labels.get("group") == GROUP:
-                    return sample.value
-    return None
+    found = samples(lagmon, "lagmon_group_lag_messages", {"group": GROUP})
+    return found[0] if found else None

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 import psycopg
-from confluent_kafka import Consumer, TopicPartition
 
 from demo.stage import TOPIC, get
 from demo.tree import drawn
+from tests.infra.reading import header, record_at
 from tests.infra.wait import until
 
 if TYPE_CHECKING:
@@ -140,20 +140,9 @@ def row_of(database: str, play_id: str) -> dict[str, Any]:
 
 def header_of_record(stage: Stage, place: dict[str, Any]) -> str:
     """Read the ``traceparent`` header of the record at *place* with a plain client."""
-    config = {
-        "bootstrap.servers": stage.kafka.bootstrap_servers,
-        "group.id": "demo-reader",
-        "enable.auto.commit": False,
-    }
-    at = TopicPartition(place["topic"], int(place["partition"]), int(place["offset"]))
-    consumer = Consumer(config)
-    try:
-        consumer.assign([at])
-        record = until(lambda: consumer.poll(0.2), timeout=20, what=f"the record at {at}")
-        (value,) = [value for name, value in record.headers() or [] if name == "traceparent"]
-        return value.decode() if isinstance(value, bytes) else str(value)
-    finally:
-        consumer.close()
+    kafka, partition, offset = stage.kafka, int(place["partition"]), int(place["offset"])
+    record = record_at(kafka.bootstrap_servers, place["topic"], partition, offset)
+    return header(record, "traceparent") or "none"
 
 
 def process_span(stage: Stage, settled: dict[str, Any]) -> ReceivedSpan | None:

@@ -10,8 +10,8 @@ import psycopg
 import pytest
 from confluent_kafka import Producer
 
+from tests.infra.reading import ends, header, records
 from tests.infra.wait import until
-from tests.integration.reading import ends, header, records
 
 if TYPE_CHECKING:
     from tests.infra.kafka import KafkaBroker
@@ -72,7 +72,10 @@ def test_what_is_no_play_is_kept_and_passed(game: Game, kafka: KafkaBroker) -> N
     game.start_api()
     worker = game.start_worker()
     trace_id = "0af7651916cd43dd8448eb211c80319c"
-    sent = [("traceparent", f"00-{trace_id}-b7ad6b7169203331-01"), ("other", b"kept")]
+    sent: list[tuple[str, str | bytes | None]] = [
+        ("traceparent", f"00-{trace_id}-b7ad6b7169203331-01"),
+        ("other", b"kept"),
+    ]
     producer = Producer({"bootstrap.servers": kafka.bootstrap_servers})
     producer.produce(game.topic, key=b"ada", value=b"\xff no play", headers=sent, partition=0)
     assert producer.flush(20) == 0

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.infra.reading import header, records
 from tests.infra.wait import until
-from tests.integration.reading import header, records
 
 if TYPE_CHECKING:
     from httpx import Response

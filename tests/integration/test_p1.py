@@ -5,13 +5,11 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
-from confluent_kafka import Consumer, TopicPartition
-
 from propagation import Producer
 from propagation.testing import captured_spans
 from tests.infra.product import Product, address
+from tests.infra.reading import commit, header, record_at, samples
 from tests.infra.wait import until
-from tests.integration.reading import header, records, samples
 
 if TYPE_CHECKING:
     from tests.infra.alertmanager import Alertmanager, WebhookReceiver
@@ -73,10 +71,9 @@ def test_a_stopped_worker_pages_once_and_resolves(
 
 def oldest_unread(kafka: KafkaBroker, topic: str, told: dict[str, str]) -> str:
     """Read the trace id out of the record that the alert names."""
-    for record in records(kafka.bootstrap_servers, topic, 1002):
-        if (str(record.partition()), str(record.offset())) == (told["partition"], told["offset"]):
-            return (header(record, "traceparent") or "").split("-")[1]
-    raise AssertionError(f"there is no record {told['partition']}@{told['offset']}")
+    place = int(told["partition"]), int(told["offset"])
+    record = record_at(kafka.bootstrap_servers, topic, *place)
+    return (header(record, "traceparent") or "").split("-")[1]
 
 
 def resolved(webhook: WebhookReceiver) -> bool:
@@ -89,7 +86,7 @@ def test_a_lag_of_exactly_the_threshold_does_not_page(
 ) -> None:
     """1000 held well beyond the rule's time raises nothing; one record more raises it."""
     group = f"group-of-{topic}"
-    commit(kafka, topic, group, offset=0)
+    commit(kafka.bootstrap_servers, group, topic, offset=0)
     produce(kafka, topic, 1000)
     with Product(kafka=kafka.bootstrap_servers) as product:
         lagmon = product.lagmon(
@@ -128,12 +125,3 @@ def produce(kafka: KafkaBroker, topic: str, count: int) -> None:
         for number in range(count):
             producer.produce(topic, value=b"play", key=str(number), partition=0)
         assert producer.flush(30) == 0
-
-
-def commit(kafka: KafkaBroker, topic: str, group: str, *, offset: int) -> None:
-    """Commit *offset* for *group* as a consumer that has gone since."""
-    consumer = Consumer({"bootstrap.servers": kafka.bootstrap_servers, "group.id": group})
-    try:
-        consumer.commit(offsets=[TopicPartition(topic, 0, offset)], asynchronous=False)
-    finally:
-        consumer.close()

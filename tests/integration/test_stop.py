@@ -5,11 +5,9 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from confluent_kafka import Consumer, TopicPartition
-
 from tests.infra.product import Product, address
+from tests.infra.reading import committed, samples
 from tests.infra.wait import until
-from tests.integration.reading import samples
 
 if TYPE_CHECKING:
     from tests.infra.kafka import KafkaBroker
@@ -18,17 +16,6 @@ if TYPE_CHECKING:
 
 STOP_SECONDS = 10
 LATE_EXPORT = {"OTEL_BSP_SCHEDULE_DELAY": "60000"}  # only the flush on stop can export in time
-
-
-def committed(kafka: KafkaBroker, group: str, topic: str) -> int:
-    """Add up the committed offsets of *group* on *topic*."""
-    consumer = Consumer({"bootstrap.servers": kafka.bootstrap_servers, "group.id": group})
-    try:
-        known = consumer.list_topics(topic, timeout=10).topics[topic].partitions
-        offsets = consumer.committed([TopicPartition(topic, n) for n in known], timeout=10)
-        return sum(max(each.offset, 0) for each in offsets)
-    finally:
-        consumer.close()
 
 
 def test_the_worker_commits_and_flushes(game: Game, kafka: KafkaBroker, otlp: OtlpReceiver) -> None:
@@ -42,7 +29,7 @@ def test_the_worker_commits_and_flushes(game: Game, kafka: KafkaBroker, otlp: Ot
     code = worker.stop(STOP_SECONDS)
 
     assert code == 0
-    assert committed(kafka, game.group, game.topic) == 5
+    assert committed(kafka.bootstrap_servers, game.group, game.topic) == 5
     processed = [span for span in otlp.spans() if span.name == f"process {game.topic}"]
     assert {span.trace_id for span in processed} == {play["trace_id"] for play in plays}
 
