@@ -1,0 +1,82 @@
+"""One cluster's AdminClient: made when needed, listened to, and dropped when it cannot be trusted.
+
+Comes in: how to reach the cluster. Goes out: a client that works, and the last words librdkafka had
+for its errors, which no exception carries. Asks nothing itself.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+import structlog
+from confluent_kafka import KafkaError
+from confluent_kafka.admin import AdminClient
+
+from lagmon.collector.answers import words
+
+if TYPE_CHECKING:
+    from lagmon.settings import Cluster
+
+DEFAULTS = {
+    "client.id": "lagmon",
+    # A dead broker is tried once a second, not ten times: its log line comes with each try.
+    "reconnect.backoff.ms": 1000,
+    "reconnect.backoff.max.ms": 5000,
+}
+
+log = structlog.get_logger(__name__)
+
+
+def configuration(cluster: Cluster) -> dict[str, Any]:
+    """Give the librdkafka properties that every client of *cluster* has; they hold secrets."""
+    return {**DEFAULTS, **cluster.client, "bootstrap.servers": cluster.bootstrap_servers}
+
+
+def kafka_log(cluster: Cluster) -> logging.Logger:
+    """Give the logger that librdkafka's own lines about *cluster* go to."""
+    return logging.getLogger(f"lagmon.kafka.{cluster.name}")
+
+
+class Client:
+    """The one AdminClient of *cluster*, replaced by `recycle`.
+
+    A client does not heal: after a coordinator was away it times out or answers
+    FENCED_LEADER_EPOCH for as long as it lives, and answers that come late can abort the process
+    (librdkafka 4605, 3663).
+    """
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
+        self._admin: AdminClient | None = None
+        self._heard: str | None = None
+
+    @property
+    def admin(self) -> AdminClient:
+        """Give the client, a new one if there is none; KafkaException if it cannot be made."""
+        if self._admin is None:
+            config = {**configuration(self._cluster), "error_cb": self._hear}
+            self._admin = AdminClient(config, logger=kafka_log(self._cluster))
+        return self._admin
+
+    def recycle(self, reason: str) -> None:
+        """Drop the client, and every answer that it still owes, because of *reason*."""
+        self.listen()
+        self._admin = None
+        log.info("client_recycled", kafka_cluster=self._cluster.name, reason=reason)
+
+    def listen(self) -> None:
+        """Have librdkafka say what it has to say: logs and errors come from within poll alone."""
+        if self._admin is not None:
+            self._admin.poll(0)
+
+    def take_last_words(self) -> str | None:
+        """Give the most telling error since the last call, None if there was none."""
+        self.listen()
+        heard, self._heard = self._heard, None
+        return heard
+
+    def _hear(self, error: KafkaError) -> None:
+        # It follows upon every cause (a refused password, a wrong certificate) and names none.
+        if self._heard is None or error.code() != KafkaError._ALL_BROKERS_DOWN:  # noqa: SLF001 - its public name
+            self._heard = words(error)

@@ -1,0 +1,167 @@
+"""Carry out one `Plan`: read a whole cluster once, in the order that makes its numbers fit.
+
+Comes in: a plan. Goes out: always one `Snapshot`, within the cycle's deadline as far as librdkafka
+keeps its own time-outs. What failed is a value in it; the whole snapshot fails only without
+metadata. From one cycle to the next it remembers which groups and partitions were there, so that
+they are asked for by name before they count as gone, and which groups failed, to ask those last.
+"""
+
+from __future__ import annotations
+
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from lagmon.collector import assemble
+from lagmon.collector.answers import Failure, partitions
+from lagmon.collector.calls import Calls, Deadline
+from lagmon.collector.client import Client
+from lagmon.collector.peek import look
+from lagmon.errors import ClusterError
+from lagmon.model import Isolation, Snapshot, StepDuration
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from lagmon.collector.assemble import Leaders
+    from lagmon.model import Committed, GroupReading, PartitionOffsets, Plan, TopicPartition
+    from lagmon.settings import CollectorSettings
+
+    Commits = dict[str, tuple[Committed, ...] | Failure]
+
+
+class Cycle:
+    """The collecting of one cluster. `run` it again and again, from one thread."""
+
+    def __init__(self, settings: CollectorSettings) -> None:
+        self._settings = settings
+        self._cluster = settings.cluster
+        self._client = Client(settings.cluster)
+        self._calls = Calls(
+            self._client, request_timeout=settings.request_timeout, fan_out=settings.fan_out
+        )
+        self._known: dict[str, frozenset[TopicPartition]] = {}  # group -> where it had commits
+        self._failed: frozenset[str] = frozenset()
+        self._durations: list[StepDuration] = []
+
+    def run(self, plan: Plan) -> Snapshot:
+        """Read the cluster and look at the records that *plan* asks for."""
+        until = Deadline(self._settings.cycle_deadline)
+        self._durations = []
+        try:
+            return self._read(plan, until)
+        except ClusterError as error:
+            heard = self._client.take_last_words()
+            text = f"{error}; last heard: {heard}" if heard else str(error)
+            durations = tuple(self._durations)
+            return Snapshot(time.time(), self._cluster.name, durations=durations, error=text)
+        finally:
+            self._client.take_last_words()  # of this cycle: not to be taken for the next one's
+
+    def _read(self, plan: Plan, until: Deadline) -> Snapshot:
+        with self._step("metadata"):
+            leaders = partitions(self._calls.metadata(until))
+        with self._step("groups"):
+            heads, list_errors = self._heads(until)
+        # Committed before ends: a record that arrives in between overstates the lag by one. The
+        # other way round a commit in between would lie past the end, and the lag below 0.
+        with self._step("committed"):
+            groups = self._groups(heads, leaders, until)
+        at = time.time()
+        topics = self._topics(groups, leaders, until)
+        with self._step("peeks"):
+            peeks = look(plan.peeks, self._cluster, until)
+        return Snapshot(
+            at,
+            self._cluster.name,
+            topics,
+            groups,
+            peeks,
+            list_errors,
+            tuple(self._durations),
+        )
+
+    def _heads(self, until: Deadline) -> tuple[dict[str, GroupReading], tuple[str, ...]]:
+        groups = self._cluster.groups
+        if groups.static:
+            described = self._calls.descriptions(groups.static, until)
+            return assemble.static_heads(groups.static, described), ()
+        everything, errors = self._calls.groups(until)
+        # By name: one group is one, even when two coordinators list it.
+        listed = {one.group: one for one in everything if groups.accepts(one.group)}
+        described = self._calls.descriptions(self._failed_last({*listed, *self._known}), until)
+        return assemble.heads(listed, described, errors), errors
+
+    def _groups(
+        self, heads: dict[str, GroupReading], leaders: Leaders, until: Deadline
+    ) -> tuple[GroupReading, ...]:
+        static = self._cluster.groups.static
+        readable = self._failed_last({name for name, head in heads.items() if head.error is None})
+        asked = {
+            name: assemble.partitions_in(static[name], leaders) if name in static else None
+            for name in readable
+        }
+        commits = self._calls.committed(asked, until)
+        commits |= self._asked_again(heads, commits, leaders, until)
+        readings = tuple(
+            assemble.reading(head, commits[name], self._cluster.topics) if name in commits else head
+            for name, head in sorted(heads.items())
+        )
+        self._remember(readings)
+        return readings
+
+    def _asked_again(
+        self, heads: dict[str, GroupReading], commits: Commits, leaders: Leaders, until: Deadline
+    ) -> Commits:
+        """Complete each answer by what it should have had and has not."""
+        static = self._cluster.groups.static
+        whole = {name: one for name, one in commits.items() if not isinstance(one, Failure)}
+        missing = {
+            name: assemble.unanswered(heads[name], one, self._known.get(name, ()), leaders)
+            for name, one in whole.items()
+            if name not in static
+        }
+        asked = {name: named for name, named in missing.items() if named}
+        answers = self._calls.committed(asked, until)
+        found: Commits = {
+            name: assemble.joined(whole[name], asked[name], answers[name]) for name in asked
+        }
+        for name in static.keys() & whole.keys():
+            found[name] = whole[name] + assemble.absent(static[name], leaders)
+        return found
+
+    def _topics(
+        self, groups: tuple[GroupReading, ...], leaders: Leaders, until: Deadline
+    ) -> tuple[PartitionOffsets, ...]:
+        wanted = assemble.partitions_of(groups)
+        asked = assemble.askable(wanted, leaders)
+        with self._step("ends"):
+            # Stable first: read the other way round it may lie past the high watermark.
+            stable = self._calls.ends(asked, Isolation.READ_COMMITTED, until)
+            asked = assemble.answered(stable)
+            high = self._calls.ends(asked, Isolation.READ_UNCOMMITTED, until)
+        with self._step("starts"):
+            asked = assemble.answered(high)
+            start = self._calls.starts(asked, until)
+        return assemble.logs(wanted, leaders, start=start, high=high, stable=stable)
+
+    def _remember(self, readings: tuple[GroupReading, ...]) -> None:
+        self._known = {
+            one.group: self._known.get(one.group, frozenset())
+            if one.error is not None
+            else frozenset(each.at for each in one.committed if each.offset is not None)
+            for one in readings
+        }
+        self._failed = frozenset(one.group for one in readings if one.error is not None)
+
+    def _failed_last(self, names: set[str]) -> list[str]:
+        # A hung coordinator costs its groups the time, not those that have another.
+        return sorted(names, key=lambda name: (name in self._failed, name))
+
+    @contextmanager
+    def _step(self, name: str) -> Iterator[None]:
+        began = time.monotonic()
+        try:
+            yield
+        finally:
+            self._durations.append(StepDuration(name, time.monotonic() - began))

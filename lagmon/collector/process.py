@@ -1,0 +1,84 @@
+"""The collector as a process: ``python -m lagmon.collector.process``. Its parent is `supervise`.
+
+Comes in on stdin: the configuration of one cluster as one line of JSON, secrets and all, then one
+plan a line. Goes out on stdout: one snapshot a line, in the order of the plans. stderr has its log
+lines. It owns the Kafka clients and nothing that would have to be saved, so it ends at once: when
+stdin ends, also in the middle of a blocked call, and on SIGTERM. An exception that is not foreseen
+ends it too; its parent starts another.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+from queue import SimpleQueue
+from threading import Thread
+from typing import IO, NoReturn
+
+import structlog
+
+from lagmon.collector.cycle import Cycle
+from lagmon.recording import plan_from_json, snapshot_to_json
+from lagmon.settings import CollectorSettings
+from propagation.integrations import logs
+
+STDOUT, STDERR = 1, 2
+
+log = structlog.get_logger(__name__)
+
+
+def main() -> None:
+    """Answer plans until stdin ends; never returns."""
+    # A Ctrl-C in the terminal is the parent's to answer: it ends us by closing stdin.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    answers = take_stdout()
+    try:
+        answer(sys.stdin.buffer, answers)
+    except Exception as error:
+        log.exception("collector_failed")
+        sys.stderr.write(f"{type(error).__name__}: {error}\n")
+        sys.stderr.flush()
+        os._exit(1)
+
+
+def answer(lines: IO[bytes], answers: IO[bytes]) -> NoReturn:
+    """Write to *answers* one snapshot for each plan of *lines*, of which the first is no plan."""
+    settings = CollectorSettings.model_validate_json(lines.readline() or b"{}")
+    logs.configure(
+        "lagmon",
+        environment=settings.environment,
+        level=settings.log_level,
+        stream=sys.stderr,
+    )
+    plans: SimpleQueue[bytes] = SimpleQueue()
+    Thread(target=listen, args=(lines, plans), name="stdin", daemon=True).start()
+    cycle = Cycle(settings)
+    while True:
+        snapshot = cycle.run(plan_from_json(plans.get()))
+        with contextlib.suppress(BrokenPipeError):  # nobody is left; stdin is about to say so
+            answers.write(snapshot_to_json(snapshot).encode() + b"\n")
+            answers.flush()
+
+
+def take_stdout() -> IO[bytes]:
+    """Keep stdout for the answers: whatever else prints there goes to stderr from now on."""
+    answers = os.fdopen(os.dup(STDOUT), "wb")
+    os.dup2(STDERR, STDOUT)
+    return answers
+
+
+def listen(lines: IO[bytes], plans: SimpleQueue[bytes]) -> None:
+    """Hand each of *lines* on; when they end, so does the process.
+
+    From a thread of its own and without a farewell: a call into librdkafka may block for long, and
+    a client that waits for its own end may too.
+    """
+    for line in lines:
+        plans.put(line)
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()
