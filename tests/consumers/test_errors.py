@@ -1,0 +1,82 @@
+"""The exception's type decides what becomes of a record."""
+
+from __future__ import annotations
+
+import psycopg
+import psycopg_pool
+import pytest
+
+from consumers.errors import Fatal, Poison, Reaction, Retryable, Unavailable, reaction_to
+
+RETRY, DEAD_LETTER, WAIT, STOP = (
+    Reaction.RETRY,
+    Reaction.DEAD_LETTER,
+    Reaction.WAIT,
+    Reaction.STOP,
+)
+
+
+@pytest.mark.parametrize(
+    ("error", "reaction"),
+    [
+        (Retryable("not yet"), RETRY),
+        (Poison("never"), DEAD_LETTER),
+        (Unavailable("later"), WAIT),
+        (Fatal("no more"), STOP),
+        (ConnectionRefusedError(), WAIT),
+        (BrokenPipeError(), WAIT),
+        (TimeoutError(), WAIT),
+        (KeyError("a bug"), RETRY),
+        (SystemExit(1), STOP),
+        (KeyboardInterrupt(), STOP),
+    ],
+    ids=repr,
+)
+def test_the_type_decides(error: BaseException, reaction: Reaction) -> None:
+    """Our own types mean what they say; connections and timeouts wait; the unknown is retried."""
+    assert reaction_to(error) is reaction
+
+
+@pytest.mark.parametrize(
+    ("sqlstate", "reaction"),
+    [
+        ("08006", WAIT),  # connection failure
+        ("53100", WAIT),  # disk full
+        ("53300", WAIT),  # too many connections
+        ("57P01", WAIT),  # admin shutdown
+        ("57P03", WAIT),  # cannot connect now: starting up
+        ("57014", RETRY),  # query canceled, by statement_timeout: the server is there
+        ("40001", RETRY),  # serialization failure
+        ("40P01", RETRY),  # deadlock detected
+        ("22003", DEAD_LETTER),  # numeric value out of range
+        ("22P02", DEAD_LETTER),  # invalid text representation
+        ("23505", DEAD_LETTER),  # unique violation
+        ("42P01", RETRY),  # undefined table
+        ("XX000", RETRY),  # internal error
+    ],
+)
+def test_an_error_of_postgres_is_judged_by_its_sqlstate(sqlstate: str, reaction: Reaction) -> None:
+    """The driver's own exception for a SQLSTATE leads to the reaction of its class."""
+    error = psycopg.errors.lookup(sqlstate)("as the server would say")
+
+    assert error.sqlstate == sqlstate
+    assert reaction_to(error) is reaction
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        psycopg.OperationalError("connection refused"),
+        psycopg.errors.ConnectionTimeout("connecting took too long"),
+        psycopg_pool.PoolTimeout("no connection in time"),
+    ],
+    ids=repr,
+)
+def test_a_connection_that_was_never_made_is_waited_for(error: psycopg.Error) -> None:
+    """An OperationalError without a SQLSTATE means that no server has answered."""
+    assert reaction_to(error) is WAIT
+
+
+def test_another_driver_error_is_tried_again() -> None:
+    """An error of the driver that is no OperationalError is a bug as likely as not."""
+    assert reaction_to(psycopg.ProgrammingError("the query has 1 placeholder")) is RETRY

@@ -1,0 +1,74 @@
+"""The records of a partition keep their order; partitions do not wait for each other."""
+
+from __future__ import annotations
+
+from consumers.lanes import Lanes
+from consumers.types import Attempt, TopicPartition
+from tests.builders import TOPIC, record
+
+
+def attempt(offset: int, partition: int = 0) -> Attempt:
+    """Make an attempt at a record of *partition*."""
+    return Attempt(record(offset, partition=partition))
+
+
+def taken(lanes: Lanes, now: float = 0) -> list[tuple[int, int]]:
+    """Take all that may run at *now*, as partition and offset."""
+    found = []
+    while (one := lanes.take(now)) is not None:
+        found.append((one.record.partition, one.record.offset))
+    return found
+
+
+def test_a_partition_runs_in_order() -> None:
+    """Records of one partition come in the order in which they were added."""
+    lanes = Lanes()
+    for offset in (4, 5, 6):
+        lanes.add(attempt(offset))
+
+    assert taken(lanes) == [(0, 4), (0, 5), (0, 6)]
+
+
+def test_partitions_take_turns() -> None:
+    """A partition with much to do does not keep the others from running."""
+    lanes = Lanes()
+    for offset in (4, 5):
+        lanes.add(attempt(offset, partition=0))
+    lanes.add(attempt(9, partition=1))
+
+    assert taken(lanes) == [(0, 4), (1, 9), (0, 5)]
+
+
+def test_a_record_that_waits_holds_its_partition_alone() -> None:
+    """While a record waits for its next try nothing behind it runs, but other partitions do."""
+    lanes = Lanes()
+    lanes.add(attempt(5, partition=0))
+    lanes.add(attempt(9, partition=1))
+    lanes.put_off(attempt(4, partition=0), until=10)
+
+    assert taken(lanes, now=9.9) == [(1, 9)]
+    assert taken(lanes, now=10) == [(0, 4), (0, 5)]
+
+
+def test_the_next_due_time_is_the_earliest() -> None:
+    """The loop may sleep until the first of the waiting records is due."""
+    lanes = Lanes()
+
+    assert lanes.next_due() is None
+
+    lanes.put_off(attempt(4, partition=0), until=30)
+    lanes.put_off(attempt(4, partition=1), until=20)
+
+    assert lanes.next_due() == 20
+    assert lanes.waiting() == {TopicPartition(TOPIC, 0), TopicPartition(TOPIC, 1)}
+
+
+def test_a_dropped_partition_has_nothing_to_run() -> None:
+    """What is queued for a partition that was taken away is forgotten and counted."""
+    lanes = Lanes()
+    lanes.put_off(attempt(4), until=0)
+    lanes.add(attempt(5))
+
+    assert lanes.drop([TopicPartition(TOPIC, 0), TopicPartition(TOPIC, 7)]) == 2
+    assert taken(lanes) == []
+    assert lanes.waiting() == set()

@@ -1,0 +1,194 @@
+"""Stand-ins for what the consumer runtime needs from outside, in memory and on a clock of our own.
+
+Time passes only where somebody would wait, so a test of an hour takes milliseconds.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING
+
+from consumers.errors import DeadLetterFailed
+from consumers.types import Record, TopicPartition
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping
+
+    from consumers.ports import Listener
+    from consumers.types import Attempt, Ended
+
+
+class FakeClock:
+    """A clock that stands still until it is told to move. Calling it gives seconds."""
+
+    def __init__(self, now: float = 1000.0) -> None:
+        self.now = now
+        self._alarms: list[tuple[float, Callable[[], object]]] = []
+
+    def __call__(self) -> float:
+        """Tell the time."""
+        return self.now
+
+    def at(self, seconds: float, then: Callable[[], object]) -> None:
+        """Call *then* once *seconds* have passed from now, from whoever waits at that time."""
+        self._alarms.append((self.now + seconds, then))
+        self._alarms.sort(key=lambda alarm: alarm[0])
+
+    def advance(self, seconds: float) -> None:
+        """Let *seconds* pass."""
+        end = self.now + seconds
+        while self._alarms and self._alarms[0][0] <= end:
+            self.now, then = self._alarms.pop(0)
+            then()
+        self.now = end
+
+
+class FakeSource:
+    """A consumer of one group in memory: `consumers.ports.Source`.
+
+    Holds what was written (`add`), what was committed, what is paused. A partition is assigned
+    at the first poll after `subscribe`, or by `assign`; it is read from its committed offset.
+    """
+
+    def __init__(self, clock: FakeClock, partitions: int = 1, topic: str = "plays") -> None:
+        self._clock = clock
+        self._log = {TopicPartition(topic, n): list[Record]() for n in range(partitions)}
+        self._positions: dict[TopicPartition, int] = {}
+        self._answers: deque[tuple[dict[TopicPartition, int], str | None]] = deque()
+        self._unassigned = set(self._log)
+        self.listener: Listener
+        self.paused: set[TopicPartition] = set()
+        self.committed: dict[TopicPartition, int] = {}
+        self.commits: list[tuple[float, dict[TopicPartition, int]]] = []
+        self.commit_error: str | None = None
+        self.polls: list[float] = []
+        self.closed_after: float | None = None
+
+    def add(self, *records: Record) -> None:
+        """Write *records*, each to its partition."""
+        for record in records:
+            self._log[record.at].append(record)
+
+    def subscribe(self, listener: Listener) -> None:
+        """Join; everything is assigned at the first poll."""
+        self.listener = listener
+
+    def assign(self, partitions: Collection[TopicPartition]) -> None:
+        """Give *partitions*, to be read from the committed offset."""
+        self._unassigned -= set(partitions)
+        for at in partitions:
+            self._positions[at] = self.committed.get(at, 0)
+        self.listener.assigned(partitions)
+
+    def revoke(self, partitions: Collection[TopicPartition]) -> None:
+        """Take *partitions* away in good order."""
+        self.listener.revoked(partitions)
+        self._take(partitions)
+
+    def lose(self, partitions: Collection[TopicPartition]) -> None:
+        """Take *partitions* away as a broker does from a member it thinks dead."""
+        self.listener.lost(partitions)
+        self._take(partitions)
+
+    def _take(self, partitions: Collection[TopicPartition]) -> None:
+        for at in partitions:
+            del self._positions[at]
+
+    def poll(self, timeout_seconds: float) -> Record | None:
+        """Answer commits, give the next record, or let the time pass."""
+        self.polls.append(self._clock.now)
+        if self._unassigned:
+            self.assign(set(self._unassigned))
+        while self._answers:
+            self.listener.committed(*self._answers.popleft())
+        for at, position in self._positions.items():
+            ahead = [record for record in self._log[at] if record.offset >= position]
+            if ahead and at not in self.paused:
+                self._positions[at] = ahead[0].offset + 1
+                return ahead[0]
+        self._clock.advance(timeout_seconds)
+        return None
+
+    def pause(self, partitions: Collection[TopicPartition]) -> None:
+        """Give nothing from *partitions*."""
+        self.paused |= set(partitions)
+
+    def resume(self, partitions: Collection[TopicPartition]) -> None:
+        """Give from *partitions* again."""
+        self.paused -= set(partitions)
+
+    def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
+        """Take *offsets*, or refuse them with `commit_error`; answered at the next poll."""
+        self.commits.append((self._clock.now, dict(offsets)))
+        if self.commit_error is None:
+            self.committed.update(offsets)
+        self._answers.append((dict(offsets), self.commit_error))
+
+    def close(self, timeout_seconds: float) -> bool:
+        """Leave, as the real one does: what is assigned is revoked first."""
+        self.closed_after = timeout_seconds
+        if self._positions:
+            self.revoke(list(self._positions))
+        return True
+
+
+class FakeExecutor:
+    """Runs a try when it is waited for: `consumers.ports.Executor`, without a thread.
+
+    *seconds* says how long the try of a record takes; other waiting goes on meanwhile.
+    """
+
+    def __init__(
+        self,
+        tries: Callable[[Attempt], Ended],
+        clock: FakeClock,
+        seconds: Callable[[Record], float] = lambda _: 0.0,
+    ) -> None:
+        self._tries, self._clock, self._seconds = tries, clock, seconds
+        self._attempt: Attempt | None = None
+        self._ends_at = 0.0
+        self.closed = False
+
+    @property
+    def busy(self) -> bool:
+        """Say whether a try is under way."""
+        return self._attempt is not None
+
+    def start(self, attempt: Attempt) -> None:
+        """Begin a try."""
+        assert not self.busy, "one at a time"
+        self._attempt = attempt
+        self._ends_at = self._clock.now + self._seconds(attempt.record)
+
+    def wait(self, timeout_seconds: float) -> Ended | None:
+        """Let time pass until the try ends or the time is up."""
+        assert self._attempt is not None
+        left = self._ends_at - self._clock.now
+        if left > timeout_seconds:
+            self._clock.advance(timeout_seconds)
+            return None
+        self._clock.advance(max(left, 0))
+        attempt, self._attempt = self._attempt, None
+        return self._tries(attempt)
+
+    def close(self) -> None:
+        """Take note."""
+        self.closed = True
+
+
+class FakeDeadLetters:
+    """Keeps dead letters in a list: `consumers.ports.DeadLetters`. Refuses the first *failures*."""
+
+    def __init__(self, failures: int = 0) -> None:
+        self.kept: list[tuple[Record, BaseException, int]] = []
+        self.failures = failures
+
+    def send(self, record: Record, error: BaseException, *, attempts: int) -> None:
+        """Keep *record*, or refuse it."""
+        if self.failures:
+            self.failures -= 1
+            raise DeadLetterFailed("the test's queue is away")
+        self.kept.append((record, error, attempts))
+
+    def serve(self) -> None:
+        """Do nothing: there is no client."""
