@@ -84,7 +84,7 @@ def traceparents(message: confluent_kafka.Message) -> list[Any]:
 def purge(producer: Producer) -> None:
     """Drop what is queued and let it be reported."""
     producer.purge()
-    producer.poll(1)
+    producer.flush(10)
 
 
 def sent(spans: Spans) -> Spans:
@@ -314,7 +314,7 @@ def test_a_refused_message_ends_its_span_with_kafkas_name(make: Make, spans: Spa
 
 
 def test_purge_ends_every_span(unreachable: Producer, spans: Spans) -> None:
-    """Purged messages are reported at the next poll, and their spans end there."""
+    """Purged messages are reported at the next poll or flush, and their spans end there."""
     reports = Reports()
     unreachable.produce("plays", b"", callback=reports)
     unreachable.produce("plays", b"")
