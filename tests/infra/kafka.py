@@ -15,7 +15,7 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic  # confluent_kafka.admin documents it, cimpl types it
 
 from tests.infra import docker
-from tests.infra.kafka_jars import INSTALL, KAFKA_VERSION, java
+from tests.infra.kafka_jars import INSTALL, KAFKA_VERSION, available
 from tests.infra.kafka_java import JavaBroker
 from tests.infra.kafka_settings import FOR_TESTS, ONE_NODE
 from tests.infra.require import Missing
@@ -163,6 +163,14 @@ class KafkaBroker:
 
         until(led, timeout=ANSWER_SECONDS, what=f"a leader of each partition of {name}")
 
+    def delete_topic(self, name: str) -> None:
+        """Delete topic *name*, with what groups have committed of it; fine if it is gone."""
+        try:
+            self.admin().delete_topics([name])[name].result(ANSWER_SECONDS)
+        except KafkaException as error:
+            if error.args[0].code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
+                raise
+
     def _own(self) -> Runner:
         if self._runner is None:
             raise Missing(f"a broker to stop or to put a proxy before (unset {VARIABLE})", INSTALL)
@@ -220,6 +228,7 @@ def described() -> str:
     if docker.reachable():
         return f"{KAFKA_VERSION} in Docker"
     try:
-        return f"{KAFKA_VERSION} by {java()}"
+        available()
     except Missing as missing:
         return str(missing)
+    return f"{KAFKA_VERSION} on Java, jars from Maven"

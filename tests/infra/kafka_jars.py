@@ -55,17 +55,29 @@ def java() -> str:
     return found
 
 
+def available() -> None:
+    """Raise `Missing` if a broker can never be run here; fetches nothing."""
+    java()
+    if not folder().exists():
+        program("mvn", INSTALL)
+
+
+def folder() -> Path:
+    """Give the place of the jars in the user's cache; it exists when they are complete."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "lagmon"
+    return cache / f"kafka-{KAFKA_VERSION}-{sha256(POM.encode()).hexdigest()[:8]}"
+
+
 def jars() -> Path:
     """Give the folder with the broker's jars, fetching them the first time, or raise `Missing`."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "lagmon"
-    folder = cache / f"kafka-{KAFKA_VERSION}-{sha256(POM.encode()).hexdigest()[:8]}"
-    if not folder.exists():
+    kept = folder()
+    if not kept.exists():
         maven = program("mvn", INSTALL)
-        cache.mkdir(parents=True, exist_ok=True)
-        with locked(cache / "kafka.lock"):
-            if not folder.exists():
-                _fetch(maven, folder)
-    return folder
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        with locked(kept.parent / "kafka.lock"):
+            if not kept.exists():
+                _fetch(maven, kept)
+    return kept
 
 
 @contextmanager
@@ -76,8 +88,8 @@ def locked(path: Path) -> Iterator[None]:
         yield
 
 
-def _fetch(maven: str, folder: Path) -> None:
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix="fetch-") as scratch:
+def _fetch(maven: str, kept: Path) -> None:
+    with tempfile.TemporaryDirectory(dir=kept.parent, prefix="fetch-") as scratch:
         pom, libs = Path(scratch, "pom.xml"), Path(scratch, "libs")
         pom.write_text(POM)
         goal = ["dependency:copy-dependencies", f"-DoutputDirectory={libs}"]
@@ -91,4 +103,4 @@ def _fetch(maven: str, folder: Path) -> None:
         if done.returncode:
             said = "\n".join((done.stdout + done.stderr).splitlines()[-10:])
             raise Missing("the jars of Kafka", f"let mvn fetch them once; it said\n{said}")
-        libs.rename(folder)
+        libs.rename(kept)

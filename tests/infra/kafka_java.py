@@ -39,6 +39,7 @@ class JavaBroker:
         self.host, self.port, self.inner_port = "127.0.0.1", free_port(), free_port()
         self._folder = tempfile.TemporaryDirectory(prefix="lagmon-kafka-")
         self._properties = Path(self._folder.name, "server.properties")
+        self._logs = Path(self._folder.name, "logs")
         controller = f"{self.host}:{free_port()}"
         self._write(
             {
@@ -54,17 +55,18 @@ class JavaBroker:
                     },
                 ),
                 "controller.quorum.bootstrap.servers": controller,
-                "log.dirs": f"{self._folder.name}/logs",
+                "log.dirs": str(self._logs),
                 **settings,
             }
         )
-        self._format()
         self._service = Service(
             [*self._command, "kafka.Kafka", str(self._properties)], name="kafka"
         )
 
     def start(self) -> None:
         """Start it on the data it has; it may not serve yet."""
+        if not self._logs.exists():
+            self._format()
         self._service.start()
 
     def stop(self) -> None:
@@ -89,7 +91,8 @@ class JavaBroker:
         self._properties.write_text("".join(f"{k}={v}\n" for k, v in settings.items()))
 
     def _format(self) -> None:
-        cluster = urlsafe_b64encode(uuid4().bytes).decode().rstrip("=")
+        # The first byte keeps it from beginning with a dash, which the tool takes for an option.
+        cluster = urlsafe_b64encode(b"\0" + uuid4().bytes[1:]).decode().rstrip("=")
         tool = ["kafka.tools.StorageTool", "format", "--standalone", "--cluster-id", cluster]
         done = subprocess.run(
             [*self._command, *tool, "--config", str(self._properties)],

@@ -42,7 +42,7 @@ class WheelServer:
         folder = Path(self._folder.name)
         binaries = reachable(installed(), folder, self._user)
         self._data = folder / "data"
-        self._initialise(binaries / "initdb")
+        self._initdb = binaries / "initdb"
         port = free_port()
         self.url = f"postgresql://postgres@127.0.0.1:{port}/postgres"
         place = [
@@ -61,6 +61,8 @@ class WheelServer:
 
     def start(self) -> None:
         """Start it on the data it has."""
+        if not self._data.exists():
+            self._initialise()
         until(
             self._takes_over, timeout=START_SECONDS, what="a killed predecessor's sessions to end"
         )
@@ -99,11 +101,11 @@ class WheelServer:
             return False
         raise RuntimeError(f"PostgreSQL did not start\n{self._service.tail()}")
 
-    def _initialise(self, initdb: Path) -> None:
+    def _initialise(self) -> None:
         if self._user:
             entry = pwd.getpwnam(self._user)
             os.chown(self._folder.name, entry.pw_uid, entry.pw_gid)
-        command = [str(initdb), "-D", str(self._data), "-U", "postgres", "-A", "trust", "-N"]
+        command = [str(self._initdb), "-D", str(self._data), "-U", "postgres", "-A", "trust", "-N"]
         with Service(
             [*command, "--no-locale", "-E", "UTF8"], user=self._user, cwd=self._data.parent
         ) as service:
