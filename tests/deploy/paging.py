@@ -7,15 +7,15 @@ key, and the time between two messages about one group. Routes and inhibition ar
 from __future__ import annotations
 
 import json
-import threading
 from contextlib import ExitStack
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
 import httpx
 import yaml
 
 from tests.deploy.files import ALERTMANAGER, read
+from tests.infra.alertmanager import INSTALL, START_SECONDS
+from tests.infra.endpoint import Endpoint, Request, Response
 from tests.infra.ports import free_port
 from tests.infra.process import Service
 from tests.infra.require import need
@@ -31,38 +31,27 @@ ROUNDS = "alertmanager_nflog_queries_total "
 
 
 class PagerDuty:
-    """An HTTP server that accepts events as PagerDuty's Events API v2 does, and keeps them."""
+    """Accepts events as PagerDuty's Events API v2 does, and keeps them. A context manager."""
 
     def __init__(self) -> None:
         self.events: list[dict[str, Any]] = []
-        kept = self.events
-
-        class Enqueue(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                kept.append(json.loads(body))
-                self.send_response(202)
-                self.end_headers()
-
-            def log_message(self, *_: object) -> None:
-                """Keep the test's output clean."""
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Enqueue)
-        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
+        self._endpoint = Endpoint(self._take)
 
     @property
     def url(self) -> str:
         """Where events are posted to."""
-        return f"http://127.0.0.1:{self._server.server_port}/v2/enqueue"
+        return f"{self._endpoint.address}/v2/enqueue"
 
     def __enter__(self) -> Self:
-        self._thread.start()
+        self._endpoint.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+        self._endpoint.stop()
+
+    def _take(self, request: Request) -> Response:
+        self.events.append(json.loads(request.body))
+        return Response(202, b"{}")
 
 
 class Paging:
@@ -72,32 +61,24 @@ class Paging:
     """
 
     def __init__(self, folder: Path, *, key: bool = True) -> None:
-        program = need(
-            "alertmanager|prometheus-alertmanager", "apt-get install prometheus-alertmanager"
-        )
+        self._program = need("prometheus-alertmanager|alertmanager", INSTALL)
         self._stack = ExitStack()
+        self._folder = folder
         self.pagerduty = PagerDuty()
         self.key_file = folder / "pagerduty_routing_key"
         if key:
             self.key_file.write_text(KEY)
-        config = folder / "alertmanager.yml"
-        config.write_text(yaml.safe_dump(self._exchanged(read(ALERTMANAGER))))
         self.url = f"http://127.0.0.1:{free_port()}"
-        self.service = Service(
-            [
-                program,
-                f"--config.file={config}",
-                f"--storage.path={folder / 'data'}",
-                f"--web.listen-address={self.url.removeprefix('http://')}",
-                "--cluster.listen-address=",
-            ],
-            name="alertmanager",
-        )
+        self.service = Service(self._command(), name="alertmanager")
 
     def __enter__(self) -> Self:
-        self._stack.enter_context(self.pagerduty)
-        self._stack.enter_context(self.service)
-        until(self._ready, what="Alertmanager to be ready")
+        with ExitStack() as started:
+            started.enter_context(self.pagerduty)
+            config = self._exchanged(read(ALERTMANAGER))
+            (self._folder / "alertmanager.yml").write_text(yaml.safe_dump(config))
+            started.enter_context(self.service)
+            until(self._ready, timeout=START_SECONDS, what="Alertmanager to be ready")
+            self._stack = started.pop_all()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -127,6 +108,15 @@ class Paging:
         text = httpx.get(f"{self.url}/metrics").raise_for_status().text
         (line,) = [each for each in text.splitlines() if each.startswith(ROUNDS)]
         return float(line.split()[1])
+
+    def _command(self) -> list[str]:
+        return [
+            self._program,
+            f"--config.file={self._folder / 'alertmanager.yml'}",
+            f"--storage.path={self._folder / 'data'}",
+            f"--web.listen-address={self.url.removeprefix('http://')}",
+            "--cluster.listen-address=",
+        ]
 
     def _exchanged(self, config: dict[str, Any]) -> dict[str, Any]:
         (pager,) = [each for each in config["receivers"] if each["name"] == "pagerduty"]

@@ -15,6 +15,7 @@ from lagmon.report import Links, Notice, OldestRecord
 from lagmon.rules import KAFKA_CONSUMER_LAG
 from tests.deploy.files import ALERTMANAGER, alerting_rules
 from tests.deploy.paging import KEY, Paging
+from tests.infra.alertmanager import INSTALL
 from tests.infra.require import need
 from tests.infra.wait import until
 
@@ -61,7 +62,7 @@ def summaries(events: list[dict[str, Any]]) -> list[str]:
 
 def amtool(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     """Run amtool to its end."""
-    program = need("amtool", "apt-get install prometheus-alertmanager")
+    program = need("amtool", INSTALL)
     return subprocess.run([program, *arguments], capture_output=True, text=True, check=False)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 from typing import TYPE_CHECKING
 
@@ -36,8 +35,6 @@ def secrets(tmp_path: Path) -> Path:
 
 def settings(name: str, secrets: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     """Load the settings of service *name* as its container would."""
-    for variable in [each for each in os.environ if each.startswith("CONSUMERS_")]:
-        monkeypatch.delenv(variable)
     for variable, value in services()[name]["environment"].items():
         monkeypatch.setenv(variable, str(value).replace("/run/secrets", str(secrets)))
     return load(GAME[name])
