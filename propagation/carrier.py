@@ -153,7 +153,10 @@ class Configured:
             if keys is not None and name not in keys:
                 context = baggage.remove_baggage(name, context)
         carrier: dict[str, str] = {}
-        self._propagator.inject(carrier, context)
+        try:
+            self._propagator.inject(carrier, context)
+        except Exception:  # noqa: BLE001  # as above
+            _log.warning("propagator_failed", exc_info=True)
         return [(name, text.encode(errors="replace")) for name, text in carrier.items()]
 
 

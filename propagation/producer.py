@@ -93,6 +93,7 @@ class Producer(confluent_kafka.Producer):
         """
         if not isinstance(topic, str):
             _produce(self, topic)  # raises the TypeError that the real class words
+            return
         callback = on_delivery if callback is None else callback
         span = self._spans.start(topic, key, value, partition)
         if self._only_error or span.is_recording():
@@ -163,9 +164,11 @@ def _ending(span: Span, callback: DeliveryCallback | None, *, only_error: bool) 
     def on_delivery(
         error: confluent_kafka.KafkaError | None, message: confluent_kafka.Message
     ) -> None:
-        SendSpans.end_delivered(span, error, message)
-        if callback is not None and (error is not None or not only_error):
-            callback(error, message)
+        try:
+            SendSpans.end_delivered(span, error, message)
+        finally:  # a span processor that fails must not cost the user the report
+            if callback is not None and (error is not None or not only_error):
+                callback(error, message)
 
     return on_delivery
 

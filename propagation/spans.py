@@ -76,9 +76,10 @@ class _Plans:
     def _made(self, topic: str) -> _Plan:
         if len(self._plans) >= _MAX_TOPICS:
             self._plans.clear()
+        text = _encodable(topic)
         plan = self._plans[topic] = _Plan(
-            names.span_name(self._operation, topic),
-            names.shared_attributes(self._operation, topic, self._client_id, self._group),
+            names.span_name(self._operation, text),
+            names.shared_attributes(self._operation, text, self._client_id, self._group),
             self.options.policy(topic),
         )
         return plan
@@ -220,12 +221,17 @@ def _process_attributes(plan: _Plan, message: Message) -> dict[str, AttributeVal
 def _describe(attributes: dict[str, AttributeValue], key: object, value: object) -> None:
     """Add the key, if it is text, and whether the record is a tombstone."""
     if isinstance(key, str):
-        attributes[names.MESSAGE_KEY] = key
+        attributes[names.MESSAGE_KEY] = _encodable(key)
     elif isinstance(key, bytes):
         with suppress(UnicodeDecodeError):  # the conventions: only a key that is text
             attributes[names.MESSAGE_KEY] = key.decode()
     if value is None:
         attributes[names.TOMBSTONE] = True
+
+
+def _encodable(text: str) -> str:
+    """Replace lone surrogates: one of them on a span costs an exporter its whole batch."""
+    return text if text.isascii() else text.encode(errors="replace").decode()
 
 
 def _fail(span: Span, error_type: str, description: str) -> None:

@@ -166,6 +166,8 @@ def test_only_allowed_baggage_is_written() -> None:
 class Shouting(TextMapPropagator):
     """A format of its own, that knows one header and fails on request."""
 
+    fails = False
+
     fields = {"X-Shout"}  # noqa: RUF012  # as the interface has it
 
     def extract(self, carrier: Any, context: Any = None, getter: Any = None) -> Context:
@@ -180,6 +182,8 @@ class Shouting(TextMapPropagator):
     def inject(self, carrier: Any, context: Any = None, setter: Any = None) -> None:
         """Write the ids and the names of the baggage."""
         del setter
+        if self.fails:
+            raise RuntimeError
         carrier["X-Shout"] = " ".join([hex(span_in(context).span_id), *baggage.get_all(context)])
 
 
@@ -218,13 +222,13 @@ def test_another_format_keeps_to_the_allowed_baggage(
 ) -> None:
     """Baggage is limited on the way in and out, and what was here before stays."""
     configured(Shouting())
-    here = baggage.set_baggage("own", "1", context())
+    here = baggage.set_baggage("a", "1", baggage.set_baggage("own", "1", context()))
 
     read = current_format().read([("x-shout", "secret")], here, frozenset({"a"}))
     sent = inject_span(None, trace.get_current_span(here), here, frozenset({"a"}))
 
-    assert baggage.get_all(read) == {"own": "1"}
-    assert sent == [("X-Shout", b"0xb7ad6b7169203331")]
+    assert baggage.get_all(read) == {"own": "1", "a": "1"}
+    assert sent == [("X-Shout", b"0xb7ad6b7169203331 a")]
 
 
 def test_a_failing_format_costs_the_trace_alone(
@@ -234,6 +238,18 @@ def test_a_failing_format_costs_the_trace_alone(
     configured(Shouting())
 
     assert extract([("x-shout", b"fail")]) == Context()
+    assert [record.message for record in caplog.records] == ["propagator_failed"]
+
+
+def test_a_format_that_cannot_write_costs_the_trace_alone(
+    configured: Callable[[TextMapPropagator], None], caplog: pytest.LogCaptureFixture
+) -> None:
+    """The message goes out, with the headers it had."""
+    failing = Shouting()
+    failing.fails = True
+    configured(failing)
+
+    assert inject([("a", b"1")], context()) == [("a", b"1")]
     assert [record.message for record in caplog.records] == ["propagator_failed"]
 
 

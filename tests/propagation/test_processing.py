@@ -15,6 +15,7 @@ from opentelemetry.context import Context, attach, detach
 from opentelemetry.trace import SpanKind, StatusCode
 
 from propagation import Options, TopicPolicy, context_of, processing
+from propagation.spans import ProcessSpans
 from propagation.testing import message
 from tests.propagation.builders import SPAN_ID, TRACE_ID, TRACEPARENT, ids, span_in
 
@@ -276,6 +277,19 @@ def test_an_error_of_the_client_is_not_processed(spans: Spans) -> None:
 
     assert spans == []
     assert context_of(event) == Context()
+
+
+def test_topics_made_up_per_message_do_not_fill_the_memory(spans: Spans) -> None:
+    """What is kept per topic is bounded; names stay right beyond the bound."""
+    plans = ProcessSpans()
+
+    for number in range(5000):
+        plans.context_of(message(topic=f"t{number}"))
+    span, _ = plans.start(message(topic="last"))
+    span.end()
+
+    assert len(plans._plans._plans) <= 4096
+    assert spans[0].name == "process last"
 
 
 def test_context_of_gives_the_trace_of_a_message() -> None:

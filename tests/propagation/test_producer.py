@@ -139,6 +139,7 @@ def test_the_message_carries_its_send_span(
         (("text", b""), {"messaging.kafka.message.key": "text"}),
         ((b"text", b""), {"messaging.kafka.message.key": "text"}),
         ((b"\xff", b""), {}),
+        (("ü", b""), {"messaging.kafka.message.key": "ü"}),
         ((None, b""), {}),
         ((None, None), {"messaging.kafka.message.tombstone": True}),
     ],
@@ -284,6 +285,26 @@ def test_wrong_arguments_raise_the_real_errors(
 
     assert str(ours.value) == str(theirs.value)
     assert all(span.status.status_code is StatusCode.ERROR for span in spans)
+
+
+def test_no_lone_surrogate_gets_onto_a_span(producer: Producer, spans: Spans) -> None:
+    """The client refuses it as ever; the span of the attempt can still be exported."""
+    with pytest.raises(UnicodeEncodeError):
+        producer.produce("plays\ud800", b"", "key\ud800")
+
+    [span] = spans
+    assert span.name == "send plays?"
+    assert (span.attributes or {})["messaging.kafka.message.key"] == "key?"
+
+
+def test_settings_may_be_keywords(bootstrap_servers: str, topic: str, spans: Spans) -> None:
+    """A producer can be made of keywords alone, as the real one."""
+    settings: dict[str, Any] = {"bootstrap.servers": bootstrap_servers, "log_level": 0}
+
+    with Producer(**settings) as producer:
+        producer.produce(topic, b"")
+
+    assert len(spans) == 1
 
 
 def test_a_full_queue_raises_and_ends_the_span(spans: Spans) -> None:
@@ -572,10 +593,39 @@ assert sorted(told, key=str) == [None, "own"], told
 """
 
 
-def test_a_dropped_trace_still_travels_unsampled() -> None:
-    """Where the sampler drops, ids go on with the sampled flag cleared, callbacks work as ever."""
+BROKEN_PROCESSOR = """
+from opentelemetry import trace
+from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
+
+class Broken(SpanProcessor):
+    def on_end(self, span):
+        raise LookupError
+
+provider = TracerProvider()
+provider.add_span_processor(Broken())
+trace.set_tracer_provider(provider)
+from propagation import Producer
+
+told = []
+mock = {"bootstrap.servers": "m:1", "test.mock.num.brokers": "1", "log_level": 0}
+producer = Producer(mock)
+producer.produce("t", b"", callback=lambda error, message: told.append(error))
+try:
+    producer.flush(10)
+except LookupError:
+    told.append("raised")
+assert told == [None, "raised"], told
+"""
+
+
+@pytest.mark.parametrize("script", [UNSAMPLED, BROKEN_PROCESSOR], ids=["unsampled", "broken"])
+def test_another_provider_leaves_the_messages_alone(script: str) -> None:
+    """Where the sampler drops, ids travel unsampled; where a processor fails, reports still come.
+
+    A process of its own each, because OpenTelemetry allows one provider.
+    """
     run = subprocess.run(
-        [sys.executable, "-c", UNSAMPLED], capture_output=True, text=True, check=False, timeout=60
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=60
     )
 
     assert run.returncode == 0, run.stderr

@@ -276,13 +276,16 @@ def test_the_propagator_writes_what_it_reads() -> None:
     assert baggage.get_all(read) == {"a": "ü"}
 
 
-def test_the_propagator_writes_nothing_of_nothing() -> None:
-    """Without a span and baggage the carrier stays empty."""
-    carrier: dict[str, str] = {}
+def test_the_propagator_writes_no_more_than_there_is() -> None:
+    """Without a span there is no traceparent, without a state or baggage no such field."""
+    nothing: dict[str, str] = {}
+    a_span: dict[str, str] = {}
 
-    w3c.W3CPropagator().inject(carrier, Context())
+    w3c.W3CPropagator().inject(nothing, Context())
+    w3c.W3CPropagator().inject(a_span, context())
 
-    assert carrier == {}
+    assert nothing == {}
+    assert a_span == {"traceparent": TRACEPARENT}
 
 
 def test_a_bad_tracestate_does_not_affect_the_traceparent() -> None:
