@@ -56,6 +56,7 @@ class FakeSource:
         self._positions: dict[TopicPartition, int] = {}
         self._answers: deque[tuple[dict[TopicPartition, int], str | None]] = deque()
         self._unassigned = set(self._log)
+        self._events: list[tuple[float, Callable[[], object]]] = []
         self.listener: Listener
         self.paused: set[TopicPartition] = set()
         self.committed: dict[TopicPartition, int] = {}
@@ -68,6 +69,10 @@ class FakeSource:
         """Write *records*, each to its partition."""
         for record in records:
             self._log[record.at].append(record)
+
+    def at(self, seconds: float, then: Callable[[], object]) -> None:
+        """Call *then* from inside the first poll after *seconds*, where rebalances happen."""
+        self._events.append((self._clock.now + seconds, then))
 
     def subscribe(self, listener: Listener) -> None:
         """Join; everything is assigned at the first poll."""
@@ -101,6 +106,9 @@ class FakeSource:
             self.assign(set(self._unassigned))
         while self._answers:
             self.listener.committed(*self._answers.popleft())
+        for event in [event for event in self._events if event[0] <= self._clock.now]:
+            self._events.remove(event)
+            event[1]()
         for at, position in self._positions.items():
             ahead = [record for record in self._log[at] if record.offset >= position]
             if ahead and at not in self.paused:
@@ -108,6 +116,10 @@ class FakeSource:
                 return ahead[0]
         self._clock.advance(timeout_seconds)
         return None
+
+    def seek(self, at: TopicPartition, offset: int) -> None:
+        """Read *at* from *offset* next, as after the broker has forgotten what was there."""
+        self._positions[at] = offset
 
     def pause(self, partitions: Collection[TopicPartition]) -> None:
         """Give nothing from *partitions*."""
