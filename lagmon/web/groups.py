@@ -1,7 +1,7 @@
 """What the status page shows of one group, as text that only has to be laid out. Pure.
 
 In: a group of a `ClusterReport`, the rules, the links and the time. Out: a `GroupView` of strings
-and flags; every name that a stranger chose is made safe. What is unknown is a dash beside its reason.
+and flags; every name that a stranger chose is made safe. What is unknown is a dash and its reason.
 """
 
 from __future__ import annotations
@@ -116,7 +116,7 @@ def group_view(
         verdict=verdict,
         lag=UNKNOWN if group.lag is None else number(group.lag),
         filled=_filled(group, rules),
-        members=UNKNOWN if group.members is None else number(group.members),
+        members="members unknown" if group.members is None else counted(group.members, "member"),
         state=safe(group.state or ""),
         notes=tuple(_notes(group)),
         incidents=tuple(_incident(incident, rules, now) for incident in incidents),
@@ -159,6 +159,8 @@ def _notes(group: GroupLag) -> list[str]:
         notes.append(_why(group.why))
     if group.detail:
         notes.append(safe(group.detail))
+    if group.lag and group.members == 0:
+        notes.append("nothing is reading")
     if group.unknown and group.lag is not None:
         notes.append(f"{counted(group.unknown, 'partition')} unknown: the lag may be larger")
     if group.uncommitted:

@@ -17,10 +17,12 @@ from lagmon.wording import clock, counted, duration, number
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from lagmon.model import Incident
     from lagmon.report import ClusterReport, Links, Report
     from lagmon.rules import Rule
 
 GROUPS_SHOWN = 200
+INCIDENTS_NAMED = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +62,13 @@ def status(report: Report, rules: Sequence[Rule], links: Links, now: float) -> S
 
 
 def _headline(report: Report) -> tuple[str, str, str]:
-    incidents = sum(len(cluster.incidents) for cluster in report.clusters)
+    incidents = [incident for cluster in report.clusters for incident in cluster.incidents]
     blind = [safe(cluster.cluster) for cluster in report.clusters if cluster.error is not None]
     watched = sum(len(cluster.lag.groups) for cluster in report.clusters if cluster.lag)
     detail = f"No answer from {', '.join(blind)}." if blind else _watching(watched)
     if incidents:
-        return "bad", f"{counted(incidents, 'incident')} open", detail
+        named = f"{_named(incidents)}. {detail if blind else ''}".rstrip()
+        return "bad", f"{counted(len(incidents), 'incident')} open", named
     if blind:
         return "warn", f"{counted(len(blind), 'cluster')} not answering", detail
     if not all(cluster.asked for cluster in report.clusters):
@@ -74,6 +77,12 @@ def _headline(report: Report) -> tuple[str, str, str]:
     if pending:
         return "warn", f"{counted(pending, 'group')} over the limit", detail
     return "good", "All is well", detail
+
+
+def _named(incidents: Sequence[Incident]) -> str:
+    names = [f"{safe(i.key.group or '')} on {safe(i.key.cluster)}" for i in incidents]
+    more = len(names) - INCIDENTS_NAMED
+    return ", ".join(names[:INCIDENTS_NAMED]) + (f" and {number(more)} more" if more > 0 else "")
 
 
 def _watching(groups: int) -> str:

@@ -1,0 +1,267 @@
+"""What the status page says, and in which order."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from lagmon.board import advance
+from lagmon.model import GroupLag, Member, StepDuration, Why
+from lagmon.report import ClusterReport, Links, Report
+from lagmon.rules import SHIPPED
+from lagmon.web import groups as group_views
+from lagmon.web.status import GROUPS_SHOWN, Status, status
+from tests.lagmon.builders import (
+    CLUSTER,
+    GROUP,
+    NOON,
+    TRACE,
+    at,
+    cycle,
+    group,
+    incident,
+    lags,
+    part,
+    record,
+)
+
+if TYPE_CHECKING:
+    from lagmon.web.groups import GroupView, RecordView
+
+BLIND = cycle(lags(error="no broker answers"))
+LINKS = Links("http://jaeger:16686")
+
+
+def shown(*clusters: ClusterReport, now: float = NOON + 2) -> Status:
+    """Lay out *clusters*."""
+    return status(Report("1.0", clusters), SHIPPED, LINKS, now)
+
+
+def watched(*groups: GroupLag, **more: object) -> ClusterReport:
+    """Give a cluster after one good cycle with *groups*."""
+    return advance(ClusterReport(CLUSTER), cycle(lags(*groups), **more))  # type: ignore[arg-type]
+
+
+def the_group(report: ClusterReport) -> GroupView:
+    """Give the only group on the page."""
+    ((only,),) = (cluster.groups for cluster in shown(report).clusters)
+    return only
+
+
+def test_the_headline_is_calm_when_nothing_is_wrong() -> None:
+    """Somebody who looks needs one line to go back to sleep."""
+    page = shown(watched(group(3), group(0, "b")))
+
+    assert (page.tone, page.headline, page.detail) == (
+        "good",
+        "All is well",
+        "2 consumer groups watched.",
+    )
+
+
+def test_the_headline_counts_and_names_open_incidents() -> None:
+    """What is open is said first, and who it is about."""
+    page = shown(watched(group(1203), incidents=(incident(),)))
+
+    assert (page.tone, page.headline, page.detail) == (
+        "bad",
+        "1 incident open",
+        "settle on local.",
+    )
+
+
+def test_the_headline_names_no_more_than_three() -> None:
+    """Of a storm of incidents the first are named and the rest counted."""
+    storm = tuple(incident(f"g{number}") for number in range(9))
+
+    assert shown(watched(incidents=storm)).detail == (
+        "g0 on local, g1 on local, g2 on local and 6 more."
+    )
+
+
+def test_an_incident_outranks_a_cluster_that_does_not_answer_and_both_are_said() -> None:
+    """Neither hides the other."""
+    blind = advance(ClusterReport("other"), cycle(lags(error="gone")))
+    page = shown(watched(group(1203), incidents=(incident(),)), blind)
+
+    assert (page.tone, page.detail) == ("bad", "settle on local. No answer from other.")
+
+
+def test_a_cluster_that_does_not_answer_is_not_well() -> None:
+    """Without incidents the missing answer is the headline."""
+    page = shown(advance(ClusterReport(CLUSTER), BLIND))
+
+    assert (page.tone, page.headline) == ("warn", "1 cluster not answering")
+
+
+def test_pending_groups_are_a_warning() -> None:
+    """Over the limit but not yet for long enough is neither an incident nor well."""
+    page = shown(watched(group(1203), pending=frozenset({GROUP})))
+
+    assert (page.tone, page.headline) == ("warn", "1 group over the limit")
+
+
+def test_before_the_first_answer_nothing_is_claimed() -> None:
+    """A page that has seen nothing does not say that all is well."""
+    assert (shown(ClusterReport(CLUSTER)).tone, shown(ClusterReport(CLUSTER)).headline) == (
+        "unknown",
+        "Starting",
+    )
+
+
+def test_a_cluster_goes_from_up_over_stale_to_down() -> None:
+    """While old values are shown their age is said; after that there are none."""
+    up = watched(group(3))
+    stale = advance(up, BLIND)
+    down = advance(advance(advance(stale, BLIND), BLIND), BLIND)
+
+    views = [shown(report, now=NOON + 30).clusters[0] for report in (up, stale, down)]
+
+    assert [(view.word, view.stale, len(view.groups)) for view in views] == [
+        ("up", "", 1),
+        ("stale", "These values are 30s old.", 1),
+        ("down", "", 0),
+    ]
+    assert views[1].error == "no broker answers"
+
+
+def test_the_facts_of_a_cluster() -> None:
+    """Last answer, groups, duration of a cycle and restarts, as far as there are any."""
+    took = (StepDuration("groups", 0.1), StepDuration("ends", 0.25))
+    (view,) = shown(watched(group(), durations=took, restarts=2)).clusters
+
+    assert view.facts == (
+        ("Last answer", "2s ago"),
+        ("Groups", "1"),
+        ("Collected in", "0.35 s"),
+        ("Collector restarts", "2"),
+    )
+
+
+def test_an_incomplete_list_is_called_so() -> None:
+    """The number of groups is not passed off as all of them."""
+    report = advance(ClusterReport(CLUSTER), cycle(lags(group(), complete=False)))
+
+    assert ("Groups", "1, list incomplete") in shown(report).clusters[0].facts
+
+
+def test_a_cluster_that_never_answered_says_never() -> None:
+    """No time is invented."""
+    report = advance(ClusterReport(CLUSTER), BLIND)
+
+    assert shown(report).clusters[0].facts == (("Last answer", "never"),)
+
+
+def test_the_worst_group_comes_first() -> None:
+    """Incidents, then pending, unknown, partly unknown, and the others by their lag."""
+    report = watched(
+        group(900, "busy"),
+        group(0, "idle"),
+        group(5, "partly", unknown=1),
+        group(None, "unreadable", why=Why.GROUP_UNREADABLE),
+        group(9000, "over"),
+        group(1001, "firing"),
+        incidents=(incident("firing"),),
+        pending=frozenset({"over"}),
+    )
+
+    (view,) = shown(report).clusters
+    assert [(each.name, each.tone, each.verdict) for each in view.groups] == [
+        ("firing", "bad", "incident"),
+        ("over", "warn", "over the limit"),
+        ("unreadable", "unknown", "unknown"),
+        ("partly", "warn", "partly unknown"),
+        ("busy", "good", "ok"),
+        ("idle", "good", "ok"),
+    ]
+
+
+def test_the_page_is_bounded() -> None:
+    """Of more groups than anybody reads the worst are shown and the others counted."""
+    (view,) = shown(watched(*(group(n, f"g{n}") for n in range(GROUPS_SHOWN + 7)))).clusters
+
+    assert (len(view.groups), view.groups_hidden) == (GROUPS_SHOWN, 7)
+    assert view.groups[0].name == f"g{GROUPS_SHOWN + 6}"
+
+
+def test_partitions_are_bounded_too_and_unknown_ones_come_first() -> None:
+    """What is unknown is not hidden behind what is small."""
+    unknown = part(99, None, why=Why.NO_END_OFFSET)
+    many = tuple(part(number, number) for number in range(group_views.PARTITIONS_SHOWN + 4))
+
+    view = the_group(watched(group(1, GROUP, *many, unknown)))
+
+    assert (len(view.partitions), view.partitions_hidden) == (group_views.PARTITIONS_SHOWN, 5)
+    assert [row.name for row in view.partitions[:2]] == ["plays[99]", "plays[23]"]
+    assert view.partitions[0].note == "end of the partition unknown"
+
+
+def test_a_partition_names_its_owner() -> None:
+    """Client and host of the one that should be reading."""
+    owner = Member("m-1", "worker-1", "10.0.0.7", (at(0),))
+
+    (row,) = the_group(watched(group(7, GROUP, part(0, 7, owner=owner)))).partitions
+
+    assert (row.lag, row.committed, row.end, row.owner) == (
+        "7",
+        "5000",
+        "5007",
+        "worker-1 at 10.0.0.7",
+    )
+
+
+@pytest.mark.parametrize(
+    ("sick", "note"),
+    [
+        (group(None, why=Why.NEVER_COMMITTED), "has never committed an offset"),
+        (group(None, why=Why.GROUP_UNREADABLE), "cannot be read"),
+        (group(5, unknown=2), "2 partitions unknown: the lag may be larger"),
+        (group(5, uncommitted=1), "1 partition never committed"),
+        (group(5, members=0), "nothing is reading"),
+        (group(5, GROUP, part(0, 5, lost=3)), "3 messages deleted before being read"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_what_is_odd_about_a_group_is_said(sick: GroupLag, note: str) -> None:
+    """Every reason for an odd or missing number stands beside it."""
+    assert the_group(watched(sick)).notes == (note,)
+
+
+@pytest.mark.parametrize(
+    ("lag", "filled"), [(0, 0.0), (500, 0.5), (1000, 1.0), (90_000, 1.0), (None, None)]
+)
+def test_the_bar_is_the_lag_against_the_limit(lag: int | None, filled: float | None) -> None:
+    """Full at the limit, and no bar where nothing is known."""
+    assert the_group(watched(group(lag))).filled == filled
+
+
+def the_record(**about: str | None) -> RecordView:
+    """Give the record as shown."""
+    shown_record = record(**about)  # type: ignore[arg-type]
+    view = the_group(watched(group(1203), records=((GROUP, shown_record),))).record
+    assert view is not None
+    return view
+
+
+def test_the_oldest_record_is_linked_to_its_trace() -> None:
+    """Where it is, how old it is, and the way to Jaeger."""
+    view = the_record()
+
+    assert (view.where, view.offset, view.age) == ("plays[0]", "5000", "44s")
+    assert (view.trace_id, view.trace_url) == (TRACE, f"http://jaeger:16686/trace/{TRACE}")
+
+
+def test_a_record_that_was_not_sampled_has_no_link() -> None:
+    """A link that leads to nothing is worse than a reason."""
+    view = the_record(trace_unknown="not sampled")
+
+    assert (view.trace_id, view.trace_url, view.trace_unknown) == (TRACE, "", "not sampled")
+
+
+def test_an_incident_says_since_when_and_against_which_limit() -> None:
+    """The times are those of the incident, the limit that of its rule."""
+    (view,) = the_group(watched(group(1203), incidents=(incident(),))).incidents
+
+    assert (view.priority, view.rule, view.limit) == ("P1", "KafkaConsumerLag", "1,000")
+    assert (view.since, view.lasted) == ("16:00:00 UTC", "2s")
