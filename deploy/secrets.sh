@@ -11,13 +11,13 @@ folder=${1:-$(dirname "$0")/secrets}
 mkdir -p "$folder/alertmanager"
 chmod 700 "$folder"
 chmod 755 "$folder/alertmanager"
-umask 022
 
 if [ ! -s "$folder/postgres_password" ]; then
   od -An -N24 -tx1 /dev/urandom | tr -d ' \n' > "$folder/postgres_password"
 fi
 printf 'postgresql://game:%s@postgres:5432/game' "$(cat "$folder/postgres_password")" \
   > "$folder/database_url"
+chmod 644 "$folder/postgres_password" "$folder/database_url"
 
 echo "$folder: postgres_password and database_url are there"
 if [ ! -s "$folder/alertmanager/pagerduty_routing_key" ]; then

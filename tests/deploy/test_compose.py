@@ -59,6 +59,15 @@ def test_a_service_waits_for_what_can_become_ready(name: str) -> None:
         assert how["condition"] == reachable, f"{name} waits for {dependency}"
 
 
+def test_what_ends_is_waited_for() -> None:
+    """A service that ends is one that another waits for: `up --wait` takes any other for failed."""
+    ending = {name for name, service in services().items() if one_shot(service)}
+
+    awaited = {name for service in services().values() for name in service.get("depends_on", {})}
+
+    assert ending <= awaited
+
+
 @each_service
 def test_a_service_says_whether_it_is_well(name: str) -> None:
     """What keeps running has a health check; what ends has none."""
@@ -144,6 +153,21 @@ def test_every_mounted_file_exists() -> None:
 
     assert not missing
     assert {path.parent for path in secret} == {Path("deploy/secrets")}
+
+
+@each_service
+def test_a_service_reads_what_is_mounted(name: str) -> None:
+    """A configuration file that a command names is mounted where the command looks."""
+    service = services()[name]
+    mounted = {entry["target"] for entry in service.get("configs", [])}
+    for entry in service.get("volumes", []):
+        if isinstance(entry, dict):
+            inside = (ROOT / entry["source"]).glob("*")
+            mounted |= {f"{entry['target']}/{path.name}" for path in inside}
+
+    named = re.findall(r"/etc/[\w./-]+", " ".join(service.get("command", [])))
+
+    assert set(named) <= mounted
 
 
 @each_service
