@@ -187,7 +187,7 @@ class Settings(BaseSettings):
         env_nested_delimiter=NESTED,
     )
 
-    clusters: Annotated[tuple[Cluster, ...], Field(min_length=1)]
+    clusters: tuple[Cluster, ...]
     poll_interval: Duration = 5.0
     cycle_deadline: Duration = 15.0
     request_timeout: Duration = 5.0
@@ -214,6 +214,8 @@ class Settings(BaseSettings):
     @field_validator("clusters")
     @classmethod
     def _names_differ(cls, clusters: tuple[Cluster, ...]) -> tuple[Cluster, ...]:
+        if not clusters:
+            raise ValueError("names no cluster; one at least")
         names = [cluster.name for cluster in clusters]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:

@@ -18,12 +18,10 @@ from lagmon.collector.answers import words
 if TYPE_CHECKING:
     from lagmon.settings import Cluster
 
-DEFAULTS = {
-    "client.id": "lagmon",
-    # A dead broker is tried once a second, not ten times: its log line comes with each try.
-    "reconnect.backoff.ms": 1000,
-    "reconnect.backoff.max.ms": 5000,
-}
+DEFAULTS = {"client.id": "lagmon"}
+# A dead broker is tried twice a second instead of twenty times: a log line comes with each try. It
+# may cost a new client half a second, which a peek must not wait for.
+CALM = {"reconnect.backoff.ms": 1000, "reconnect.backoff.max.ms": 5000}
 
 log = structlog.get_logger(__name__)
 
@@ -55,7 +53,7 @@ class Client:
     def admin(self) -> AdminClient:
         """Give the client, a new one if there is none; KafkaException if it cannot be made."""
         if self._admin is None:
-            config = {**configuration(self._cluster), "error_cb": self._hear}
+            config = {**CALM, **configuration(self._cluster), "error_cb": self._hear}
             self._admin = AdminClient(config, logger=kafka_log(self._cluster))
         return self._admin
 

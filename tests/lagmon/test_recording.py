@@ -1,0 +1,221 @@
+"""The lines of version 1: what is written is read back, and what is wrong is named."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lagmon.errors import RecordingError
+from lagmon.model import (
+    Committed,
+    GroupReading,
+    Isolation,
+    Member,
+    PartitionOffsets,
+    Peek,
+    PeekRequest,
+    Plan,
+    Snapshot,
+    StepDuration,
+    TopicPartition,
+)
+from lagmon.recording import (
+    plan_from_json,
+    plan_to_json,
+    snapshot_from_json,
+    snapshot_to_json,
+)
+
+# The example of the documentation, as other programs may write it.
+EXAMPLE = """{"v": 1, "at": 1764000000.0, "cluster": "local",
+ "topics": {"plays": {"0": {"start": 0, "high": 5200, "stable": 5200}}},
+ "groups": {"settle": {"state": "stable", "type": "classic", "members": 2,
+   "committed": {"plays": {"0": 5000, "1": null}}, "error": null}}}"""
+
+names = st.text(min_size=1, max_size=8)
+offset = st.integers(0, 2**63 - 1)
+maybe = st.none() | offset
+moment = st.floats(0, 4e9, allow_nan=False)
+error = st.none() | names
+at = st.builds(TopicPartition, names, st.integers(0, 2**31 - 1))
+question = st.builds(PeekRequest, at, offset, st.sampled_from(Isolation))
+commits = st.builds(Committed, at, maybe, error)
+members = st.builds(
+    Member, names, names, names, st.lists(at, unique=True).map(lambda p: tuple(sorted(p)))
+)
+
+
+def several(rows: st.SearchStrategy[Any], key: str) -> st.SearchStrategy[tuple[Any, ...]]:
+    """Give rows as the format keeps them: one for each *key*, in its order."""
+
+    def by(row: Any) -> Any:
+        return getattr(row, key)
+
+    return st.lists(rows, max_size=4, unique_by=by).map(lambda r: tuple(sorted(r, key=by)))
+
+
+groups = st.builds(
+    GroupReading,
+    names,
+    error,
+    error,
+    st.none() | st.integers(0, 9),
+    several(commits, "at"),
+    several(members, "member_id"),
+    error,
+    st.none() | moment,
+)
+peeks = st.builds(
+    Peek, question, maybe, st.none() | moment, maybe, error, error, st.none() | st.booleans(), error
+)
+snapshots = st.builds(
+    Snapshot,
+    moment,
+    names,
+    several(st.builds(PartitionOffsets, at, maybe, maybe, maybe, error), "at"),
+    several(groups, "group"),
+    st.lists(peeks, max_size=3).map(tuple),
+    st.lists(names, max_size=3).map(tuple),
+    several(st.builds(StepDuration, names, moment), "step"),
+    error,
+)
+
+
+@given(snapshots)
+def test_a_snapshot_is_read_back(snapshot: Snapshot) -> None:
+    """Whatever a snapshot holds comes back from its line, and the line is one line of ASCII."""
+    line = snapshot_to_json(snapshot)
+
+    assert snapshot_from_json(line) == snapshot
+    assert line.isascii()
+    assert "\n" not in line
+
+
+@given(st.lists(question, max_size=5).map(lambda asked: Plan(tuple(asked))))
+def test_a_plan_is_read_back(plan: Plan) -> None:
+    """Whatever a plan asks for comes back from its line, in the order of the questions."""
+    assert plan_from_json(plan_to_json(plan)) == plan
+
+
+def test_the_documented_line_is_read() -> None:
+    """The example of the documentation means what the documentation says."""
+    plays = [TopicPartition("plays", 0), TopicPartition("plays", 1)]
+
+    snapshot = snapshot_from_json(EXAMPLE)
+
+    assert snapshot == Snapshot(
+        1764000000.0,
+        "local",
+        (PartitionOffsets(plays[0], 0, 5200, 5200),),
+        (
+            GroupReading(
+                "settle",
+                "stable",
+                "classic",
+                2,
+                (Committed(plays[0], 5000), Committed(plays[1], None)),
+            ),
+        ),
+    )
+
+
+def test_a_line_is_written_as_documented() -> None:
+    """A snapshot is written in the keys of the documentation, without the optional ones."""
+    line = json.loads(snapshot_to_json(snapshot_from_json(EXAMPLE)))
+
+    assert line == json.loads(EXAMPLE)
+
+
+def test_unknown_keys_are_passed_over() -> None:
+    """A key of a later version 1 does not make a line unreadable."""
+    line = json.loads(EXAMPLE) | {"owned": [1, 2], "probes": []}
+
+    assert snapshot_from_json(json.dumps(line)) == snapshot_from_json(EXAMPLE)
+
+
+def test_bytes_are_read_too() -> None:
+    """A line from a pipe need not be decoded first."""
+    assert snapshot_from_json(EXAMPLE.encode()) == snapshot_from_json(EXAMPLE)
+
+
+def broken(path: str, value: Any) -> str:
+    """Give the example with *value* at *path*, which has dots between its keys."""
+    line = json.loads(EXAMPLE)
+    *above, last = path.split(".")
+    place = line
+    for key in above:
+        place = place[key]
+    place[last] = value
+    return json.dumps(line)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "told"),
+    [
+        ("v", 2, "v: is 2; this lagmon reads version 1"),
+        ("v", None, "v: wants a whole number, got None"),
+        ("at", "now", "at: wants a number, got 'now'"),
+        ("at", True, "at: wants a number, got True"),
+        ("at", 10**400, "at: wants a number"),
+        ("at", float("nan"), "at: wants a number, got nan"),
+        ("cluster", 5, "cluster: wants text, got 5"),
+        ("topics", [], "topics: wants an object, got []"),
+        ("topics.plays.x", {}, "topics.plays.x: 'x' is no partition number"),
+        ("topics.plays.0.high", 1.5, "topics.plays.0.high: wants a whole number, got 1.5"),
+        ("groups.settle", 7, "groups.settle: wants an object, got 7"),
+        ("groups.settle.members", "two", "groups.settle.members: wants a whole number, got 'two'"),
+        ("groups.settle.committed.plays.0", "5", "groups.settle.committed.plays.0: wants"),
+        ("groups.settle.assignments", {"m": {"host": "h"}}, "assignments.m.client_id: wants text"),
+        ("list_errors", [1], "list_errors: wants texts"),
+        ("peeks", [{"topic": "t"}], "peeks[0].partition: wants a whole number, got nothing"),
+        ("peeks", {}, "peeks: wants a list, got {}"),
+        ("durations", {"ends": "x" * 99}, f"durations.ends: wants a number, got '{'x' * 39}…"),
+        (
+            "peeks",
+            [{"topic": "t", "partition": 0, "offset": 1, "isolation": "dirty"}],
+            "peeks[0].isolation: wants one of read_committed, read_uncommitted, got 'dirty'",
+        ),
+        (
+            "peeks",
+            [{"topic": "t", "partition": 0, "offset": 1, "sampled": 1}],
+            "peeks[0].sampled: wants true or false, got 1",
+        ),
+    ],
+)
+def test_what_is_wrong_is_named(path: str, value: Any, told: str) -> None:
+    """A wrong value is named by its path, with what would be right and what stands there."""
+    with pytest.raises(RecordingError) as caught:
+        snapshot_from_json(broken(path, value))
+
+    assert told in str(caught.value)
+
+
+@pytest.mark.parametrize("line", ["", "{", '{"v": 1', b"\xff\xfe", "[" * 100_000])
+def test_what_is_no_json_is_said(line: str | bytes) -> None:
+    """A torn line, such as the last one of a full disk, is no crash."""
+    with pytest.raises(RecordingError, match="the line is no JSON"):
+        snapshot_from_json(line)
+
+
+def test_a_line_that_is_no_object_is_said() -> None:
+    """A line of JSON that is no object is named as such."""
+    with pytest.raises(RecordingError, match=r"the line: wants an object, got \[1\]"):
+        plan_from_json("[1]")
+
+
+@given(
+    st.recursive(
+        st.none() | st.integers() | st.text(), lambda v: st.lists(v) | st.dictionaries(names, v)
+    )
+)
+def test_reading_raises_nothing_else(value: object) -> None:
+    """Whatever JSON stands where groups and topics should, the error is ours."""
+    line = json.dumps({"v": 1, "at": 1, "cluster": "c", "topics": value, "groups": value})
+
+    with contextlib.suppress(RecordingError):
+        snapshot_from_json(line)
