@@ -218,11 +218,12 @@ class Watch:
         )
 
     def _log_answering(self, error: str | None) -> None:
-        answering = error is None
-        if answering != self._answering:
-            name = "cluster_answers" if answering else "cluster_silent"
-            log.warning(name, kafka_cluster=self._collector.cluster, reason=error)
-        self._answering = answering
+        cluster, was_answering = self._collector.cluster, self._answering
+        self._answering = error is None
+        if error is not None and was_answering:
+            log.warning("cluster_silent", kafka_cluster=cluster, reason=error)
+        if error is None and not was_answering:
+            log.info("cluster_answers", kafka_cluster=cluster)
 
 
 async def run(

@@ -101,7 +101,7 @@ UP = Metric(
 LAST_SUCCESS = Metric(
     "lagmon_last_success_timestamp_seconds",
     Kind.GAUGE,
-    "When the last snapshot of the cluster was begun, in seconds since the epoch.",
+    "When the last snapshot of the cluster was taken, in seconds since the epoch.",
     _CLUSTER,
 )
 GROUPS = Metric(

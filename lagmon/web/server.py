@@ -42,6 +42,7 @@ class WebServer:
             uvicorn.Config(
                 app,
                 log_config=None,
+                log_level="warning",  # its start and stop are our own events
                 access_log=False,
                 lifespan="off",
                 ws="none",
