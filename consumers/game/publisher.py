@@ -12,17 +12,14 @@ from __future__ import annotations
 import asyncio
 import threading
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import structlog
 from confluent_kafka import KafkaException
 
 from consumers.errors import Unavailable
 from consumers.game.events import encode
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from confluent_kafka import KafkaError, Message, Producer
 
     from consumers.game.events import Play
@@ -30,32 +27,12 @@ if TYPE_CHECKING:
 POLL_SECONDS = 0.1  # a callback is served at once; this bounds how long a stop may take
 READY_TIMEOUT_SECONDS = 1.0
 
-# Whoever waits for one answer must not wait for company: 0.2 ms against 5.2 ms to the
-# acknowledgement. What piles up behind a slow broker is still sent in batches.
-LINGER_MS = 0
-
-log = structlog.get_logger(__name__)
-
-
-def producer_properties(timeout_seconds: float, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Give the librdkafka properties of the API's producer; those *given* win, but for our promise.
-
-    Acknowledged means written by all in-sync replicas, in order and once. *timeout_seconds* is how
-    long a record may wait in the client, so that none arrives long after its request was refused.
-    """
-    return {
-        "linger.ms": LINGER_MS,
-        **given,
-        "acks": "all",
-        "enable.idempotence": True,
-        "delivery.timeout.ms": max(1, int(timeout_seconds * 1000)),
-    }
-
 
 class KafkaPublisher:
-    """A producer of plays to *topic*. Started once, stopped once; `publish` belongs to asyncio.
+    """A writer of plays to *topic*. Started once, stopped once; `publish` belongs to asyncio.
 
-    The *producer* is the caller's and must report deliveries. *timeout_seconds* bounds `publish`.
+    The *producer* is the caller's, nobody else polls it, and it gives records up by itself.
+    *timeout_seconds* bounds `publish`.
     """
 
     def __init__(self, producer: Producer, topic: str, timeout_seconds: float) -> None:
@@ -64,7 +41,6 @@ class KafkaPublisher:
         self._timeout_seconds = timeout_seconds
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._serve, name="deliveries", daemon=True)
-        self._fatal: str | None = None
 
     def start(self) -> None:
         """Serve delivery reports from now on."""
@@ -92,23 +68,16 @@ class KafkaPublisher:
         except TimeoutError as error:
             raise Unavailable("the broker did not acknowledge in time") from error
         except KafkaException as error:
-            self._note(error.args[0])
             raise Unavailable(f"the broker did not take it: {error.args[0].name()}") from error
 
     def ready(self) -> str | None:
         """Say why plays cannot be written, ``None`` if they can. Takes a second at most."""
-        if self._fatal:
-            return self._fatal
         try:
             found = self._producer.list_topics(self._topic, READY_TIMEOUT_SECONDS)
         except KafkaException as error:
             return f"the broker does not answer: {error.args[0].name()}"
         fault = found.topics[self._topic].error
         return f"topic {self._topic}: {fault.name()}" if fault else None
-
-    def fatal(self) -> str | None:
-        """Say why this producer can never write again, ``None`` while it can."""
-        return self._fatal
 
     def stop(self, timeout_seconds: float) -> int:
         """Wait for what is under way; give the number of records that were not acknowledged."""
@@ -120,12 +89,6 @@ class KafkaPublisher:
     def _serve(self) -> None:
         while not self._stopping.is_set():
             self._producer.poll(POLL_SECONDS)
-
-    def _note(self, error: KafkaError) -> None:
-        if error.fatal() and self._fatal is None:
-            # An idempotent producer that cannot keep its promise refuses everything from here on.
-            self._fatal = f"the producer has failed for good: {error.name()}"
-            log.error("producer_failed", error_name=error.name())
 
 
 def _resolve(acknowledged: asyncio.Future[None], error: KafkaError | None) -> None:

@@ -1,0 +1,299 @@
+"""The command ``consumers`` as it is typed: what it starts, how it ends, what it says."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import uuid
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import httpx
+import psycopg
+import pytest
+
+from tests.infra.ports import free_port
+from tests.infra.product import Product, address
+from tests.infra.wait import until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.infra.mock_kafka import MockKafka
+    from tests.infra.otlp import OtlpReceiver
+
+STOP_SECONDS = 10
+NOWHERE = "postgresql://ada:sesame@127.0.0.1:1/game"
+PLAY = {"player_id": "ada", "game": "sevens", "bet": 250}
+BOTH = pytest.mark.parametrize("command", ["api", "worker"])
+
+
+@pytest.fixture
+def product(mock_kafka: MockKafka, database: str) -> Iterator[Product]:
+    """Give the game on fresh topics and an empty database; nothing is started or migrated yet."""
+    topic = f"plays-{uuid.uuid4().hex[:8]}"
+    mock_kafka.create_topic(topic)
+    mock_kafka.create_topic(f"{topic}.dlq")
+    with Product(
+        kafka=mock_kafka.bootstrap_servers,
+        database=database,
+        client={"group.protocol": "consumer"},
+    ) as product:
+        product.environment |= {"CONSUMERS_TOPIC": topic, "CONSUMERS_GROUP": f"of-{topic}"}
+        yield product
+
+
+@pytest.fixture
+def nothing() -> Iterator[Product]:
+    """Give the game with neither Kafka nor database behind its addresses."""
+    with Product(kafka=f"127.0.0.1:{free_port()}", database=NOWHERE) as product:
+        yield product
+
+
+@BOTH
+def test_wrong_settings_are_told_all_at_once(nothing: Product, command: str) -> None:
+    """Exit code 2 at once, and every wrong variable is named on standard error."""
+    ended = nothing.run(
+        "consumers",
+        command,
+        CONSUMERS_PORT="seventy",
+        CONSUMERS_PRODUCE_TIMEOUT="soon",
+        CONSUMERS_SPEED="high",
+        OTEL_TRACES_SAMPLER="sometimes",
+    )
+
+    assert ended.returncode == 2
+    assert ended.stdout == ""
+    for name in ("PORT", "PRODUCE_TIMEOUT", "SPEED"):
+        assert f"CONSUMERS_{name}" in ended.stderr
+    assert "OTEL_TRACES_SAMPLER" in ended.stderr
+    assert len(ended.stderr.splitlines()) == 4
+
+
+def test_a_secret_is_never_told(nothing: Product) -> None:
+    """A database URL that cannot be read is named, and not shown."""
+    ended = nothing.run(
+        "consumers", "api", CONSUMERS_DATABASE_URL="postgresql://ada:sesame%@127.0.0.1/game"
+    )
+
+    assert ended.returncode == 2
+    assert "CONSUMERS_DATABASE_URL" in ended.stderr
+    assert "sesame" not in ended.stderr + ended.stdout
+
+
+def test_settings_come_from_a_file_too(nothing: Product, tmp_path: Path) -> None:
+    """A wrong key of the file that --config names is told with its name."""
+    file = tmp_path / "game.yml"
+    file.write_text("topic: plays\nretires: 3\n")
+
+    ended = nothing.run("consumers", "worker", "--config", str(file))
+
+    assert ended.returncode == 2
+    assert "retires" in ended.stderr
+
+
+def test_an_unknown_command_is_refused(nothing: Product) -> None:
+    """What is no command ends with 2 and the list of commands."""
+    ended = nothing.run("consumers", "play")
+
+    assert ended.returncode == 2
+    assert "migrate" in ended.stderr
+
+
+@BOTH
+def test_an_address_that_is_taken_is_one_line(product: Product, command: str) -> None:
+    """A port in use ends the service with 1 and one line that names it."""
+    api = product.api()
+    port = address(api).rpartition(":")[2]
+
+    ended = product.run("consumers", command, CONSUMERS_PORT=port)
+
+    assert ended.returncode == 1
+    assert ended.stdout.count('"service_failed"') == 1
+    assert port in ended.stdout.splitlines()[-1]
+    assert "Traceback" not in ended.stderr + ended.stdout
+
+
+def test_migrate_is_done_once(product: Product) -> None:
+    """The tables are there after the first run; the second finds nothing to do. Both succeed."""
+    codes = [product.run("consumers", "migrate").returncode for _ in range(2)]
+
+    assert codes == [0, 0]
+    with psycopg.connect(product.environment["CONSUMERS_DATABASE_URL"]) as connection:
+        assert connection.execute("SELECT count(*) FROM plays").fetchone() == (0,)
+
+
+def test_migrate_needs_no_kafka(product: Product) -> None:
+    """The tables can be made where no broker is configured."""
+    ended = product.run("consumers", "migrate", CONSUMERS_BOOTSTRAP_SERVERS="")
+
+    assert ended.returncode == 0, ended.stderr
+
+
+def test_migrate_without_a_database_is_one_line(nothing: Product) -> None:
+    """When nobody answers at the database's address: 1, one line, no secret."""
+    ended = nothing.run("consumers", "migrate")
+
+    assert ended.returncode == 1
+    assert len(ended.stderr.splitlines()) == 1
+    assert "sesame" not in ended.stderr
+
+
+def test_a_play_goes_the_whole_way(product: Product) -> None:
+    """What the API accepts, the worker settles, and the API then shows."""
+    product.migrate()
+    api, worker = product.api(), product.worker()
+    url = address(api)
+
+    accepted = httpx.post(f"{url}/game/slots/play", json=PLAY, timeout=10)
+    play_id = accepted.json()["play_id"]
+    settled = worker.wait_for_log("play_settled", timeout=30, play_id=play_id)
+    shown = httpx.get(f"{url}/game/plays/{play_id}", timeout=10)
+
+    assert accepted.status_code == 202
+    assert shown.json()["trace_id"] == settled["trace_id"] == accepted.headers["x-trace-id"]
+    assert "ada" not in "".join([*api.lines(), *worker.lines()])
+
+
+def test_ready_means_that_it_can_work(product: Product) -> None:
+    """Both are alive at once, and ready when they have their tables and partitions."""
+    urls = [address(product.api()), address(product.worker())]
+
+    before = [httpx.get(f"{url}/readyz", timeout=5) for url in urls]
+    alive = [httpx.get(f"{url}/healthz", timeout=5).status_code for url in urls]
+    product.migrate()
+
+    assert alive == [200, 200]
+    assert [response.status_code for response in before] == [503, 503]
+    for response in before:
+        assert "0001_plays" in response.json()["checks"]["database"]
+    for url in urls:
+        until(
+            lambda url=url: httpx.get(f"{url}/readyz", timeout=5).status_code == 200,  # type: ignore[misc]
+            timeout=20,
+            what=f"{url} to be ready",
+        )
+
+
+def test_without_anything_behind_it_the_api_says_so(nothing: Product) -> None:
+    """Kafka and Postgres away: alive, not ready, 503 for a play and for its result."""
+    url = address(nothing.api(CONSUMERS_PRODUCE_TIMEOUT="500ms"))
+
+    ready = httpx.get(f"{url}/readyz", timeout=5)
+    played = httpx.post(f"{url}/game/slots/play", json=PLAY, timeout=10)
+    shown = httpx.get(f"{url}/game/plays/play-1", timeout=10)
+    alive = httpx.get(f"{url}/healthz", timeout=5)
+
+    assert alive.status_code == 200
+    assert ready.status_code == 503
+    assert "ok" not in ready.json()["checks"].values()
+    assert (played.status_code, shown.status_code) == (503, 503)
+    assert played.json()["error"]["code"] == "kafka_unavailable"
+    assert shown.json()["error"]["code"] == "database_unavailable"
+
+
+@BOTH
+def test_metrics_are_served(product: Product, command: str) -> None:
+    """Both services show the package's metrics."""
+    service = product.api() if command == "api" else product.worker()
+
+    page = httpx.get(f"{address(service)}/metrics", timeout=5)
+
+    assert page.status_code == 200
+    assert "consumers_plays_accepted_total" in page.text
+
+
+@BOTH
+def test_sigterm_ends_it_in_order(product: Product, command: str) -> None:
+    """A service that is told to stop says so last and exits with 0."""
+    product.migrate()
+    service = product.api() if command == "api" else product.worker()
+    address(service)
+
+    code = service.stop(STOP_SECONDS)
+
+    assert code == 0, service.tail()
+    assert service.logs()[-1]["event"] == "service_stopped"
+
+
+@BOTH
+def test_sigterm_ends_it_when_nothing_answers(nothing: Product, command: str) -> None:
+    """Kafka, Postgres and the trace receiver away: a stop still ends with 0 within its time."""
+    nowhere = {
+        "OTEL_TRACES_EXPORTER": "otlp",
+        "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{free_port()}",
+    }
+    service = nothing.api(**nowhere) if command == "api" else nothing.worker(**nowhere)
+    url = address(service)
+    httpx.get(f"{url}/game/plays/play-1", timeout=10)
+
+    assert service.stop(STOP_SECONDS) == 0, service.tail()
+
+
+def test_a_request_in_work_is_finished_first(product: Product, otlp: OtlpReceiver) -> None:
+    """A play whose body arrives after SIGTERM is still accepted, and its spans are sent."""
+    api = product.api(
+        OTEL_TRACES_EXPORTER="otlp",
+        OTEL_EXPORTER_OTLP_ENDPOINT=otlp.endpoint,
+        OTEL_BSP_SCHEDULE_DELAY="60000",
+    )
+    url = address(api)
+
+    with half_a_play(url) as (connection, body):
+        os.kill(api.pid, signal.SIGTERM)
+        until(lambda: not listening(url), what="the API to take no more requests")
+        connection.sendall(body)
+        answer = connection.makefile("rb").read().decode()
+    until(lambda: api.returncode is not None, what="the API to end")
+
+    assert answer.startswith("HTTP/1.1 202 ")
+    assert api.returncode == 0, api.tail()
+    trace_id = json.loads(answer.rpartition("\r\n")[2])["trace_id"]
+    names = [span.name for span in otlp.spans() if span.trace_id == trace_id]
+    assert sorted(names) == [
+        "POST /game/slots/play",
+        f"send {product.environment['CONSUMERS_TOPIC']}",
+    ]
+
+
+@contextmanager
+def half_a_play(url: str) -> Iterator[tuple[socket.socket, bytes]]:
+    """Send the head of a play and wait until the service reads its body; give what is missing."""
+    host, _, port = url.removeprefix("http://").rpartition(":")
+    body = json.dumps(PLAY).encode()
+    head = (
+        "POST /game/slots/play HTTP/1.1\r\nHost: api\r\nContent-Type: application/json\r\n"
+        f"Content-Length: {len(body)}\r\nExpect: 100-continue\r\n\r\n"
+    )
+    with socket.create_connection((host, int(port)), timeout=10) as connection:
+        connection.sendall(head.encode())
+        assert connection.recv(1024).startswith(b"HTTP/1.1 100 ")
+        yield connection, body
+
+
+def listening(url: str) -> bool:
+    """Tell whether somebody takes connections at *url*."""
+    try:
+        httpx.get(f"{url}/healthz", timeout=5)
+    except httpx.TransportError:
+        return False
+    return True
+
+
+def test_a_second_sigterm_ends_it_at_once(product: Product) -> None:
+    """While the first stop still waits for a request, a second one kills the process."""
+    api = product.api()
+    url = address(api)
+
+    with half_a_play(url):
+        os.kill(api.pid, signal.SIGTERM)
+        until(lambda: not listening(url), what="the API to take no more requests")
+        running = api.returncode is None
+        os.kill(api.pid, signal.SIGTERM)
+        until(lambda: api.returncode is not None, timeout=2, what="the API to end")
+
+    assert running
+    assert api.returncode == -signal.SIGTERM
