@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench format lock clean
+.PHONY: help demo test check bench up down format lock clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,6 +33,13 @@ check: $(READY)  ## format, lint, types, import contracts
 bench: $(READY)  ## run benchmarks/$(NAME).py, for example NAME=propagation
 	$(BIN)/python benchmarks/$(or $(NAME),$(error which one? make bench NAME=propagation)).py
 
+up:  ## start the whole stack with docker compose, and wait until it serves
+	sh deploy/secrets.sh
+	docker compose up --build --detach --wait
+
+down:  ## stop the stack; its data stays
+	docker compose down
+
 format: $(READY)  ## let ruff rewrite what it can
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
@@ -40,6 +47,7 @@ format: $(READY)  ## let ruff rewrite what it can
 lock: $(READY)  ## compile requirements/*.txt anew from pyproject.toml
 	$(BIN)/uv pip compile pyproject.toml --all-extras $(LOCK) -o requirements/runtime.txt
 	$(BIN)/uv pip compile pyproject.toml --all-extras --group dev $(LOCK) -c requirements/runtime.txt -o requirements/dev.txt
+	$(BIN)/uv pip compile --group build $(LOCK) -c requirements/dev.txt -o requirements/build.txt
 
 LOCK = --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
         --no-emit-find-links --no-annotate --no-header --prerelease=if-necessary-or-explicit

@@ -80,7 +80,7 @@ def test_nothing_is_installed_without_a_hash() -> None:
 
 def test_the_wheel_is_built_by_what_the_tests_use() -> None:
     """What builds the wheel is pinned by the same releases and hashes as for development."""
-    builders = pins("deploy/build-requirements.txt")
+    builders = pins("requirements/build.txt")
 
     assert any(line.startswith("hatchling==") for line in builders)
     assert builders <= pins("requirements/dev.txt")
