@@ -83,38 +83,48 @@ def game_app(
     now: Callable[[], float] = time.time,
 ) -> Starlette:
     """Make the application; *routes* are served beside its own. *now* gives seconds since 1970."""
-    accepted = metrics.plays_accepted
-    invalid = metrics.plays_refused.labels("invalid")
-    unavailable = metrics.plays_refused.labels("unavailable")
-
-    async def accept(request: Request) -> Response:
-        try:
-            play = await _play(request, accepted_at=int(now() * 1000))
-        except (HTTPException, InvalidPlayError):
-            invalid.inc()
-            raise
-        try:
-            await publisher.publish(play)
-        except Unavailable as error:
-            unavailable.inc()
-            log.warning("play_not_accepted", play_id=play.play_id, reason=str(error))
-            raise _not_accepted(play.play_id) from error
-        accepted.inc()
-        return JSONResponse(
-            {"play_id": play.play_id, "trace_id": _trace_id(), "status": "accepted"}, 202
-        )
-
-    def show(request: Request) -> Response:
-        return JSONResponse(_settled(plays, request.path_params["play_id"]))
-
+    game = _Game(publisher, plays, metrics, now)
     return Starlette(
         routes=[
-            Route("/game/slots/play", accept, methods=["POST"]),
-            Route("/game/plays/{play_id}", show),
+            Route("/game/slots/play", game.accept, methods=["POST"]),
+            Route("/game/plays/{play_id}", game.show),
             *routes,
         ],
         exception_handlers={HTTPException: _answer_refusal, InvalidPlayError: _answer_invalid},
     )
+
+
+class _Game:
+    """The two endpoints."""
+
+    def __init__(
+        self, publisher: Publisher, plays: Plays, metrics: Metrics, now: Callable[[], float]
+    ) -> None:
+        self._publisher = publisher
+        self._plays = plays
+        self._now = now
+        self._accepted = metrics.plays_accepted
+        self._invalid = metrics.plays_refused.labels("invalid")
+        self._unavailable = metrics.plays_refused.labels("unavailable")
+
+    async def accept(self, request: Request) -> Response:
+        try:
+            play = await _play(request, accepted_at=int(self._now() * 1000))
+        except (HTTPException, InvalidPlayError):
+            self._invalid.inc()
+            raise
+        try:
+            await self._publisher.publish(play)
+        except Unavailable as error:
+            self._unavailable.inc()
+            log.warning("play_not_accepted", play_id=play.play_id, reason=str(error))
+            raise _not_accepted(play.play_id) from error
+        self._accepted.inc()
+        answer = {"play_id": play.play_id, "trace_id": _trace_id(), "status": "accepted"}
+        return JSONResponse(answer, 202)
+
+    def show(self, request: Request) -> Response:
+        return JSONResponse(_settled(self._plays, request.path_params["play_id"]))
 
 
 async def _play(request: Request, accepted_at: int) -> Play:
