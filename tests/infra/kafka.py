@@ -144,7 +144,10 @@ class KafkaBroker:
         return f"127.0.0.1:{self.advertised_port}"
 
     def admin(self) -> AdminClient:
-        """Give a new AdminClient; one that saw the broker die does not heal by itself."""
+        """Give a new AdminClient; one that saw the broker die does not heal by itself.
+
+        Hold it until its futures are done: they end with it.
+        """
         return AdminClient({"bootstrap.servers": self.bootstrap_servers})
 
     def create_topic(self, name: str, partitions: int = 1, **config: str | int) -> None:
@@ -165,8 +168,9 @@ class KafkaBroker:
 
     def delete_topic(self, name: str) -> None:
         """Delete topic *name*, with what groups have committed of it; fine if it is gone."""
+        admin = self.admin()
         try:
-            self.admin().delete_topics([name])[name].result(ANSWER_SECONDS)
+            admin.delete_topics([name])[name].result(ANSWER_SECONDS)
         except KafkaException as error:
             if error.args[0].code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
                 raise
