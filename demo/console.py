@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import sys
+import textwrap
 import time
 
-WIDTH = 100  # columns; longer evidence is cut in the middle
+WIDTH = 100  # columns; longer evidence goes on below
 LABEL = 17  # columns of the label before a piece of evidence
 
 
@@ -29,7 +30,9 @@ class Console:
 
     def show(self, label: str, text: str) -> None:
         """Print one piece of evidence as it was found."""
-        self._line(f"    {label:<{LABEL}} {shortened(text, WIDTH - LABEL - 5)}")
+        lines = textwrap.wrap(text, WIDTH - LABEL - 5) or [""]
+        for head, line in zip([label, *[""] * len(lines)], lines, strict=False):
+            self._line(f"    {head:<{LABEL}} {line}")
 
     def say(self, text: str) -> None:
         """Print a sentence."""
@@ -58,11 +61,3 @@ class Console:
             print()
             self._in_progress = False
         print(text, flush=True)
-
-
-def shortened(text: str, width: int) -> str:
-    """Cut *text* to *width* columns by leaving out its middle."""
-    if len(text) <= width:
-        return text
-    tail = width // 3
-    return f"{text[: width - tail - 1]}…{text[-tail:]}"

@@ -58,9 +58,9 @@ def tell(console: Console, stage: Stage, api: Service, worker: Service, url: str
     with httpx.Client(timeout=10) as client:
         first = play(client, url)
         worker.wait_for_log("play_settled", timeout=30, play_id=first.play_id)
-        with row_locked(stage.database, PLAYER) as connection:
+        with row_locked(stage.database, PLAYER):
             accepted = play(client, url)
-            name = waiting_transaction(connection)
+            name = waiting_transaction(stage.database)
     settled = worker.wait_for_log("play_settled", timeout=30, play_id=accepted.play_id)
     served = [line for line in api.logs() if line["event"] == "request_served"][-1]
     header = header_of_record(stage, settled)
@@ -114,18 +114,22 @@ def tell_spans(console: Console, stage: Stage, settled: dict[str, Any], header: 
 
 
 @contextmanager
-def row_locked(database: str, player: str) -> Iterator[psycopg.Connection]:
+def row_locked(database: str, player: str) -> Iterator[None]:
     """Hold the lock on *player*'s running total, so that the next write to it has to wait."""
     with psycopg.connect(database) as connection:
         connection.execute("SELECT 1 FROM player_totals WHERE player_id = %s FOR UPDATE", [player])
-        yield connection
+        yield
 
 
-def waiting_transaction(connection: psycopg.Connection) -> str:
-    """Give the application name of the worker's transaction that waits for our lock."""
-    row = until(
-        lambda: connection.execute(RUNNING).fetchone(), timeout=20, what="the waiting transaction"
-    )
+def waiting_transaction(database: str) -> str:
+    """Give the application name of the worker's transaction that waits for a lock."""
+    # Inside one transaction pg_stat_activity always shows the moment of the first look.
+    with psycopg.connect(database, autocommit=True) as connection:
+        row = until(
+            lambda: connection.execute(RUNNING).fetchone(),
+            timeout=20,
+            what="the waiting transaction",
+        )
     return str(row[0])
 
 
