@@ -16,6 +16,7 @@ def test_the_first_matching_policy_decides() -> None:
 
     assert options.policy("audit.plays") is audit
     assert options.policy("my.audit.plays") is all_else
+    assert Options(policies=(TopicPolicy("audit"),)).policy("audit.plays").topics != "audit"
 
 
 def test_without_a_policy_the_trace_is_continued() -> None:

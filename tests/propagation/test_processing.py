@@ -158,6 +158,22 @@ def test_a_policy_decides_on_parent_and_links(
     assert links(spans[0]) == [spots[name] for name in linked]
 
 
+def test_ignored_headers_are_not_even_read() -> None:
+    """Nothing that an ignored topic's headers hold is looked at."""
+
+    class Unread(list[tuple[str, Any]]):
+        def __iter__(self) -> Iterator[tuple[str, Any]]:
+            raise AssertionError("read")
+
+    record = Message(topic="plays", headers=Unread(TRACED))
+    ignoring = Options(policies=(TopicPolicy(trust="ignore"),))
+
+    with pytest.raises(AssertionError, match="read"), processing(record):
+        pass
+    with processing(record, options=ignoring):
+        assert context_of(record, options=ignoring) == Context()
+
+
 @pytest.mark.parametrize(
     ("trust", "expected"), [("continue", {"tenant": "acme"}), ("link", {}), ("ignore", {})]
 )
