@@ -81,7 +81,9 @@ class Alertmanager:
         self._timeout_seconds = timeout_seconds
         # No redirects: an answer must not choose who gets our alerts and credentials. No settings
         # from the environment: a proxy for the internet is none for the Alertmanager next door.
-        self._client = httpx.AsyncClient(follow_redirects=False, trust_env=False)
+        self._client = httpx.AsyncClient(
+            follow_redirects=False, trust_env=False, timeout=timeout_seconds
+        )
 
     async def send(self, notices: Sequence[Notice]) -> Outcome:
         """Post *notices* as one batch; answer within the timeout whatever the other side does."""

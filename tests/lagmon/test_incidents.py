@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lagmon.incidents import REMIND_SECONDS, REPEAT_RESOLVE_SECONDS, State, concerned, step
-from lagmon.model import Change, ClusterLag, IncidentChange, Why
+from lagmon.model import Change, ClusterLag, Incident, IncidentChange, IncidentKey, Why
 from lagmon.rules import SHIPPED, Override, configured
 from tests.lagmon.builders import GROUP, NOON, group, lags
 
@@ -106,6 +106,8 @@ TABLE = [
     Row(26, "the same when the last commits have expired, and it is no reason to open",
         [(0, HIGH), (10, EXPIRED), (15, HIGH), (30, HIGH), (35, EXPIRED)],
         [none, none, none, O, X]),
+    Row(27, "two readings of one moment are one sending",
+        [(0, HIGH), (15, HIGH), (15, HIGH), (75, HIGH), (75, HIGH)], [none, O, none, R, none]),
 ]  # fmt: skip
 
 
@@ -185,6 +187,17 @@ def test_a_rule_that_is_no_more_ends_its_incidents() -> None:
     _, changes = step(state, (), HIGH, NOON + 20)
 
     assert [c.change for c in changes] == [X]
+
+
+def test_changes_come_in_the_order_of_what_they_are_about() -> None:
+    """A group before its partitions, those by number: the same state is always told the same."""
+    keys = [IncidentKey("R", "c", "g", topic, number) for topic, number in
+            ((None, None), ("t", 0), ("t", 9), ("t", 10), ("u", 0))]  # fmt: skip
+    state = State(opened=tuple(Incident(key, NOON, NOON, 1.0, NOON) for key in reversed(keys)))
+
+    _, changes = step(state, (), ZERO, NOON)
+
+    assert [c.incident.key for c in changes] == keys
 
 
 def test_groups_of_concern_are_those_pending_or_open() -> None:
