@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 
 POOL_TIMEOUT_SECONDS = 3.0  # to wait for a free connection, or for the first one
 READY_TIMEOUT_SECONDS = 1.0
+# The pool doubles its pauses between attempts without a bound, so that after an hour's outage it
+# would sleep for minutes. It gives up instead, and begins anew when somebody asks for a connection.
+RECONNECT_SECONDS = 2.0
 
 # Unless the URL says otherwise. A peer that vanished without a word is noticed within 15 s.
 CONNECTION = {
@@ -113,6 +116,7 @@ class Store:
             min_size=1,
             max_size=connections,
             timeout=POOL_TIMEOUT_SECONDS,
+            reconnect_timeout=RECONNECT_SECONDS,
             # A connection that a restart of the server cut is replaced before it costs a request.
             check=_check,
             name=service,
