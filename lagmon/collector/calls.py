@@ -120,6 +120,10 @@ class Calls:
         self, groups: Mapping[str, Collection[TopicPartition] | None], until: Deadline
     ) -> dict[str, tuple[Committed, ...] | Failure]:
         """Give what each of *groups* committed, on the partitions named or, with None, on all."""
+        # The client refuses a list without partitions.
+        nothing: dict[str, tuple[Committed, ...] | Failure] = {
+            group: () for group, named in groups.items() if named is not None and not named
+        }
 
         def ask(group: str, named: Collection[TopicPartition] | None) -> Ask:
             asked = None if named is None else [Asked(at.topic, at.partition) for at in named]
@@ -128,8 +132,9 @@ class Calls:
                 [request], request_timeout=seconds
             )[group]
 
-        found = self.each({group: ask(group, named) for group, named in groups.items()}, until)
-        return {
+        asks = {group: ask(group, groups[group]) for group in groups if group not in nothing}
+        found = self.each(asks, until)
+        return nothing | {
             group: _read(lambda answer: committed(answer.topic_partitions), one)
             for group, one in found.items()
         }

@@ -13,6 +13,7 @@ import contextlib
 import os
 import signal
 import sys
+from importlib.metadata import version
 from queue import SimpleQueue
 from threading import Thread
 from typing import IO, NoReturn
@@ -48,6 +49,7 @@ def answer(lines: IO[bytes], answers: IO[bytes]) -> NoReturn:
     settings = CollectorSettings.model_validate_json(lines.readline() or b"{}")
     logs.configure(
         "lagmon",
+        version=version("lagmon"),
         environment=settings.environment,
         level=settings.log_level,
         stream=sys.stderr,
