@@ -199,7 +199,7 @@ def test_a_database_that_is_back_is_used_at_once(own_postgres: Postgres) -> None
     with opened(own_postgres.url) as store:
         store.settle(play("play-0"), outcome(), None)
         own_postgres.stop()
-        for _ in range(4):
+        for _ in range(3):
             with pytest.raises(Unavailable):
                 store.settle(play("play-1"), outcome(), None)
 
