@@ -175,7 +175,7 @@ class Runtime:
             case Outcome.DONE | Outcome.DEAD_LETTER:
                 self._offsets.finished(record.at, record.offset)
                 self._metrics.in_flight.set(self._offsets.unfinished())
-                if attempt.failures and not self._held:
+                if attempt.failures:
                     self._source.resume([record.at])
             case Outcome.RETRY | Outcome.WAIT:
                 self._put_off(attempt, ended.outcome)

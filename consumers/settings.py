@@ -11,27 +11,23 @@ Secrets are never printed: not by ``repr``, not in a problem, not in a log.
 from __future__ import annotations
 
 import difflib
-import json
 import os
-import re
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 import yaml
 from pydantic import (
-    AfterValidator,
-    BeforeValidator,
     Field,
-    SecretStr,
     ValidationError,
     ValidationInfo,
     field_validator,
     model_validator,
 )
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from consumers.errors import SettingsError
+from consumers.fields import TOPIC, Client, DatabaseUrl, Duration, Port, Servers, Topic
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -40,88 +36,8 @@ if TYPE_CHECKING:
     from pydantic_settings import PydanticBaseSettingsSource
 
 PREFIX = "CONSUMERS_"
-DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)")
-UNITS = {"ms": "milliseconds", "s": "seconds", "m": "minutes", "h": "hours"}
-TOPIC = re.compile(r"[a-zA-Z0-9._-]{1,249}")
-SERVER = re.compile(r"(?:[^\s,:/]+|\[[0-9a-fA-F:]+\]):\d{1,5}")
 
-# librdkafka properties that the runtime's promises hang on: nothing is committed before it is done.
-OURS = frozenset(
-    {
-        "bootstrap.servers",
-        "enable.auto.commit",
-        "enable.auto.offset.store",
-        "enable.partition.eof",
-        "group.id",
-        "metadata.broker.list",
-    }
-)
-# Properties that librdkafka refuses with the new group protocol (KIP-848).
-BROKERS = frozenset(
-    {
-        "group.protocol.type",
-        "heartbeat.interval.ms",
-        "partition.assignment.strategy",
-        "session.timeout.ms",
-    }
-)
-
-ClientProperties = dict[str, str | int | float | bool]
 AnySettings = TypeVar("AnySettings", bound="Settings")
-
-
-def parse_duration(value: object) -> object:
-    """Read ``15s``, ``500ms``, ``2m`` or ``1h`` as a `timedelta`; a bare number has no unit."""
-    if isinstance(value, timedelta):
-        return value
-    match = DURATION.fullmatch(str(value).strip())
-    if match is None:
-        raise ValueError("write a duration with its unit, such as 15s, 500ms or 2m")
-    return timedelta(**{UNITS[match[2]]: float(match[1])})
-
-
-def _positive(value: timedelta) -> timedelta:
-    if value <= timedelta():
-        raise ValueError("a duration must be longer than nothing, such as 5s")
-    return value
-
-
-def _topic(value: str) -> str:
-    if value in {".", ".."} or TOPIC.fullmatch(value) is None:
-        raise ValueError("a topic is 1 to 249 of the characters a-z A-Z 0-9 . _ -")
-    return value
-
-
-def _servers(value: str) -> str:
-    if not all(SERVER.fullmatch(part.strip()) for part in value.split(",")):
-        raise ValueError("write HOST:PORT, several with commas between, such as kafka-1:9092")
-    return value
-
-
-def _database_url(value: SecretStr) -> SecretStr:
-    if not value.get_secret_value().startswith(("postgresql://", "postgres://")):
-        raise ValueError("write postgresql://USER:PASSWORD@HOST:PORT/DATABASE")
-    return value
-
-
-def _client(value: object) -> object:
-    if isinstance(value, str):
-        try:
-            value = json.loads(value)
-        except ValueError:
-            value = None
-    if not isinstance(value, dict):
-        raise ValueError('write librdkafka properties as an object: {"security.protocol": "ssl"}')  # noqa: TRY004 - pydantic collects ValueError alone
-    if taken := sorted(OURS & value.keys()):
-        raise ValueError(f"the runtime sets {', '.join(taken)} itself: take it out")
-    if value.get("group.protocol") == "consumer" and (taken := sorted(BROKERS & value.keys())):
-        raise ValueError(f"with group.protocol=consumer the broker decides on {', '.join(taken)}")
-    return value
-
-
-Duration = Annotated[timedelta, BeforeValidator(parse_duration), AfterValidator(_positive)]
-Topic = Annotated[str, AfterValidator(_topic)]
-Port = Annotated[int, Field(ge=0, le=65535)]
 
 
 class Settings(BaseSettings):
@@ -138,8 +54,8 @@ class Settings(BaseSettings):
         env_prefix=PREFIX, frozen=True, extra="forbid", hide_input_in_errors=True
     )
 
-    bootstrap_servers: Annotated[str, AfterValidator(_servers)]
-    database_url: Annotated[SecretStr, AfterValidator(_database_url)]
+    bootstrap_servers: Servers
+    database_url: DatabaseUrl
     database_url_file: Path | None = None
     host: str = "127.0.0.1"
     port: Port = 0
@@ -148,9 +64,7 @@ class Settings(BaseSettings):
     topic: Topic = "game.slots.plays"
     dlq_topic: Topic = ""
     group: Annotated[str, Field(min_length=1)] = "game-consumer"
-    client: Annotated[
-        ClientProperties, NoDecode, BeforeValidator(_client), Field(default={}, repr=False)
-    ]
+    client: Client = Field(default={}, repr=False)
     produce_timeout: Duration = timedelta(seconds=5)
     shutdown_timeout: Duration = timedelta(seconds=8)
     retries: Annotated[int, Field(ge=0, le=100)] = 3
@@ -216,7 +130,7 @@ def load(kind: type[AnySettings], path: Path | None = None) -> AnySettings:
     try:
         settings = kind(**known)
     except ValidationError as error:
-        problems += [_sentence(detail) for detail in error.errors(include_input=False)]
+        problems += [_sentence(detail, os.environ) for detail in error.errors(include_input=False)]
     if problems:
         raise SettingsError(tuple(problems))
     return settings
@@ -230,9 +144,10 @@ def _read(path: Path | None) -> tuple[dict[str, Any], list[str]]:
     except (OSError, ValueError) as error:
         return {}, [f"{path}: cannot be read: {error}"]
     except yaml.YAMLError as error:
-        return {}, [f"{path}: is not YAML: {' '.join(str(error).split())}"]
-    if values is None:
-        return {}, []
+        # Its own words quote the line, which may hold a password.
+        mark = getattr(error, "problem_mark", None)
+        return {}, [f"{path}: is not YAML" + (f", line {mark.line + 1}" if mark else "")]
+    values = {} if values is None else values
     if not isinstance(values, dict):
         return {}, [f"{path}: must hold keys and values, such as topic: game.slots.plays"]
     return {str(key): value for key, value in values.items()}, []
@@ -240,7 +155,7 @@ def _read(path: Path | None) -> tuple[dict[str, Any], list[str]]:
 
 def _read_secret(name: str, values: dict[str, Any], environ: Mapping[str, str]) -> list[str]:
     """Put the content of the file that ``<name>_file`` names into *values* as *name*."""
-    variable = f"{PREFIX}{name.upper()}"
+    variable = _variable(name)
     path = environ.get(f"{variable}_FILE") or values.get(f"{name}_file")
     if path is None:
         return []
@@ -258,28 +173,36 @@ def _read_secret(name: str, values: dict[str, Any], environ: Mapping[str, str]) 
 def _unknown(
     kind: type[Settings], values: Mapping[str, Any], environ: Mapping[str, str]
 ) -> list[str]:
-    fields = sorted(kind.model_fields)
-    variables = [f"{PREFIX}{field.upper()}" for field in fields]
-    return [
-        f"{name}: is not a setting{_meant(name, known)}"
-        for names, known in (
-            (values, fields),
-            ([name for name in environ if name.upper().startswith(PREFIX)], variables),
-        )
-        for name in sorted(names)
-        if name not in known
+    known = sorted(kind.model_fields)
+    keys = [
+        f"{key}: is not a setting; {_meant(key, known, '')}"
+        for key in sorted(values)
+        if key not in known
+    ]
+    variables = sorted(name for name in environ if name.upper().startswith(PREFIX))
+    return keys + [
+        f"{name}: is not a setting; {_meant(name[len(PREFIX) :].lower(), known, PREFIX)}"
+        for name in variables
+        if name not in {_variable(key) for key in known}
     ]
 
 
-def _meant(name: str, known: list[str]) -> str:
-    close = difflib.get_close_matches(name, known, n=1)
-    return f"; did you mean {close[0]}?" if close else f"; known are {', '.join(known)}"
+def _meant(name: str, known: list[str], prefix: str) -> str:
+    """Say what *name* may have been meant to be, as it would be written under *prefix*."""
+    close = difflib.get_close_matches(name, known, n=1) or known
+    written = ", ".join(_variable(key) if prefix else key for key in close)
+    return f"did you mean {written}?" if len(close) == 1 else f"known are {written}"
 
 
-def _sentence(detail: ErrorDetails) -> str:
-    """Say one problem that pydantic found: which setting, and what would be right."""
-    path = ".".join(str(part) for part in detail["loc"])
+def _variable(key: str) -> str:
+    return f"{PREFIX}{key.upper()}"
+
+
+def _sentence(detail: ErrorDetails, environ: Mapping[str, str]) -> str:
+    """Say one problem that pydantic found: where it was set, and what would be right."""
+    key, *inner = (str(part) for part in detail["loc"])
     if detail["type"] == "missing":
-        return f"{path}: is required; set {PREFIX}{path.upper()} or the key {path}"
-    message = detail["msg"].removeprefix("Value error, ")
-    return f"{path}: {message}" if path else message
+        return f"{key}: is required; set {_variable(key)} or the key {key}"
+    variable = _variable(key)
+    path = ".".join([variable if variable in environ else key, *inner])
+    return f"{path}: {detail['msg'].removeprefix('Value error, ')}"

@@ -23,6 +23,8 @@ from tests.fakes import FakeClock, FakeDeadLetters, FakeExecutor, FakeSource
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from structlog.typing import EventDict
+
     from consumers.types import Record
 
 pytestmark = pytest.mark.usefixtures("logged")
@@ -39,6 +41,7 @@ class Bench:
     script: dict[int, list[Exception]] = field(default_factory=dict)
     seconds: Callable[[Record], float] = lambda _: 0.0
     dead_letter_failures: int = 0
+    policy: RetryPolicy = NO_JITTER
 
     def __post_init__(self) -> None:
         self.clock = FakeClock()
@@ -52,7 +55,7 @@ class Bench:
             self.handle,
             processing=lambda _: nullcontext(),
             dead_letters=self.dead_letters,
-            policy=NO_JITTER,
+            policy=self.policy,
             metrics=self.metrics,
         )
         self.executor = FakeExecutor(tries, self.clock, self.seconds)
@@ -60,7 +63,7 @@ class Bench:
             self.source,
             self.executor,
             self.dead_letters,
-            retry=NO_JITTER,
+            retry=self.policy,
             stop=StopPolicy(shutdown_seconds=8, revoke_seconds=3),
             metrics=self.metrics,
             clock=self.clock,
@@ -111,6 +114,14 @@ def test_a_retryable_failure_is_tried_again_after_1_2_and_4_seconds() -> None:
     assert bench.dead_letters.kept == []
     assert bench.source.committed == {AT: 1}
     assert bench.sample("consumers_retries_total", reason="retry") == 3
+
+
+def test_a_record_is_tried_when_its_wait_is_over() -> None:
+    """A wait shorter than a poll is kept to as well: the loop does not oversleep."""
+    policy = RetryPolicy(initial_seconds=0.1, jitter=0)
+    bench = Bench(script={0: [Retryable("not yet")] * 3}, policy=policy).run(record(0))
+
+    assert bench.times(0) == pytest.approx([0, 0.1, 0.3, 0.7])
 
 
 def test_a_record_whose_tries_are_spent_is_dead_lettered() -> None:
@@ -234,6 +245,21 @@ def test_a_slow_handler_is_not_taken_for_dead() -> None:
     assert bench.source.committed == {AT: 1, OTHER: 6}
 
 
+def test_a_slow_handler_does_not_wake_a_waiting_partition() -> None:
+    """When the partitions are resumed after a slow handler, one that waits stays paused."""
+    bench = Bench(
+        partitions=2,
+        script={0: endless(Unavailable)},
+        seconds=lambda one: 5 if one.partition else 0,
+    )
+    paused: list[set[TopicPartition]] = []
+    bench.source.at(7, lambda: paused.append(set(bench.source.paused)))
+
+    bench.run(record(0), record(7, partition=1))
+
+    assert paused == [{AT}]
+
+
 def test_a_partition_assigned_while_a_handler_is_slow_waits_too() -> None:
     """What is assigned while everything is paused is paused as well, and then resumed."""
     bench = Bench(partitions=2, seconds=lambda one: 20 if one.partition == 0 else 0)
@@ -320,16 +346,22 @@ def test_a_waiting_record_is_forgotten_with_its_partition_and_read_again_after_i
     assert bench.source.paused == set()
 
 
-def test_a_rewound_partition_is_read_anew() -> None:
+def test_a_rewound_partition_is_read_anew(logged: list[EventDict]) -> None:
     """When offsets begin again, as in a topic that was made anew, the old position is void."""
-    bench = Bench()
+    bench = Bench(script={0: [], 1: []})
 
-    bench.source.at(10, lambda: bench.source.seek(AT, 0))
+    def begin_again() -> None:
+        bench.script[0] = endless(Unavailable)
+        bench.source.seek(AT, 0)
 
+    bench.source.at(0.5, begin_again)
     bench.run(record(0), record(1))
 
-    assert [offset for _, _, offset in bench.handled] == [0, 1, 0, 1]
-    assert bench.source.committed == {AT: 2}
+    assert len(bench.times(0)) > 2
+    assert bench.source.committed == {}
+    assert {"event": "partition_rewound", "topic": TOPIC, "partition": 0}.items() <= next(
+        event for event in logged if event["log_level"] == "warning"
+    ).items()
 
 
 def test_a_fatal_error_stops_the_worker_and_commits_nothing_more() -> None:
@@ -345,13 +377,16 @@ def test_a_fatal_error_stops_the_worker_and_commits_nothing_more() -> None:
 
 
 def test_a_fatal_error_after_the_stop_commits_nothing_more_either() -> None:
-    """The record that is drained may be the one that must not be passed."""
-    bench = Bench(script={1: [Fatal("the ledger is gone")]}, seconds=lambda _: 0.5)
-    bench.source.add(record(0), record(1))
+    """The record that is finished while stopping may be the one that must not be passed."""
+    bench = Bench(
+        script={1: [Fatal("the ledger is gone")]},
+        seconds=lambda one: 1.2 if one.offset == 0 else 5,
+    )
 
     with pytest.raises(Fatal):
-        bench.run(seconds=0.75)
+        bench.run(record(0), record(1), seconds=1.5)
 
+    assert bench.times(1)
     assert bench.source.committed == {}
     assert bench.source.closed_after is not None
 
@@ -374,7 +409,7 @@ def test_stopping_does_not_wait_for_ever() -> None:
 
     bench.run(seconds=10)
 
-    assert bench.clock.now - bench.began <= 10 + 8 + 1
+    assert bench.clock.now - bench.began <= 10 + 8
     assert bench.source.committed == {AT: 1}
     assert (bench.source.closed_after or 0) >= 1
 

@@ -1,0 +1,107 @@
+"""The kinds of values that settings have: each says what would be right when it is wrong.
+
+Pure: values in, values or `ValueError` out. The sentences name neither the setting nor the value,
+which may be a secret; `consumers.settings` puts the place before them.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import timedelta
+from typing import Annotated
+
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
+from pydantic_settings import NoDecode
+
+DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)")
+UNITS = {"ms": "milliseconds", "s": "seconds", "m": "minutes", "h": "hours"}
+TOPIC = re.compile(r"[a-zA-Z0-9._-]{1,249}")
+SERVER = re.compile(r"(?:[^\s,:/]+|\[[0-9a-fA-F:]+\]):\d{1,5}")
+
+# librdkafka properties that the runtime's promises hang on: nothing is committed before it is done.
+OURS = frozenset(
+    {
+        "bootstrap.servers",
+        "enable.auto.commit",
+        "enable.auto.offset.store",
+        "enable.partition.eof",
+        "group.id",
+        "metadata.broker.list",
+    }
+)
+# Properties that librdkafka refuses with the new group protocol (KIP-848).
+BROKERS = frozenset(
+    {
+        "group.protocol.type",
+        "heartbeat.interval.ms",
+        "partition.assignment.strategy",
+        "session.timeout.ms",
+    }
+)
+
+
+def parse_duration(value: object) -> object:
+    """Read ``15s``, ``500ms``, ``2m`` or ``1h`` as a `timedelta`; a bare number has no unit."""
+    if isinstance(value, timedelta):
+        return value
+    match = DURATION.fullmatch(str(value).strip())
+    if match is None:
+        raise ValueError("write a duration with its unit, such as 15s, 500ms or 2m")
+    return timedelta(**{UNITS[match[2]]: float(match[1])})
+
+
+def _positive(value: timedelta) -> timedelta:
+    if value <= timedelta():
+        raise ValueError("a duration must be longer than nothing, such as 5s")
+    return value
+
+
+def topic(value: str) -> str:
+    """Check the name of a topic, by Kafka's own rule."""
+    if value in {".", ".."} or TOPIC.fullmatch(value) is None:
+        raise ValueError("a topic is 1 to 249 of the characters a-z A-Z 0-9 . _ -")
+    return value
+
+
+def servers(value: str) -> str:
+    """Check a list of ``HOST:PORT``."""
+    if not all(SERVER.fullmatch(part.strip()) for part in value.split(",")):
+        raise ValueError("write HOST:PORT, several with commas between, such as kafka-1:9092")
+    return value
+
+
+def database_url(value: SecretStr) -> SecretStr:
+    """Check that a URL is one of PostgreSQL, without ever repeating it."""
+    if not value.get_secret_value().startswith(("postgresql://", "postgres://")):
+        raise ValueError("write postgresql://USER:PASSWORD@HOST:PORT/DATABASE")
+    return value
+
+
+def client_properties(value: object) -> object:
+    """Check librdkafka properties, an object or, from the environment, one written as JSON."""
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except ValueError:
+            value = None
+    if not isinstance(value, dict):
+        raise ValueError('write librdkafka properties as an object: {"security.protocol": "ssl"}')  # noqa: TRY004 - pydantic collects ValueError alone
+    if taken := sorted(OURS & value.keys()):
+        raise ValueError(f"the runtime sets {', '.join(taken)} itself: take it out")
+    if value.get("group.protocol") == "consumer" and (taken := sorted(BROKERS & value.keys())):
+        raise ValueError(f"with group.protocol=consumer the broker decides on {', '.join(taken)}")
+    wrong = sorted(str(key) for key, one in value.items() if not isinstance(one, str | int | float))
+    if wrong:
+        raise ValueError(f"{', '.join(wrong)} must be text, a number, true or false")
+    return value
+
+
+Duration = Annotated[timedelta, BeforeValidator(parse_duration), AfterValidator(_positive)]
+Topic = Annotated[str, AfterValidator(topic)]
+Port = Annotated[int, Field(ge=0, le=65535)]
+Servers = Annotated[str, AfterValidator(servers)]
+DatabaseUrl = Annotated[SecretStr, AfterValidator(database_url)]
+Client = Annotated[
+    dict[str, str | int | float | bool], NoDecode, BeforeValidator(client_properties)
+]

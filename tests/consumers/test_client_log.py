@@ -1,0 +1,82 @@
+"""What a Kafka client says is heard, counted, and not repeated a thousand times."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from confluent_kafka import KafkaError
+
+from consumers.client_log import QUIET_SECONDS, ClientLog
+from consumers.metrics import Metrics
+from tests.fakes import FakeClock
+
+if TYPE_CHECKING:
+    from structlog.typing import EventDict
+
+DOWN = KafkaError(KafkaError._ALL_BROKERS_DOWN, "1/1 brokers are down")
+
+
+def refused(log: ClientLog, facility: str = "FAIL") -> None:
+    """Say what librdkafka says when a broker is away."""
+    log.log(logging.ERROR, "%s [%s] %s", facility, "rdkafka#consumer-1", "Connection refused")
+
+
+def test_the_same_line_passes_once_a_minute(logged: list[EventDict]) -> None:
+    """Of many lines of a kind the first passes, and the next one says how many were left out."""
+    clock = FakeClock()
+    log = ClientLog("consumer", Metrics(), clock)
+
+    for _ in range(100):
+        refused(log)
+    clock.advance(QUIET_SECONDS)
+    refused(log)
+
+    assert [event["more"] for event in logged] == [0, 99]
+
+
+def test_another_line_is_not_kept_back(logged: list[EventDict]) -> None:
+    """Each kind of line has its own minute."""
+    log = ClientLog("consumer", Metrics(), FakeClock())
+
+    refused(log)
+    refused(log, "SESSTMOUT")
+
+    assert [event["facility"] for event in logged] == ["FAIL", "SESSTMOUT"]
+
+
+def test_an_outage_is_a_warning(logged: list[EventDict]) -> None:
+    """What librdkafka calls an error is not one of this service: it goes on by itself."""
+    refused(ClientLog("consumer", Metrics(), FakeClock()))
+
+    (event,) = logged
+    assert event["log_level"] == "warning"
+    assert event["client"] == "consumer"
+
+
+def test_every_error_is_counted(logged: list[EventDict]) -> None:
+    """Errors are counted by name even when they are not logged."""
+    metrics = Metrics()
+    log = ClientLog("consumer", metrics, FakeClock())
+
+    for _ in range(3):
+        log.error(DOWN)
+
+    count = metrics.registry.get_sample_value(
+        "consumers_kafka_errors_total", {"error": "_ALL_BROKERS_DOWN"}
+    )
+    assert count == 3
+    assert [event["event"] for event in logged] == ["kafka_error"]
+    assert log.fatal is None
+
+
+def test_an_error_for_good_is_remembered(logged: list[EventDict]) -> None:
+    """The first fatal error is kept for whoever owns the client."""
+    log = ClientLog("consumer", Metrics(), FakeClock())
+    fatal = KafkaError(KafkaError._FENCED, "somebody else has our name", True)
+
+    log.error(fatal)
+    log.error(DOWN)
+
+    assert log.fatal is fatal
+    assert len(logged) == 2

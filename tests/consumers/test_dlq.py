@@ -1,0 +1,84 @@
+"""A dead letter is the original, with where it came from and why; it counts once acknowledged."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from consumers.dlq import MESSAGE_CHARACTERS, dedup_id, envelope
+from consumers.errors import Poison
+from tests.builders import record
+
+if TYPE_CHECKING:
+    from consumers.types import Headers, Record
+
+
+def own(headers: Headers) -> dict[str, str]:
+    """Give the headers that the queue has added, as text."""
+    return {name: value.decode() for name, value in headers if name.startswith("dlq.") and value}
+
+
+def test_the_headers_say_where_it_came_from_and_why() -> None:
+    """Origin, group, exception, number of tries and a stable id are added."""
+    one = record(7, topic="plays", partition=3, timestamp=1_700_000_000_123)
+
+    headers = own(envelope(one, Poison("no play"), group="game", attempts=4))
+
+    assert headers == {
+        "dlq.id": "game/plays/3/7/1700000000123",
+        "dlq.origin.topic": "plays",
+        "dlq.origin.partition": "3",
+        "dlq.origin.offset": "7",
+        "dlq.origin.timestamp_ms": "1700000000123",
+        "dlq.group": "game",
+        "dlq.attempts": "4",
+        "dlq.error.type": "consumers.errors.Poison",
+        "dlq.error.message": "no play",
+    }
+
+
+def test_the_originals_headers_are_untouched() -> None:
+    """Order, duplicates, empty, missing and non-text values stay, and the record is not changed."""
+    original: Headers = [("b", b"1"), ("a", None), ("b", b"\xff"), ("a", b"")]
+    one = record(headers=original)
+
+    headers = envelope(one, Poison("no"), group="game", attempts=1)
+
+    assert headers[: len(original)] == original
+    assert one.headers == original
+
+
+def test_a_second_death_replaces_the_first() -> None:
+    """A record that was replayed and died again tells of its latest death alone."""
+    first = envelope(record(7), Poison("no"), group="game", attempts=1)
+
+    second = envelope(record(9, headers=first), Poison("again"), group="game", attempts=4)
+
+    assert [name for name, _ in second].count("dlq.origin.offset") == 1
+    assert own(second)["dlq.origin.offset"] == "9"
+
+
+def test_the_exceptions_words_are_cut() -> None:
+    """A message of any length, with any characters, becomes a header of bounded size."""
+    headers = own(envelope(record(), Poison("\ud800é" * 9999), group="game", attempts=1))
+
+    assert len(headers["dlq.error.message"]) == MESSAGE_CHARACTERS
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        record(8),
+        record(7, partition=1),
+        record(7, topic="other"),
+        record(7, timestamp=1),
+        record(7, timestamp=None),
+    ],
+    ids=repr,
+)
+def test_the_id_is_the_same_for_one_death_alone(other: Record) -> None:
+    """Writing a death twice gives one id; another record, or one after the topic's return, not."""
+    assert dedup_id(record(7), "game") == dedup_id(record(7), "game")
+    assert dedup_id(record(7), "game") != dedup_id(other, "game")
+    assert dedup_id(record(7), "game") != dedup_id(record(7), "audit")

@@ -1,0 +1,83 @@
+"""librdkafka gets what the promises hang on, the defaults, and what a deployment adds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from confluent_kafka import Consumer, Producer
+
+from consumers.properties import consumer_properties, producer_properties
+from consumers.settings import WorkerSettings
+
+
+def settings(**client: object) -> WorkerSettings:
+    """Make settings with these librdkafka properties, dots written as underscores."""
+    values: dict[str, Any] = {
+        "bootstrap_servers": "127.0.0.1:1",
+        "database_url": "postgresql://db",
+        "client": {name.replace("_", "."): value for name, value in client.items()},
+    }
+    return WorkerSettings(**values)
+
+
+def test_nothing_is_committed_behind_our_back() -> None:
+    """The client neither commits nor stores offsets by itself."""
+    properties = consumer_properties(settings())
+
+    assert properties["enable.auto.commit"] is False
+    assert properties["enable.auto.offset.store"] is False
+
+
+def test_a_new_group_begins_at_the_oldest_record() -> None:
+    """A worker's first start skips nothing, unless the deployment says otherwise."""
+    assert consumer_properties(settings())["auto.offset.reset"] == "earliest"
+
+    given = settings(auto_offset_reset="error")
+
+    assert consumer_properties(given)["auto.offset.reset"] == "error"
+
+
+def test_partitions_are_handed_over_one_by_one() -> None:
+    """With the classic protocol a rebalance takes away only what moves."""
+    strategy = consumer_properties(settings())["partition.assignment.strategy"]
+
+    assert strategy == "cooperative-sticky"
+
+
+def test_the_new_protocol_leaves_the_assignment_to_the_broker() -> None:
+    """With group.protocol=consumer librdkafka refuses a strategy, so none is set."""
+    properties = consumer_properties(settings(group_protocol="consumer"))
+
+    assert "partition.assignment.strategy" not in properties
+
+
+def test_written_means_written_by_all_replicas() -> None:
+    """No deployment can make a producer count a record that could still be lost."""
+    properties = producer_properties(settings(enable_idempotence=False, acks="1"))
+
+    assert properties["acks"] == "all"
+    assert properties["enable.idempotence"] is True
+    assert properties["delivery.timeout.ms"] == 5000
+
+
+def test_each_client_takes_its_own() -> None:
+    """What belongs to one kind of client is not given to the other."""
+    given = settings(group_protocol="consumer", compression_type="lz4", security_protocol="ssl")
+
+    consumer, producer = consumer_properties(given), producer_properties(given)
+
+    assert consumer["group.protocol"] == "consumer"
+    assert producer["compression.type"] == "lz4"
+    assert "compression.type" not in consumer
+    assert "group.protocol" not in producer
+    assert consumer["security.protocol"] == producer["security.protocol"] == "ssl"
+
+
+@pytest.mark.parametrize("protocol", ["classic", "consumer"])
+def test_librdkafka_knows_every_property_that_we_set(protocol: str) -> None:
+    """Both clients can be made of our properties, with either group protocol."""
+    given = settings(group_protocol=protocol)
+
+    Consumer(consumer_properties(given)).close()
+    Producer(producer_properties(given)).close()

@@ -1,0 +1,267 @@
+"""Settings come from a file and the environment, and everything wrong with them is told at once."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from consumers.errors import SettingsError
+from consumers.fields import parse_duration
+from consumers.settings import ApiSettings, MigrateSettings, Settings, WorkerSettings, load
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+NEEDED = {
+    "CONSUMERS_BOOTSTRAP_SERVERS": "kafka-1:9092",
+    "CONSUMERS_DATABASE_URL": "postgresql://game:hunter2@db/game",
+}
+
+
+@pytest.fixture
+def environ(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """Set what every service needs, and give the environment to change."""
+    for name, value in NEEDED.items():
+        monkeypatch.setenv(name, value)
+    return monkeypatch
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """Give the path of a settings file that a test writes."""
+    return tmp_path / "consumers.yaml"
+
+
+def problems(path: Path | None = None, kind: type[Settings] = WorkerSettings) -> tuple[str, ...]:
+    """Load settings that are wrong, and give the sentences about them."""
+    with pytest.raises(SettingsError) as caught:
+        load(kind, path)
+    return caught.value.problems
+
+
+@pytest.mark.usefixtures("environ")
+def test_what_is_needed_is_enough() -> None:
+    """With brokers and a database everything else has a default that works."""
+    settings = load(WorkerSettings)
+
+    assert settings.topic == "game.slots.plays"
+    assert settings.dlq_topic == "game.slots.plays.dlq"
+    assert settings.group == "game-consumer"
+    assert settings.produce_timeout == timedelta(seconds=5)
+    assert settings.shutdown_timeout == timedelta(seconds=8)
+    assert settings.retries == 3
+
+
+@pytest.mark.usefixtures("environ")
+def test_each_service_has_its_own_port() -> None:
+    """The API and the worker can run beside each other on one machine."""
+    assert load(ApiSettings).port == 8080
+    assert load(WorkerSettings).port == 8081
+
+
+def test_a_migration_needs_no_kafka(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A migration asks for the database alone."""
+    monkeypatch.setenv("CONSUMERS_DATABASE_URL", NEEDED["CONSUMERS_DATABASE_URL"])
+
+    assert load(MigrateSettings).bootstrap_servers == ""
+
+
+def test_what_is_missing_is_named() -> None:
+    """Without any setting the two that are needed are asked for, both ways they can be given."""
+    assert problems() == (
+        (
+            "bootstrap_servers: is required; set CONSUMERS_BOOTSTRAP_SERVERS"
+            " or the key bootstrap_servers"
+        ),
+        "database_url: is required; set CONSUMERS_DATABASE_URL or the key database_url",
+    )
+
+
+def test_the_environment_wins(environ: pytest.MonkeyPatch, file: Path) -> None:
+    """A variable goes before the same key in the file; the file goes before the default."""
+    file.write_text("topic: from.file\ngroup: from-file\n")
+    environ.setenv("CONSUMERS_TOPIC", "from.environment")
+
+    settings = load(WorkerSettings, file)
+
+    assert settings.topic == "from.environment"
+    assert settings.group == "from-file"
+    assert settings.dlq_topic == "from.environment.dlq"
+
+
+def test_every_problem_is_told_at_once(environ: pytest.MonkeyPatch, file: Path) -> None:
+    """Each wrong setting gets one sentence: where it was set, and what would be right."""
+    file.write_text("grup: x\ntopic: a b\nport: 70000\nclient: {group.id: x}\nproduce_timeout: 5\n")
+    environ.setenv("CONSUMERS_PROT", "1")
+    environ.setenv("CONSUMERS_RETRIES", "many")
+    environ.setenv("CONSUMERS_BOOTSTRAP_SERVERS", "kafka")
+
+    assert set(problems(file)) == {
+        "grup: is not a setting; did you mean group?",
+        "CONSUMERS_PROT: is not a setting; did you mean CONSUMERS_PORT?",
+        (
+            "CONSUMERS_BOOTSTRAP_SERVERS: write HOST:PORT, several with commas between,"
+            " such as kafka-1:9092"
+        ),
+        "port: Input should be less than or equal to 65535",
+        "topic: a topic is 1 to 249 of the characters a-z A-Z 0-9 . _ -",
+        "client: the runtime sets group.id itself: take it out",
+        "produce_timeout: write a duration with its unit, such as 15s, 500ms or 2m",
+        "CONSUMERS_RETRIES: Input should be a valid integer, unable to parse string as an integer",
+    }
+
+
+def test_a_name_like_no_other_is_answered_with_all_that_are_known(
+    environ: pytest.MonkeyPatch,
+) -> None:
+    """When nothing similar exists the known names are listed, as they would be written."""
+    environ.setenv("CONSUMERS_ZZZ", "1")
+
+    (problem,) = problems()
+
+    assert problem.startswith("CONSUMERS_ZZZ: is not a setting; known are CONSUMERS_BACKOFF_INI")
+    assert "CONSUMERS_TOPIC" in problem
+
+
+@pytest.mark.usefixtures("environ")
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        (None, "cannot be read: "),
+        ("a: [", "is not YAML, line 1"),
+        ("- a\n- b\n", "must hold keys and values"),
+        ("\x00", "is not YAML"),
+    ],
+)
+def test_a_file_that_cannot_be_used_is_named(file: Path, text: str | None, problem: str) -> None:
+    """A file that is missing, or no YAML, or no mapping is a problem with its path."""
+    if text is not None:
+        file.write_text(text)
+
+    (found,) = problems(file)
+
+    assert found.startswith(f"{file}: {problem}")
+
+
+@pytest.mark.usefixtures("environ")
+def test_an_empty_file_is_no_problem(file: Path) -> None:
+    """A file that says nothing leaves every default."""
+    file.write_text("# nothing yet\n")
+
+    assert load(WorkerSettings, file).port == 8081
+
+
+def test_the_database_may_be_named_by_a_file(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A mounted secret holds the URL; white space around it does not count."""
+    secret = tmp_path / "url"
+    secret.write_text("postgresql://game:hunter2@db/game\n")
+    monkeypatch.setenv("CONSUMERS_BOOTSTRAP_SERVERS", "kafka-1:9092")
+    monkeypatch.setenv("CONSUMERS_DATABASE_URL_FILE", str(secret))
+
+    url = load(WorkerSettings).database_url.get_secret_value()
+
+    assert url == "postgresql://game:hunter2@db/game"
+
+
+def test_a_secret_that_cannot_be_read_is_one_problem(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A missing secret file is told once, beside what else is wrong."""
+    monkeypatch.setenv("CONSUMERS_DATABASE_URL_FILE", str(tmp_path / "gone"))
+
+    missing, required = problems()
+
+    assert missing.startswith("database_url_file: cannot be read: ")
+    assert required.startswith("bootstrap_servers: is required")
+
+
+def test_a_secret_given_twice_is_a_problem(environ: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Nobody has to guess which of two URLs counts."""
+    environ.setenv("CONSUMERS_DATABASE_URL_FILE", str(tmp_path))
+
+    assert problems() == ("database_url_file: give this or database_url, not both",)
+
+
+@pytest.mark.parametrize("text", ["database_url: [hunter2", "database_url: mysql://u:hunter2@h/d"])
+def test_secrets_are_never_printed(monkeypatch: pytest.MonkeyPatch, file: Path, text: str) -> None:
+    """A password is neither in a problem nor in what a settings object prints."""
+    file.write_text(text)
+
+    assert "hunter2" not in " ".join(problems(file))
+
+    for name, value in NEEDED.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("CONSUMERS_CLIENT", '{"sasl.password": "hunter2"}')
+
+    assert "hunter2" not in repr(load(WorkerSettings))
+
+
+def test_client_properties_come_as_json(environ: pytest.MonkeyPatch) -> None:
+    """In the environment librdkafka's properties are one JSON object."""
+    environ.setenv("CONSUMERS_CLIENT", '{"security.protocol": "ssl", "socket.timeout.ms": 500}')
+
+    assert load(ApiSettings).client == {"security.protocol": "ssl", "socket.timeout.ms": 500}
+
+
+@pytest.mark.parametrize(
+    ("value", "problem"),
+    [
+        ("security.protocol=ssl", "write librdkafka properties as an object"),
+        ("[1]", "write librdkafka properties as an object"),
+        ('{"enable.auto.commit": true}', "the runtime sets enable.auto.commit itself"),
+        ('{"sasl.password": {"a": 1}}', "sasl.password must be text, a number, true or false"),
+        (
+            '{"group.protocol": "consumer", "session.timeout.ms": 1}',
+            "with group.protocol=consumer the broker decides on session.timeout.ms",
+        ),
+    ],
+)
+def test_client_properties_that_cannot_be_are_refused(
+    environ: pytest.MonkeyPatch, value: str, problem: str
+) -> None:
+    """What is no object, is the runtime's own, or contradicts itself is told before a client is."""
+    environ.setenv("CONSUMERS_CLIENT", value)
+
+    (found,) = problems()
+
+    assert found.startswith(f"CONSUMERS_CLIENT: {problem}")
+
+
+def test_the_dead_letters_need_a_topic_of_their_own(environ: pytest.MonkeyPatch) -> None:
+    """Dead letters in the topic itself would be handled again for ever."""
+    environ.setenv("CONSUMERS_DLQ_TOPIC", "game.slots.plays")
+
+    (found,) = problems()
+
+    assert found.startswith("CONSUMERS_DLQ_TOPIC: must differ from topic")
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("15s", 15), ("500ms", 0.5), ("2m", 120), ("1h", 3600), ("1.5s", 1.5), (" 5s ", 5)],
+)
+def test_a_duration_has_a_unit(text: str, seconds: float) -> None:
+    """Durations are a number and one of ms, s, m, h."""
+    assert parse_duration(text) == timedelta(seconds=seconds)
+
+
+@given(st.text(max_size=8).filter(lambda text: not text.strip().endswith(("s", "m", "h"))))
+def test_what_has_no_unit_is_no_duration(text: str) -> None:
+    """Any text without a unit at its end is refused with an example, never misread."""
+    with pytest.raises(ValueError, match="15s"):
+        parse_duration(text)
+
+
+def test_a_duration_is_longer_than_nothing(environ: pytest.MonkeyPatch) -> None:
+    """A timeout of zero would fail everything at once."""
+    environ.setenv("CONSUMERS_PRODUCE_TIMEOUT", "0s")
+
+    (found,) = problems()
+
+    assert found.startswith("CONSUMERS_PRODUCE_TIMEOUT: a duration must be longer than nothing")
