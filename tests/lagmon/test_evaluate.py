@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from lagmon.evaluate import ASK_AGAIN_SECONDS, Answer, oldest, remember, suspects
+from lagmon.evaluate import ASK_AGAIN_SECONDS, Answer, oldest, records, remember, suspects
 from lagmon.model import GroupLag, PartitionLag, Peek, PeekRequest, Why
-from tests.lagmon.builders import GROUP, NOON, TRACE, at, group, lags, part, peek
+from tests.lagmon.builders import GROUP, NOON, TRACE, at, group, lags, part, peek, record
 
 
 def asked(
@@ -61,6 +61,13 @@ def test_groups_take_turns_within_the_bound() -> None:
     assert asked(large, small, limit=3) == [("plays", 0, 5000), ("t", 0, 5000), ("plays", 1, 5000)]
 
 
+def test_a_group_with_more_partitions_goes_on_alone() -> None:
+    """When the others have had their turns, the rest of the large one is asked about."""
+    large = group(600, "large", part(0, 300), part(1, 200), part(2, 100))
+
+    assert [number for _, number, _ in asked(large, group(1, "small", part(9, 1)))] == [0, 9, 1, 2]
+
+
 def test_two_groups_at_the_same_record_ask_once() -> None:
     """A record is looked at once for all groups that stand at it."""
     assert asked(group(7, "a"), group(7, "b")) == [("plays", 0, 5000)]
@@ -75,6 +82,7 @@ def test_an_answer_is_not_asked_for_again_while_it_is_fresh() -> None:
     """The same commit is asked about again only when its answer has become old."""
     answers = (Answer(peek(), NOON),)
 
+    assert asked(group(7), answers=answers, now=NOON) == []
     assert asked(group(7), answers=answers, now=NOON + ASK_AGAIN_SECONDS - 1) == []
     assert asked(group(7), answers=answers, now=NOON + ASK_AGAIN_SECONDS) == [("plays", 0, 5000)]
 
@@ -118,11 +126,11 @@ def test_a_newer_answer_replaces_an_older_one() -> None:
     assert [answer.peek for answer in kept] == [peek()]
 
 
-def shown(behind: GroupLag, *peeks: Peek) -> tuple[int, int, str | None, str | None]:
+def shown_for(behind: GroupLag, *peeks: Peek) -> tuple[int, int, str | None, str | None]:
     """Give partition, offset, trace id and the reason for none of the record shown."""
-    record = oldest(behind, [Answer(each, NOON) for each in peeks])
-    assert record is not None
-    return record.at.partition, record.offset, record.trace_id, record.trace_unknown
+    shown = oldest(behind, [Answer(each, NOON) for each in peeks])
+    assert shown is not None
+    return shown.at.partition, shown.offset, shown.trace_id, shown.trace_unknown
 
 
 def test_the_oldest_record_by_time_is_shown() -> None:
@@ -130,22 +138,22 @@ def test_the_oldest_record_by_time_is_shown() -> None:
     behind = group(510, GROUP, part(0, 500), part(1, 10))
     moves, stands = peek(0, timestamp=NOON - 5), peek(1, timestamp=NOON - 500, trace_id="a" * 32)
 
-    assert shown(behind, moves, stands) == (1, 5000, "a" * 32, None)
+    assert shown_for(behind, moves, stands) == (1, 5000, "a" * 32, None)
 
 
 def test_a_record_without_a_time_is_shown_last() -> None:
     """Without a timestamp nobody can say that it is the oldest."""
     behind = group(510, GROUP, part(0, 500), part(1, 10))
 
-    assert shown(behind, peek(0, timestamp=None), peek(1))[0] == 1
-    assert shown(behind, peek(0, timestamp=None))[0] == 0
+    assert shown_for(behind, peek(0, timestamp=None), peek(1))[0] == 1
+    assert shown_for(behind, peek(0, timestamp=None))[0] == 0
 
 
 def test_the_offset_that_was_found_is_shown() -> None:
     """Where the record was compacted away, the next one that is there is named."""
     found = Peek(PeekRequest(at(0), 5000), found_offset=5007, trace_id=TRACE)
 
-    assert shown(group(7), found)[1] == 5007
+    assert shown_for(group(7), found)[1] == 5007
 
 
 @pytest.mark.parametrize(
@@ -160,21 +168,42 @@ def test_the_offset_that_was_found_is_shown() -> None:
 )
 def test_a_record_has_a_trace_or_a_reason(answer: Peek, trace: str | None, why: str | None) -> None:
     """Each way in which a trace cannot be shown is said in words."""
-    assert shown(group(7), answer)[2:] == (trace, why)
+    assert shown_for(group(7), answer)[2:] == (trace, why)
 
 
 def test_before_the_first_answer_it_is_said_that_nobody_has_looked() -> None:
     """The place is known at once, the record with a later snapshot."""
-    assert shown(group(7)) == (0, 5000, None, "not looked at yet")
+    assert shown_for(group(7)) == (0, 5000, None, "not looked at yet")
 
 
 def test_an_answer_to_an_older_commit_is_not_shown() -> None:
     """A record that has been committed since is nobody's oldest uncommitted one."""
     behind = group(7, GROUP, part(0, 7, committed=5001))
 
-    assert shown(behind, peek(offset=5000)) == (0, 5001, None, "not looked at yet")
+    assert shown_for(behind, peek(offset=5000)) == (0, 5001, None, "not looked at yet")
 
 
 def test_a_group_that_has_caught_up_has_no_oldest_record() -> None:
     """Where nothing is unread there is nothing to show."""
     assert oldest(group(0), [Answer(peek(), NOON)]) is None
+
+
+def test_a_group_that_cannot_be_read_keeps_its_record() -> None:
+    """An outage takes no trace id out of an alert; a group that is back gets its present one."""
+    before = {GROUP: record(offset=1), "other": record(offset=2)}
+    unreadable = group(None, "other", why=Why.GROUP_UNREADABLE)
+    now = [Answer(peek(), NOON)]
+
+    shown_now = records(lags(group(7), unreadable), {GROUP, "other"}, now, before)
+
+    assert {name: each.offset for name, each in shown_now.items()} == {GROUP: 5000, "other": 2}
+    assert records(lags(error="gone"), {GROUP, "other"}, now, before) == before
+
+
+def test_only_groups_of_concern_with_a_record_have_one() -> None:
+    """A group that has caught up or of which nothing was ever known has none, and no old one."""
+    before = {"calm": record()}
+
+    assert records(lags(group(7, "calm")), set(), (), before) == {}
+    assert records(lags(group(0)), {GROUP}, (), {GROUP: record()}) == {}
+    assert records(lags(error="gone"), {"new"}, (), before) == {}
