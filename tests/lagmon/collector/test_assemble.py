@@ -1,0 +1,143 @@
+"""Which of several answers counts when a cycle's answers are joined."""
+
+from __future__ import annotations
+
+from lagmon.collector import assemble
+from lagmon.collector.answers import GONE, LEADERLESS, Failure
+from lagmon.model import Committed, GroupReading, Member, PartitionOffsets, TopicPartition
+from lagmon.settings import Selection
+
+P0, P1, P2 = (TopicPartition("plays", number) for number in range(3))
+OTHER = TopicPartition("other", 0)
+LEADERS = {P0: None, P1: LEADERLESS, P2: None}
+LATE = Failure("_TIMED_OUT: Local: Timed out")
+LISTED = GroupReading("g", "empty", "classic")
+DESCRIBED = GroupReading("g", "stable", "classic", 1, assignments=(Member("m", "c", "h", (P0,)),))
+DEAD = GroupReading("g", "dead", "classic", 0)
+
+
+def test_a_description_counts_for_more_than_the_list() -> None:
+    """The coordinator's description is later and fuller than the list."""
+    assert assemble.heads({"g": LISTED}, {"g": DESCRIBED}, ()) == {"g": DESCRIBED}
+
+
+def test_a_listed_group_that_is_not_described_keeps_what_the_list_said() -> None:
+    """Without a description the members are unknown, and the group is still there."""
+    assert assemble.heads({"g": LISTED}, {"g": LATE}, ()) == {"g": LISTED}
+
+
+def test_a_group_is_gone_when_list_and_coordinator_agree() -> None:
+    """A group that is missing from a complete list and described as dead is left out."""
+    assert assemble.heads({}, {"g": DEAD}, ()) == {}
+
+
+def test_a_group_is_not_gone_while_the_list_is_not_complete() -> None:
+    """With a list in which groups may be missing, dead is not certain: the group has an error."""
+    (group,) = assemble.heads({}, {"g": DEAD}, ("_TRANSPORT: down",)).values()
+
+    assert group.error == "not described: _TRANSPORT: down"
+
+
+def test_a_group_that_vanished_without_a_description_is_unknown() -> None:
+    """A group known before, not listed and not described, is not gone: it has an error."""
+    (group,) = assemble.heads({}, {"g": LATE}, ()).values()
+
+    assert group.error == (
+        "not in the list of groups, and not described: _TIMED_OUT: Local: Timed out"
+    )
+
+
+def test_a_group_missing_from_the_list_is_read_when_it_answers() -> None:
+    """A list that is not complete costs no group that was known before."""
+    assert assemble.heads({}, {"g": DESCRIBED}, ("_TRANSPORT: down",)) == {"g": DESCRIBED}
+
+
+def test_a_configured_group_exists_by_configuration() -> None:
+    """Where a cluster cannot describe groups, a named one has unknown members and no error."""
+    unsupported = Failure("_UNSUPPORTED_FEATURE: …", sound=True)
+
+    found = assemble.static_heads(["g", "h"], {"g": DESCRIBED, "h": unsupported})
+
+    assert found == {"g": DESCRIBED, "h": GroupReading("h")}
+
+
+def test_configured_topics_give_their_partitions() -> None:
+    """The partitions of a named group are those its topics have, in order."""
+    assert assemble.partitions_in(["plays", "none"], {**LEADERS, OTHER: None}) == (P0, P1, P2)
+
+
+def test_configured_topics_that_are_missing_are_told() -> None:
+    """A named topic that does not exist stands in the snapshot as such."""
+    assert assemble.absent(["plays", "none"], LEADERS) == (
+        Committed(TopicPartition("none", 0), None, GONE),
+    )
+
+
+def test_owned_and_known_partitions_must_be_answered() -> None:
+    """Missing from the answer are those a member owns and those committed before, if they exist."""
+    answer = (Committed(P2, 7),)
+
+    missing = assemble.unanswered(DESCRIBED, answer, {P1, P2, OTHER}, LEADERS)
+
+    assert missing == (P0, P1)
+
+
+def test_what_was_asked_by_name_is_added() -> None:
+    """The second answer completes the first, in the order of the partitions."""
+    found = assemble.joined((Committed(P2, 7),), (P0,), (Committed(P0, None),))
+
+    assert found == (Committed(P0, None), Committed(P2, 7))
+
+
+def test_what_failed_by_name_is_unknown_and_not_never_committed() -> None:
+    """A second question without an answer leaves the partitions unknown, with the reason."""
+    found = assemble.joined((), (P0,), LATE)
+
+    assert found == (Committed(P0, None, LATE.words),)
+
+
+def test_a_group_whose_commits_failed_has_an_error() -> None:
+    """A group that could not be read keeps its members and says why it has no commits."""
+    found = assemble.reading(DESCRIBED, LATE, Selection())
+
+    assert (found.error, found.members, found.committed) == (LATE.words, 1, ())
+
+
+def test_only_selected_topics_are_kept() -> None:
+    """Commits on topics that are not to be watched are left out."""
+    selection = Selection.model_validate({"include": ["plays"]})
+
+    found = assemble.reading(DESCRIBED, (Committed(OTHER, 1), Committed(P0, 2)), selection)
+
+    assert found.committed == (Committed(P0, 2),)
+
+
+def test_partitions_are_asked_for_once() -> None:
+    """Two groups on one partition need its end once."""
+    groups = [GroupReading(name, committed=(Committed(P0, 1),)) for name in "ab"]
+
+    assert assemble.partitions_of(groups) == (P0,)
+
+
+def test_a_partition_without_a_leader_is_not_asked() -> None:
+    """Neither a leaderless partition nor one of a deleted topic is worth a time-out."""
+    assert assemble.askable([P0, P1, OTHER], LEADERS) == (P0,)
+
+
+def test_a_partition_that_did_not_answer_is_not_asked_again() -> None:
+    """A dead leader costs one time-out a cycle and not three."""
+    assert assemble.answered({P0: 5, P1: LATE, P2: 0}) == (P0, P2)
+
+
+def test_every_wanted_partition_is_in_the_snapshot() -> None:
+    """What was asked has its offsets, what could not be asked has the reason."""
+    logs = assemble.logs(
+        [P0, P1, P2, OTHER], LEADERS, start={P0: 1}, high={P0: 9}, stable={P0: 8, P2: LATE}
+    )
+
+    assert logs == (
+        PartitionOffsets(P0, 1, 9, 8),
+        PartitionOffsets(P1, error=LEADERLESS),
+        PartitionOffsets(P2, error=LATE.words),
+        PartitionOffsets(OTHER, error=GONE),
+    )

@@ -1,0 +1,155 @@
+"""Asking: bounded, in bursts, and never again of a client that has failed."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future
+from functools import partial
+from threading import Timer
+from typing import TYPE_CHECKING, Any
+
+from confluent_kafka import KafkaError, KafkaException
+
+from lagmon.collector import calls
+from lagmon.collector.answers import LATE, Failure
+from lagmon.collector.calls import Calls, Deadline
+from lagmon.collector.client import Client
+from lagmon.settings import Cluster
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import pytest
+
+TIMED_OUT = KafkaException(KafkaError(KafkaError._TIMED_OUT))
+FORBIDDEN = KafkaException(KafkaError(KafkaError.GROUP_AUTHORIZATION_FAILED))
+
+
+class Scripted:
+    """A cluster that answers as *answers* say; None: never. Remembers which client asked what."""
+
+    def __init__(self, answers: Mapping[str, object]) -> None:
+        self.asked: list[tuple[object, str]] = []
+        self._answers = answers
+
+    def asks(self, *names: str) -> dict[str, calls.Ask]:
+        """Give the questions for *names*."""
+        return {name: partial(self._ask, name) for name in names}
+
+    def _ask(self, name: str, admin: object, _: float) -> Future[Any]:
+        self.asked.append((admin, name))
+        answer = self._answers[name]
+        if isinstance(answer, ValueError):
+            raise answer
+        future: Future[Any] = Future()
+        if isinstance(answer, KafkaException):
+            future.set_exception(answer)
+        elif answer is not None:
+            future.set_result(answer)
+        return future
+
+
+def client() -> Client:
+    """Build a client of a cluster that is never reached: making one asks nothing."""
+    return Client(Cluster(name="test", bootstrap_servers="127.0.0.1:1"))
+
+
+def asking(fan_out: int = 50, request_timeout: float = 5.0) -> Calls:
+    """Build the calls under test."""
+    return Calls(client(), request_timeout=request_timeout, fan_out=fan_out)
+
+
+def test_each_gets_its_answer() -> None:
+    """Answers and failures come back under the names they were asked for."""
+    cluster = Scripted({"a": 1, "b": FORBIDDEN, "c": 3})
+
+    found = asking().each(cluster.asks("a", "b", "c"), Deadline(5))
+
+    assert (found["a"], found["c"]) == (1, 3)
+    assert found["b"].words.startswith("GROUP_AUTHORIZATION_FAILED: ")
+
+
+def test_a_refusal_does_not_cost_the_client() -> None:
+    """After an answer that is a refusal the same client is asked on."""
+    cluster = Scripted({"a": FORBIDDEN, "b": 2})
+
+    asking(fan_out=1).each(cluster.asks("a", "b"), Deadline(5))
+
+    (first, _), (second, _) = cluster.asked
+    assert first is second
+
+
+def test_a_time_out_costs_the_client() -> None:
+    """After a time-out nothing more is asked of that client: the rest goes to a new one."""
+    cluster = Scripted({"a": TIMED_OUT, "b": 2, "c": 3})
+
+    found = asking(fan_out=1).each(cluster.asks("a", "b", "c"), Deadline(5))
+
+    (first, one), (second, two), (third, three) = cluster.asked
+    assert (one, two, three) == ("a", "b", "c")
+    assert first is not second
+    assert second is third
+    assert not found["a"].sound
+    assert (found["b"], found["c"]) == (2, 3)
+
+
+def test_a_question_that_never_ends_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A future that stays pending costs its own answer, one bounded wait, and the client."""
+    monkeypatch.setattr(calls, "GRACE_SECONDS", 0.05)
+    cluster = Scripted({"a": None, "b": 2})
+
+    found = asking(fan_out=1, request_timeout=0.05).each(cluster.asks("a", "b"), Deadline(5))
+
+    assert found == {"a": calls.NO_ANSWER, "b": 2}
+    assert cluster.asked[0][0] is not cluster.asked[1][0]
+
+
+def test_after_the_deadline_nothing_is_asked() -> None:
+    """What the deadline left over is answered as not asked."""
+    cluster = Scripted({"a": 1})
+
+    found = asking().each(cluster.asks("a"), Deadline(0))
+
+    assert found == {"a": Failure(LATE, sound=True)}
+    assert cluster.asked == []
+
+
+def test_a_question_that_python_refuses_is_an_answer() -> None:
+    """An argument that the client does not take costs this one answer."""
+    cluster = Scripted({"a": ValueError("bad name"), "b": 2})
+
+    found = asking().each(cluster.asks("a", "b"), Deadline(5))
+
+    assert found == {"a": Failure("ValueError: bad name", sound=True), "b": 2}
+
+
+def test_no_more_than_the_fan_out_is_open_at_once() -> None:
+    """A third question waits until one of two open ones has ended."""
+    waiting: set[str] = set()
+    most: list[int] = []
+
+    def end(name: str, future: Future[Any]) -> None:
+        waiting.discard(name)
+        future.set_result(name)
+
+    def ask(name: str, _: object, __: float) -> Future[Any]:
+        future: Future[Any] = Future()
+        waiting.add(name)
+        most.append(len(waiting))
+        Timer(0.02, end, (name, future)).start()
+        return future
+
+    found = asking(fan_out=2).each({name: partial(ask, name) for name in "abcd"}, Deadline(5))
+
+    assert found == {name: name for name in "abcd"}
+    assert max(most) == 2
+
+
+def test_a_deadline_counts_down() -> None:
+    """What is left is bounded by what is asked for, and never below nothing."""
+    soon, over = Deadline(5), Deadline(-1)
+
+    assert 4 < soon.left() <= 5
+    assert soon.left(at_most=1) == 1
+    assert over.left() == 0
+    assert soon.shorter(1).left() <= 1
+    assert Deadline(0.5).shorter(60).left() <= 0.5
