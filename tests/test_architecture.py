@@ -135,6 +135,17 @@ def test_what_decides_does_not_act(path: str) -> None:
     assert not reached & IMPURE
 
 
+CORE = [m for m in modules("propagation") if m.path.parent.name == "propagation"]
+
+
+@pytest.mark.parametrize("module", [m for m in CORE if m.path.stem != "testing"], ids=named)
+def test_the_core_of_propagation_needs_no_sdk(module: Module) -> None:
+    """Of OpenTelemetry, the modules beside sdk/ and integrations/ import the API alone."""
+    parts = {name.split(".")[1] for name in imported(module.tree) if name[:14] == "opentelemetry."}
+
+    assert parts <= {"baggage", "context", "propagate", "propagators", "trace", "util"}
+
+
 def stage_of(module: Module) -> str:
     """Give the file or folder below lagmon/ that *module* belongs to."""
     return module.path.relative_to(ROOT / "lagmon").parts[0].removesuffix(".py")
