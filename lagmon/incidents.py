@@ -150,19 +150,17 @@ def _advance(
     life = _repeat_resolve(life, now)
     if life.opened is not None:
         return _advance_opened(life, life.opened, reading, now)
-    match reading.verdict:
-        case _Verdict.MISSING:
-            interrupted = life.pending and replace(life.pending, seen_at=None)
-            return replace(life, pending=interrupted)
-        case _Verdict.FINE | _Verdict.GONE:
-            return replace(life, pending=None)
-        case _Verdict.HOLDS:
-            assert reading.value is not None
-            pending = _hold(life.pending, key, reading.value, now)
-            if pending.held_seconds < for_seconds:
-                return replace(life, pending=pending)
-            opened = Incident(key, pending.since, opened_at=now, value=pending.value, sent_at=now)
-            return _Life(opened=opened, change=Change.OPENED)
+    if reading.verdict is _Verdict.MISSING:
+        interrupted = life.pending and replace(life.pending, seen_at=None)
+        return replace(life, pending=interrupted)
+    if reading.verdict is not _Verdict.HOLDS:
+        return replace(life, pending=None)
+    assert reading.value is not None
+    pending = _hold(life.pending, key, reading.value, now)
+    if pending.held_seconds < for_seconds:
+        return replace(life, pending=pending)
+    opened = Incident(key, pending.since, opened_at=now, value=pending.value, sent_at=now)
+    return _Life(opened=opened, change=Change.OPENED)
 
 
 def _hold(pending: Pending | None, key: IncidentKey, value: float, now: float) -> Pending:

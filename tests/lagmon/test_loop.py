@@ -24,7 +24,7 @@ from lagmon.rules import SHIPPED
 from tests.lagmon.builders import CLUSTER, GROUP, NOON, TRACE, FakeClock, at, peek
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Sequence
+    from collections.abc import Callable, Coroutine, Iterable, Sequence
 
     from lagmon.report import Notice
 
@@ -249,6 +249,30 @@ def test_a_collector_that_breaks_is_a_failed_cycle() -> None:
             await watch.cycle()
 
         assert board.report.clusters[0].error == "lagmon failed: RuntimeError: out of order"
+
+    play(story())
+
+
+def test_what_breaks_twice_leaves_the_last_page_up() -> None:
+    """Even where the failure itself cannot be published, the next cycle comes."""
+
+    class Jammed(Mailbox):
+        """Takes nothing."""
+
+        def put(self, notices: Iterable[Notice]) -> None:
+            """Break."""
+            raise OSError(f"jammed by {notices}")
+
+    async def story() -> None:
+        watch, board, _ = watching(FakeCollector(lagging), Jammed(Inbox()))
+        board.page = b"the last page"
+
+        with capture_logs() as lines:
+            await watch.cycle()
+            await watch.cycle()
+
+        assert [line["event"] for line in lines] == ["cycle_failed", "cycle_failed_twice"] * 2
+        assert board.page == b"the last page"
 
     play(story())
 

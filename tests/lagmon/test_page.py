@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 from typing import TYPE_CHECKING
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
@@ -31,7 +32,7 @@ from tests.lagmon.builders import (
 
 if TYPE_CHECKING:
     from lagmon.board import Cycle
-    from lagmon.model import GroupLag
+    from lagmon.model import GroupLag, PartitionOffsets
 
 Labels = frozenset[tuple[str, str]]
 
@@ -205,11 +206,21 @@ def test_an_incomplete_list_is_not_counted() -> None:
     assert "lagmon_groups" not in parsed(page(cycle(lags(group(), complete=False))))
 
 
-def test_unknown_offsets_are_absent() -> None:
-    """A partition whose leader gave nothing has no start, end, or open transactions."""
-    silent = cycle(lags(group()), topics=(offsets(start=None, high=None, stable=None),))
+@pytest.mark.parametrize(
+    ("silent", "named"),
+    [
+        (offsets(start=None, high=None, stable=None), set()),
+        (offsets(high=None), {"start_offset"}),
+        (offsets(stable=None), {"start_offset", "end_offset"}),
+    ],
+    ids=["nothing", "no end", "no stable offset"],
+)
+def test_unknown_offsets_are_absent(silent: PartitionOffsets, named: set[str]) -> None:
+    """What a leader did not give has no series, and neither has what would need it."""
+    found = parsed(page(cycle(lags(group()), topics=(silent,))))
 
-    assert not [name for name in parsed(page(silent)) if "topic_partition" in name]
+    topics = "lagmon_topic_partition_"
+    assert {name.removeprefix(topics) for name in found if name.startswith(topics)} == named
 
 
 def test_a_stable_offset_that_is_younger_than_the_end_is_no_negative() -> None:

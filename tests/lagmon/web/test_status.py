@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -234,6 +235,22 @@ def test_what_is_odd_about_a_group_is_said(sick: GroupLag, note: str) -> None:
 def test_the_bar_is_the_lag_against_the_limit(lag: int | None, filled: float | None) -> None:
     """Full at the limit, and no bar where nothing is known."""
     assert the_group(watched(group(lag))).filled == filled
+
+
+def test_without_rules_there_is_no_limit_to_measure_against() -> None:
+    """A bar against nothing is left out."""
+    (cluster,) = status(Report("1.0", (watched(group(7)),)), (), LINKS, NOON).clusters
+
+    assert cluster.groups[0].filled is None
+
+
+def test_what_the_broker_said_stands_with_the_partition() -> None:
+    """The reason in the broker's words, beside our own and what was lost."""
+    sick = replace(part(0, None, why=Why.NO_END_OFFSET, lost=2), detail="leader not available")
+
+    (row,) = the_group(watched(group(None, GROUP, sick, why=Why.NO_END_OFFSET))).partitions
+
+    assert row.note == "end of the partition unknown, leader not available, 2 messages lost"
 
 
 def the_record(**about: str | None) -> RecordView:
