@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
+from pydantic import ValidationError
 
 from lagmon.errors import SettingsError
 from lagmon.settings import Cluster, CollectorSettings, Groups, Selection, seconds
@@ -298,6 +299,14 @@ def test_no_secret_is_shown() -> None:
     handed_on = settings.collector(secret)
 
     assert "hunter2" not in f"{secret!r} {secret} {handed_on!r} {handed_on}"
+
+
+def test_a_refused_secret_is_not_shown() -> None:
+    """Nor does the error have it that the settings raise by themselves."""
+    with pytest.raises(ValidationError) as caught:
+        Cluster.model_validate({"name": "a", "client": {"sasl.password": ["hunter2"]}})
+
+    assert "hunter2" not in str(caught.value)
 
 
 def test_a_collector_gets_its_part_over_the_pipe() -> None:

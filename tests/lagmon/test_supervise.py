@@ -283,22 +283,29 @@ def test_its_life_is_logged() -> None:
     }
 
 
-@pytest.mark.parametrize(("program", "at_most"), [(ANSWERING, 1.9), (STUBBORN, 3.9), (DEAF, 4.9)])
-def test_stopping_is_bounded(program: str, at_most: float) -> None:
+@pytest.mark.parametrize(
+    ("program", "ending", "at_most"),
+    [
+        (SILENT, "ended with exit code 0", 1.9),
+        (STUBBORN, "ended by SIGTERM", 3.9),
+        (DEAF, "ended by SIGKILL", 4.9),
+    ],
+)
+def test_stopping_is_bounded(program: str, ending: str, at_most: float) -> None:
     """A child ends with its stdin; one that does not gets SIGTERM, one that ignores it SIGKILL."""
 
-    async def run() -> tuple[float, int | None]:
+    async def run() -> tuple[float, str | None]:
         async with collector(program) as made:
-            pid = made.pid
-            await asyncio.sleep(0.2)  # it has read its settings, or ignores SIGTERM by now
+            waiting = asyncio.create_task(made.collect(Plan(), NOON))
+            await asyncio.sleep(0.5)  # it has read its settings, or ignores SIGTERM by now
             began = time.monotonic()
             await made.stop()
-            return time.monotonic() - began, pid
+            return time.monotonic() - began, (await waiting).error
 
-    seconds, pid = asyncio.run(run())
+    seconds, error = asyncio.run(run())
 
+    assert error == f"no collector: {ending}"
     assert seconds < at_most
-    assert gone(pid)
 
 
 def test_nothing_is_collected_after_stop() -> None:

@@ -9,6 +9,13 @@ from tests.infra.wait import until
 NOBODY = Cluster(name="test", bootstrap_servers="127.0.0.1:1")
 
 
+def trying() -> Client:
+    """Build a client that tries to connect."""
+    client = Client(NOBODY)
+    assert client.admin is not None
+    return client
+
+
 def test_a_client_is_kept_until_it_is_recycled() -> None:
     """The same client answers until it is dropped; the next one is new."""
     client = Client(NOBODY)
@@ -21,9 +28,8 @@ def test_a_client_is_kept_until_it_is_recycled() -> None:
 
 
 def test_the_cause_is_heard_and_not_its_consequence() -> None:
-    """What librdkafka says only through its callback is kept, and "all brokers down" is not it."""
-    client = Client(NOBODY)
-    assert client.admin
+    """What librdkafka says through its callback alone is kept; that all is down names no cause."""
+    client = trying()
 
     words = until(client.take_last_words, what="librdkafka's words for a refused connection")
 
@@ -33,8 +39,7 @@ def test_the_cause_is_heard_and_not_its_consequence() -> None:
 
 def test_words_are_taken_once() -> None:
     """An error belongs to the cycle that heard it: without a client there is nothing to hear."""
-    client = Client(NOBODY)
-    assert client.admin
+    client = trying()
     until(client.take_last_words, what="an error")
     client.recycle("it cannot connect")
     client.take_last_words()
