@@ -49,7 +49,7 @@ def scope(method: str, path: str, headers: dict[str, str | bytes], query: bytes 
         "query_string": query,
         "root_path": "",
         "headers": encoded,
-        "server": ("127.0.0.1", 80),
+        "server": ("127.0.0.1", 8080),
         "client": ("127.0.0.1", 1),
         "state": {},
     }

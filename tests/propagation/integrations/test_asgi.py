@@ -383,7 +383,7 @@ def test_a_span_follows_the_stable_conventions() -> None:
         "http.route": "/game/plays/{id}",
         "network.protocol.version": "1.1",
         "server.address": "127.0.0.1",
-        "server.port": 80,
+        "server.port": 8080,
         "url.path": "/game/plays/17",
         "url.query": "a=1",
         "url.scheme": "http",

@@ -254,6 +254,42 @@ def test_configuring_again_replaces(log: Callable[..., None], lines: Lines) -> N
     assert json.loads(again.getvalue())["service"] == "worker"
 
 
+def test_a_logger_in_use_follows_the_new_set_up(lines: Lines) -> None:
+    """A module's logger that has written before writes as configured last."""
+    log = structlog.get_logger("game")
+    log.info("before")
+    again = io.StringIO()
+    logs.configure("worker", stream=again)
+    log.info("after")
+
+    assert [line["event"] for line in lines.all()] == ["before"]
+    assert json.loads(again.getvalue())["event"] == "after"
+
+
+@both
+def test_a_stack_can_be_asked_for(log: Callable[..., None], lines: Lines) -> None:
+    """With stack_info the line says where it was written, without an error."""
+    if log is by_structlog:
+        log("x", stack_info=True)
+    else:
+        logging.getLogger("game").info("x", stack_info=True)
+
+    assert "test_a_stack_can_be_asked_for" in lines.only()["stack"]
+    assert "error" not in lines.only()
+
+
+@pytest.mark.parametrize(("level", "count"), [("INFO", 0), ("DEBUG", 1)])
+def test_httpx_does_not_log_each_request(level: str, count: int) -> None:
+    """Its line per request, with the URL, is written at DEBUG alone, and restored afterwards."""
+    stream = io.StringIO()
+    logs.configure("s", level=level, stream=stream)
+    logging.getLogger("httpx").info("HTTP Request: GET http://host/?token=secret")
+    logs.restore()
+
+    assert stream.getvalue().count("\n") == count
+    assert logging.getLogger("httpx").level == logging.NOTSET
+
+
 def test_restoring_puts_everything_back() -> None:
     """After restore both libraries, the root logger and uvicorn's are as they were."""
     uvicorn = logging.getLogger("uvicorn.access")

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from propagation.sdk.telemetry import STOP_SECONDS
 from tests.infra.ports import free_port
 
 if TYPE_CHECKING:
@@ -306,6 +307,65 @@ def test_a_dead_receiver_is_told_once() -> None:
     [line] = [json.loads(line) for line in out.splitlines()]
     assert (line["event"], line["level"]) == ("spans_not_exported", "warning")
     assert "Connection refused" in line["reason"]
+
+
+def test_spans_that_did_not_arrive_are_admitted(dead: str) -> None:
+    """Flush and shutdown tell of a loss also when they end in time."""
+    script = """
+        from opentelemetry import trace
+        from propagation.sdk import telemetry
+        running = telemetry("game-api")
+        for end in (running.flush, running.shutdown):
+            trace.get_tracer("test").start_span("play").end()
+            print(end(5))
+    """
+    done = run(script, OTEL_EXPORTER_OTLP_ENDPOINT=dead, OTEL_EXPORTER_OTLP_TIMEOUT="100")
+
+    assert done.stdout.split() == ["False", "False"]
+
+
+def test_a_batch_has_its_own_time(silent: str) -> None:
+    """The batch processor's timeout bounds an export too: the shorter of both holds."""
+    script = """
+        from opentelemetry import trace
+        from propagation.sdk import telemetry
+        running = telemetry("game-api")
+        trace.get_tracer("test").start_span("play").end()
+        running.flush(30)
+    """
+    began = time.monotonic()
+    run(script, OTEL_EXPORTER_OTLP_ENDPOINT=silent, OTEL_BSP_EXPORT_TIMEOUT="200")
+
+    assert time.monotonic() - began < 0.2 + INTERPRETER_SECONDS
+
+
+def test_a_forgotten_stop_is_bounded_too(silent: str) -> None:
+    """A process that only ends does not wait for a receiver that hangs."""
+    script = """
+        from opentelemetry import trace
+        from propagation.sdk import telemetry
+        telemetry("game-api")
+        trace.get_tracer("test").start_span("play").end()
+    """
+    began = time.monotonic()
+    done = run(script, OTEL_EXPORTER_OTLP_ENDPOINT=silent)
+
+    assert done.returncode == 0
+    assert time.monotonic() - began < STOP_SECONDS + INTERPRETER_SECONDS
+
+
+def test_stopping_leaves_no_filter_behind(otlp: OtlpReceiver) -> None:
+    """Once stopped, the exporter's loggers are as they were."""
+    script = """
+        import logging
+        from propagation.sdk import telemetry
+        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+        with telemetry("game-api"):
+            print(len(logging.getLogger(OTLPSpanExporter.__module__).filters))
+        print(len(logging.getLogger(OTLPSpanExporter.__module__).filters))
+    """
+
+    assert succeed(script, OTEL_EXPORTER_OTLP_ENDPOINT=otlp.endpoint).split() == ["1", "0"]
 
 
 @pytest.mark.parametrize(
