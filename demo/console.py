@@ -30,7 +30,7 @@ class Console:
 
     def show(self, label: str, text: str) -> None:
         """Print one piece of evidence as it was found."""
-        lines = textwrap.wrap(text, WIDTH - LABEL - 5) or [""]
+        lines = textwrap.wrap(text, WIDTH - LABEL - 5, break_on_hyphens=False) or [""]
         for head, line in zip([label, *[""] * len(lines)], lines, strict=False):
             self._line(f"    {head:<{LABEL}} {line}")
 

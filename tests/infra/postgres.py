@@ -52,12 +52,14 @@ class Runner(Protocol):
 class Postgres:
     """One server. A context manager: starts it, removes it with its data.
 
-    With *own* it is never the one of ``DATABASE_URL``, so that a test may kill it. *url* leads to
-    the database ``postgres``, as superuser.
+    With *own* it is never the one of ``DATABASE_URL``, so that a test may kill it; with *embedded*
+    it is the wheel's, whatever else there is. *url* leads to the database ``postgres``, as
+    superuser.
     """
 
-    def __init__(self, *, own: bool = False) -> None:
-        self._given = "" if own else os.environ.get(VARIABLE, "")
+    def __init__(self, *, own: bool = False, embedded: bool = False) -> None:
+        self._given = "" if own or embedded else os.environ.get(VARIABLE, "")
+        self._make = WheelServer if embedded else runner
         self._runner: Runner | None = None
         self.url = self._given
 
@@ -79,7 +81,7 @@ class Postgres:
         """
         if not self._given:
             if self._runner is None:
-                self._runner = runner()
+                self._runner = self._make()
                 self.url = self._runner.url
             self._runner.start()
         until(self._serves, timeout=START_SECONDS, what=f"PostgreSQL at {self.url}")
