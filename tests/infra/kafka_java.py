@@ -71,7 +71,7 @@ class JavaBroker:
 
     def stop(self) -> None:
         """Shut it down in order."""
-        self._service.stop(STOP_SECONDS)
+        self._service.finish(STOP_SECONDS)
 
     def kill(self) -> None:
         """End it in the middle of what it does."""

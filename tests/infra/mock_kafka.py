@@ -58,7 +58,7 @@ class MockKafka:
 
     def stop(self) -> None:
         """End it; its records are gone."""
-        self._service.stop()
+        self._service.finish()
 
     def create_topic(self, name: str) -> None:
         """Create topic *name* with 4 partitions; nothing happens if it is there."""

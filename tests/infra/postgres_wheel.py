@@ -70,7 +70,7 @@ class WheelServer:
     def stop(self) -> None:
         """Shut it down in order, ending the sessions."""
         # SIGTERM is the "smart" shutdown, which waits for clients to leave; SIGINT the "fast" one.
-        self._service.stop(STOP_SECONDS, by=signal.SIGINT)
+        self._service.finish(STOP_SECONDS, by=signal.SIGINT)
 
     def kill(self) -> None:
         """End it in the middle of what it does."""
@@ -78,10 +78,12 @@ class WheelServer:
 
     def remove(self) -> None:
         """End it if it runs, and delete its data."""
-        if self._service.running:
-            self.stop()
-        self._service.close()
-        self._folder.cleanup()
+        try:
+            if self._service.running:
+                self.stop()
+        finally:
+            self._service.close()
+            self._folder.cleanup()
 
     def log_text(self) -> str:
         """Give the server's log since the last start."""

@@ -1,8 +1,8 @@
 """Run one program as a child: start it, read what it says, stop or kill it.
 
 A `Service` never outlives this process and never gets the terminal's Ctrl-C, so that whoever
-started it decides when it ends. It judges nothing: an exit code is given, not raised, except by
-leaving the context of a program that had to be killed.
+started it decides when it ends. Exit codes are given, not judged; only a program that had to be
+killed because it did not end is an error.
 """
 
 from __future__ import annotations
@@ -93,10 +93,10 @@ class Service:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        ended_before = self.returncode is not None
-        code = self.stop()
-        if code == -9 and not ended_before and kind is None:
-            raise RuntimeError(f"{self.name} did not end on SIGTERM and was killed\n{self.tail()}")
+        if kind is None and self.running:
+            self.finish()
+        else:
+            self.stop()
 
     def start(self) -> None:
         """Start the program, forgetting what it said before; FileNotFoundError if there is none."""
@@ -131,6 +131,11 @@ class Service:
         except subprocess.TimeoutExpired:
             process.kill()
         return self._ended(process)
+
+    def finish(self, timeout: float = 10, *, by: signal.Signals = signal.SIGTERM) -> None:
+        """Stop it as `stop` does; raise RuntimeError if it had to be killed."""
+        if self.stop(timeout, by=by) == -signal.SIGKILL:
+            raise RuntimeError(f"{self.name} did not end by {by.name}, killed it\n{self.tail()}")
 
     def kill(self) -> int:
         """End it by SIGKILL; give -9, or the exit code if it had ended before."""

@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import pytest
-from confluent_kafka import ConsumerGroupType, KafkaError, Producer, TopicPartition
+from confluent_kafka import Consumer, ConsumerGroupType, KafkaError, TopicPartition
 
 from tests.infra.kafka import KafkaBroker, described
 from tests.infra.records import consume, produce, subscribed
 from tests.infra.require import Missing
+from tests.infra.wait import until
 
 if TYPE_CHECKING:
     from confluent_kafka import Message
@@ -42,13 +43,21 @@ def test_a_topic_has_what_was_asked_for(kafka: KafkaBroker, topic: str) -> None:
 
 
 def test_a_topic_does_not_appear_by_itself(kafka: KafkaBroker) -> None:
-    """A producer that asks about a topic that nobody created is told that there is none."""
-    producer = Producer({"bootstrap.servers": kafka.bootstrap_servers})
-    name = f"nobody-created-{uuid4().hex[:8]}"
+    """A consumer that would create its topic is told that there is none."""
+    config = {
+        "bootstrap.servers": kafka.bootstrap_servers,
+        "group.id": "creators",
+        "allow.auto.create.topics": True,
+    }
+    consumer = Consumer(config)
+    consumer.subscribe([f"nobody-created-{uuid4().hex[:8]}"])
 
-    asked = [producer.list_topics(name, timeout=20).topics[name].error for _ in range(2)]
+    message = until(lambda: consumer.poll(0.1), timeout=30, every=0, what="an answer")
 
-    assert [error.code() for error in asked if error] == [KafkaError.UNKNOWN_TOPIC_OR_PART] * 2
+    error = message.error()
+    consumer.close()
+    assert error
+    assert error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART
 
 
 def test_deleting_a_topic_twice_is_fine(kafka: KafkaBroker, topic: str) -> None:

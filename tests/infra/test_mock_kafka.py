@@ -9,7 +9,8 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from tests.infra.mock_kafka import MockKafka
-from tests.infra.records import consume, produce, subscribed
+from tests.infra.records import consume, polled, produce, subscribed
+from tests.infra.wait import until
 
 
 @pytest.fixture
@@ -29,14 +30,17 @@ def test_a_record_goes_through(mock_kafka: MockKafka, mock_topic: str) -> None:
 
 
 def test_its_topics_are_there_from_the_start() -> None:
-    """A consumer that subscribes as its first act gets the partitions of a topic named at once."""
-    with MockKafka("plays", "plays.dlq") as own:
-        produce(own.bootstrap_servers, "plays.dlq", b"dead", partition=3)
+    """A consumer whose first act is to subscribe gets the partitions of a topic at once."""
+    with (
+        MockKafka("plays", "plays.dlq") as own,
+        subscribed(own.bootstrap_servers, "plays.dlq") as consumer,
+    ):
 
-        with subscribed(own.bootstrap_servers, "plays.dlq") as consumer:
-            found = consume(consumer, timeout=5)
+        def assigned() -> int:
+            polled(consumer)
+            return len(consumer.assignment())
 
-    assert [(message.topic(), message.partition()) for message in found] == [("plays.dlq", 3)]
+        assert until(assigned, timeout=8, every=0, what="the assignment") == 4
 
 
 def test_a_stopped_cluster_is_gone() -> None:

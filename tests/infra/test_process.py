@@ -8,12 +8,13 @@ import signal
 import subprocess
 import sys
 import threading
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.infra.process import Service
+from tests.infra.process import Output, Service
 from tests.infra.wait import until
 
 if TYPE_CHECKING:
@@ -67,10 +68,9 @@ def test_what_ignores_sigterm_is_killed() -> None:
 def test_leaving_reports_what_had_to_be_killed(monkeypatch: pytest.MonkeyPatch) -> None:
     """A program that does not end when the context is left is an error, not a silence."""
     service = python(DEAF + "say(event='ready')\n" + FOREVER)
-    patient = service.stop
-    monkeypatch.setattr(service, "stop", lambda: patient(timeout=0.2))
+    monkeypatch.setattr(service, "finish", partial(service.finish, timeout=0.2))
 
-    with pytest.raises(RuntimeError, match="child did not end on SIGTERM"), service:
+    with pytest.raises(RuntimeError, match="child did not end by SIGTERM"), service:
         service.wait_for_log("ready")
 
 
@@ -109,6 +109,20 @@ def test_standard_output_and_error_are_apart() -> None:
         assert service.errors() == ["oops"]
 
 
+def test_a_line_is_given_when_it_is_complete() -> None:
+    """Half a line is kept until its other half comes."""
+    output = Output()
+
+    output.file.write(b'{"event": ')
+    output.file.flush()
+    half = output.lines()
+    output.file.write(b'"ready"}\n')
+    output.file.flush()
+
+    assert (half, output.lines()) == ([], ['{"event": "ready"}'])
+    output.close()
+
+
 def test_much_output_does_not_block_it() -> None:
     """A program may say more than a pipe holds while nobody reads."""
     with python(
@@ -138,6 +152,11 @@ def test_its_pid_is_the_programs_own(graceful: Service) -> None:
     assert until(lambda: graceful.returncode, what="the end of the child") == 7
 
 
+def test_ctrl_c_at_the_terminal_is_not_for_it(graceful: Service) -> None:
+    """A service is in a process group of its own, so only its starter decides when it ends."""
+    assert os.getpgid(graceful.pid) == graceful.pid != os.getpgrp()
+
+
 def test_a_program_that_is_not_there_is_named() -> None:
     """Starting what is not installed says which program that is."""
     with pytest.raises(FileNotFoundError, match="no-such-program"):
@@ -164,13 +183,13 @@ def test_only_the_main_thread_starts_one() -> None:
 @pytest.mark.skipif(sys.platform != "linux", reason="prctl is Linux's")
 def test_it_dies_with_its_parent() -> None:
     """A service is gone when the process that started it was killed."""
+    ready = SAY + "say(event='ready')\n" + FOREVER
     parent = [
         sys.executable,
         "-c",
-        "import sys\n"
-        "from tests.infra.process import Service\n"
-        "service = Service([sys.executable, '-c', 'import signal; signal.pause()'])\n"
-        "service.start(); print(service.pid, flush=True)\n" + FOREVER,
+        "import sys; from tests.infra.process import Service\n"
+        f"service = Service([sys.executable, '-c', {ready!r}]); service.start()\n"
+        "service.wait_for_log('ready'); print(service.pid, flush=True)\n" + FOREVER,
     ]
     with subprocess.Popen(parent, cwd=ROOT, stdout=subprocess.PIPE) as process:
         assert process.stdout
