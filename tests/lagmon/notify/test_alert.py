@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import datetime
 
 import pytest
@@ -188,11 +189,20 @@ def test_an_alert_about_a_partition_names_it() -> None:
     assert (labels["topic"], labels["partition"]) == ("plays", "0")
 
 
-@given(st.text(st.characters(codec=None), min_size=1, max_size=600))
-def test_a_hostile_group_makes_a_harmless_alert(name: str) -> None:
-    """Whatever a group is called, the alert can be encoded, and its label is bounded."""
-    built = alert(notice(about=incident(name), behind=group(5, name), oldest=record()), LINKS)
+HOSTILE = st.text(st.characters(codec=None), min_size=1, max_size=600)
 
-    assert json.dumps(built).encode()
-    assert len(built["labels"]["group"]) <= LONGEST
-    assert built["annotations"]["summary"].isprintable()
+
+@given(HOSTILE)
+def test_hostile_names_make_a_harmless_alert(name: str) -> None:
+    """Whatever group, topic, client, host and error are called, each text is one printable line."""
+    owner = Member("m", name, name)
+    there = part(0, 5, topic=name, owner=owner)
+    stands = replace(record(trace_id=None, trace_unknown=name), at=at(0, name))
+    readable = notice(about=incident(name), behind=group(5, name, there), oldest=stands)
+    sick = replace(group(None, name, why=Why.GROUP_UNREADABLE), detail=name)
+    unreadable = notice(about=incident(name), behind=sick)
+
+    for built in (alert(readable, LINKS), alert(unreadable, LINKS)):
+        assert json.dumps(built).encode()
+        assert len(built["labels"]["group"]) <= LONGEST
+        assert all(text.isprintable() for text in built["annotations"].values())

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, is_dataclass, replace
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from lagmon.board import advance
-from lagmon.model import GroupLag, Member, StepDuration, Why
+from lagmon.model import GroupLag, IncidentKey, Member, StepDuration, Why
 from lagmon.report import ClusterReport, Links, Report
 from lagmon.rules import SHIPPED
 from lagmon.web import groups as group_views
@@ -282,3 +284,32 @@ def test_an_incident_says_since_when_and_against_which_limit() -> None:
 
     assert (view.priority, view.rule, view.limit) == ("P1", "KafkaConsumerLag", "1,000")
     assert (view.since, view.lasted) == ("16:00:00 UTC", "2s")
+
+
+@given(st.text(st.characters(codec=None), min_size=1, max_size=300))
+def test_hostile_names_are_printable_everywhere(name: str) -> None:
+    """No name, host, topic or error that a stranger chose reaches the page as it came."""
+    odd = replace(
+        group(5, name, part(0, 5, topic=name, owner=Member("m", name, name))),
+        state=name,
+        detail=name,
+    )
+    oldest = replace(record(trace_id=None, trace_unknown=name), at=at(0, name))
+    lag = replace(lags(odd), cluster=name)
+    firing = replace(incident(name), key=IncidentKey("KafkaConsumerLag", name, name))
+    good = cycle(lag, incidents=(firing,), records=((name, oldest),))
+    report = advance(ClusterReport(name), good)
+    report = advance(report, cycle(replace(lag, groups=(), error=name), incidents=(firing,)))
+
+    assert not [text for text in texts(shown(report)) if not text.isprintable()]
+
+
+def texts(view: object) -> list[str]:
+    """List every text in *view*, however deep."""
+    if isinstance(view, str):
+        return [view]
+    if isinstance(view, tuple):
+        return [text for each in view for text in texts(each)]
+    if is_dataclass(view):
+        return [text for each in fields(view) for text in texts(getattr(view, each.name))]
+    return []
