@@ -71,11 +71,7 @@ class Server:
         self._server.config.timeout_graceful_shutdown = max(1, int(timeout_seconds - CUT_SECONDS))
         self._server.should_exit = True
         self._thread.join(timeout_seconds)
-        if self._thread.is_alive():
-            self._server.force_exit = True
-            self._thread.join(CUT_SECONDS)
-            return False
-        return True
+        return not self._thread.is_alive()
 
     def running(self) -> str | None:
         """Say why nothing is served, or ``None`` if all is well."""

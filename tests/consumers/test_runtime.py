@@ -253,11 +253,14 @@ def test_a_slow_handler_does_not_wake_a_waiting_partition() -> None:
         seconds=lambda one: 5 if one.partition else 0,
     )
     paused: list[set[TopicPartition]] = []
-    bench.source.at(7, lambda: paused.append(set(bench.source.paused)))
+    # The waiting record is tried at 0, 1, 3, 7, 15 and 31 seconds; the slow one ends at about 21.
+    bench.source.at(16, lambda: bench.source.add(record(7, partition=1)))
+    bench.source.at(25, lambda: paused.append(set(bench.source.paused)))
 
-    bench.run(record(0), record(7, partition=1))
+    bench.run(record(0))
 
     assert paused == [{AT}]
+    assert bench.source.committed == {OTHER: 8}
 
 
 def test_a_partition_assigned_while_a_handler_is_slow_waits_too() -> None:

@@ -53,7 +53,7 @@ def serving(app: ASGIApp) -> Iterator[tuple[Server, str]]:
     server = Server(app, host="127.0.0.1", port=0)
     address = server.start()
     yield server, address
-    server.stop(2)
+    assert server.stop(2)
 
 
 def test_a_started_server_answers() -> None:
@@ -114,6 +114,21 @@ def test_stopping_does_not_wait_for_ever() -> None:
         assert time.monotonic() - began < 4
         asking.join(5)
         assert not asking.is_alive()
+
+
+def test_an_application_that_does_not_stop_is_left_behind() -> None:
+    """A shutdown that hangs is told by False; the thread does not keep the process from ending."""
+    gate = threading.Event()
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        yield
+        await anyio.to_thread.run_sync(gate.wait)
+
+    with serving(Starlette(lifespan=lifespan)) as (server, _):
+        assert not server.stop(1)
+
+        gate.set()
 
 
 def ask_until_cut(address: str) -> None:
