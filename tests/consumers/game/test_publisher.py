@@ -116,6 +116,17 @@ def test_without_a_broker_it_is_known_in_time() -> None:
         assert "does not answer" in (publisher.ready() or "")
 
 
+def test_what_the_client_gave_up_is_known_at_once() -> None:
+    """A delivery that failed is `Unavailable` with its reason, long before the time is up."""
+    limit = {"delivery.timeout.ms": 200}
+    with publishing(f"127.0.0.1:{free_port()}", "plays", timeout_seconds=30, **limit) as publisher:
+        began = time.monotonic()
+        with pytest.raises(Unavailable, match="_MSG_TIMED_OUT"):
+            asyncio.run(publisher.publish(play()))
+
+        assert time.monotonic() - began < 10
+
+
 def test_a_full_queue_is_known_at_once() -> None:
     """When the client holds as much as it may, the next play is refused without waiting."""
 

@@ -103,16 +103,20 @@ def test_a_retry_with_another_seed_is_the_same_play(store: Store) -> None:
     assert again is Settlement.DUPLICATE
 
 
-def test_another_bet_under_the_same_id_is_told(store: Store, tables: str) -> None:
+@pytest.mark.parametrize(
+    "other", [play(player_id="bob"), play(game="eights"), play(bet=99_999)], ids=str
+)
+def test_another_bet_under_the_same_id_is_told(store: Store, tables: str, other: Play) -> None:
     """Of two bets under one id the first stands; the second is told and counts nowhere."""
-    store.settle(play(bet=250), outcome(), TRACE_ID)
+    store.settle(play(), outcome(), TRACE_ID)
 
-    second = store.settle(play(bet=99_999, player_id="bob"), outcome(payout=1), TRACE_ID)
+    second = store.settle(other, outcome(payout=1), TRACE_ID)
 
     found = store.find("play-1")
     assert second is Settlement.CONFLICT
     assert found is not None
-    assert (found.player_id, found.bet) == ("ada", 250)
+    assert (found.player_id, found.game, found.bet) == ("ada", "sevens", 250)
+    assert totals(tables) == (1, 250, 0)
     assert totals(tables, "bob") is None
 
 
@@ -141,25 +145,23 @@ def test_a_play_that_cannot_be_added_is_not_written(store: Store, tables: str) -
 
 def test_the_transaction_carries_the_trace(tables: str) -> None:
     """While a play waits for a lock, pg_stat_activity shows the service and the trace id."""
+    waiting = "SELECT application_name FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
     with (
         captured_spans(),
         opened(tables) as store,
-        psycopg.connect(tables) as other,
+        psycopg.connect(tables) as holder,
+        # Not the holder: within a transaction the names are those of the first look.
+        psycopg.connect(tables, autocommit=True) as watcher,
         ThreadPoolExecutor(1) as pool,
     ):
         store.settle(play("play-0"), outcome(), None)
-        other.execute("SELECT 1 FROM player_totals FOR UPDATE")
+        holder.execute("SELECT 1 FROM player_totals FOR UPDATE")
 
-        waiting = pool.submit(_settle_in_trace, store)
-        row = until(
-            lambda: other.execute(
-                "SELECT application_name FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
-            ).fetchone(),
-            what="the waiting transaction",
-        )
-        other.rollback()
+        trace_id = pool.submit(_settle_in_trace, store)
+        row = until(lambda: watcher.execute(waiting).fetchone(), what="the waiting transaction")
+        holder.rollback()
 
-        assert row == (f"game-consumer/{waiting.result()}",)
+        assert row == (f"game-consumer/{trace_id.result()}",)
 
 
 def _settle_in_trace(store: Store) -> str:
@@ -178,18 +180,17 @@ def test_a_database_that_is_away_is_waited_for() -> None:
         assert "does not answer" in (store.ready() or "")
 
 
-def test_a_session_that_was_ended_costs_no_record(store: Store, tables: str) -> None:
-    """Sessions that the server ended while they were idle are replaced before the next play."""
-    store.settle(play("play-0"), outcome(), None)
-    ours = "FROM pg_stat_activity WHERE application_name = 'game-consumer'"
-    with psycopg.connect(tables, autocommit=True) as other:
-        other.execute(f"SELECT pg_terminate_backend(pid) {ours}")
-        until(
-            lambda: other.execute(f"SELECT count(*) {ours}").fetchone() == (0,),
-            what="the sessions to end",
-        )
+def test_a_restart_between_two_plays_costs_nothing(own_postgres: Postgres) -> None:
+    """Sessions that ended while they were idle are replaced before the next play."""
+    with psycopg.connect(own_postgres.url, autocommit=True) as connection:
+        migrate(connection)
+    with opened(own_postgres.url) as store:
+        store.settle(play("play-0"), outcome(), None)
 
-    assert store.settle(play("play-1"), outcome(), None) is Settlement.WRITTEN
+        own_postgres.stop()
+        own_postgres.start()
+
+        assert store.settle(play("play-1"), outcome(), None) is Settlement.WRITTEN
 
 
 def test_a_database_that_is_back_is_used_at_once(own_postgres: Postgres) -> None:
