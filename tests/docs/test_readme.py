@@ -102,6 +102,17 @@ def test_serve_needs_no_file(kafka: KafkaBroker) -> None:
         )
 
 
+@pytest.mark.parametrize("page", sorted((ROOT / "docs").rglob("*.md")), ids=lambda p: p.name)
+def test_a_document_names_files_that_exist(page: Path) -> None:
+    """Each path of a module in a document, and each relative link, leads to a file."""
+    text = page.read_text()
+    modules = re.findall(r"`((?:propagation|consumers|lagmon|tests)/[\w/.]+\.py)`", text)
+    links = re.findall(r"\]\((?!http|#)([^)#]+)", text)
+
+    assert [path for path in modules if not (ROOT / path).exists()] == []
+    assert [link for link in links if not (page.parent / link).exists()] == []
+
+
 @pytest.mark.parametrize("target", sorted(set(re.findall(r"\]\((?!http)([^)#]+)", README))))
 def test_a_link_leads_somewhere(target: str) -> None:
     """A relative link of the README names a file or folder of the tree."""
