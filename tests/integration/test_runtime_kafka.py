@@ -1,0 +1,358 @@
+"""The consumer runtime on a real broker: what is committed, given up, handed over, left behind."""
+
+from __future__ import annotations
+
+import threading
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import confluent_kafka
+import pytest
+from confluent_kafka import ConsumerGroupTopicPartitions
+
+from consumers.assembly import make_worker
+from consumers.errors import Fatal, Poison, Retryable
+from consumers.metrics import Metrics
+from consumers.settings import WorkerSettings
+from propagation.testing import captured_spans
+from tests.infra.wait import until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from consumers.ports import Handler
+    from consumers.types import Record
+    from tests.infra.kafka import KafkaBroker
+
+TRACE_ID = "0af7651916cd43dd8448eb211c80319c"
+TRACEPARENT = f"00-{TRACE_ID}-b7ad6b7169203331-01".encode()
+PROTOCOLS = pytest.mark.parametrize("protocol", ["classic", "consumer"])
+
+
+class Worker:
+    """A runtime in a thread of its own, with what became of it."""
+
+    def __init__(self, kafka: KafkaBroker, topic: str, handler: Handler, **changed: Any) -> None:
+        values: dict[str, Any] = {
+            "bootstrap_servers": kafka.bootstrap_servers,
+            "database_url": "postgresql://not-used",
+            "topic": topic,
+            "group": f"group-of-{topic}",
+            "backoff_initial": "50ms",
+            "backoff_max": "200ms",
+            "produce_timeout": "2s",
+        }
+        self.metrics = Metrics()
+        self.runtime = make_worker(WorkerSettings(**values | changed), handler, self.metrics)
+        self.stop = threading.Event()
+        self.error: BaseException | None = None
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
+
+    def _run(self) -> None:
+        try:
+            self.runtime.run(self.stop)
+        except BaseException as error:  # noqa: BLE001 - the test looks at it
+            self.error = error
+
+    def ended(self, timeout: float = 20) -> float:
+        """Ask it to stop, and give the seconds that took."""
+        began = time.monotonic()
+        self.stop.set()
+        self._thread.join(timeout)
+        assert not self._thread.is_alive(), f"still running after {timeout} s"
+        return time.monotonic() - began
+
+    def joined(self) -> None:
+        """Wait until it is a member of its group."""
+        until(lambda: self.runtime.unassigned() is None, timeout=20, what="an assignment")
+
+    def failed(self) -> BaseException | None:
+        """Give the exception that the run has ended with."""
+        self._thread.join(0)
+        return self.error
+
+    def count(self, name: str, **labels: str) -> float:
+        """Read one metric."""
+        return self.metrics.registry.get_sample_value(name, labels) or 0
+
+
+@contextmanager
+def working(kafka: KafkaBroker, topic: str, handler: Handler, **changed: Any) -> Iterator[Worker]:
+    """Run a worker on *topic*; it is stopped at the end and must not have failed."""
+    worker = Worker(kafka, topic, handler, **changed)
+    try:
+        yield worker
+    finally:
+        worker.ended()
+    assert worker.error is None
+
+
+def write(kafka: KafkaBroker, topic: str, *values: str, **more: Any) -> None:
+    """Write *values* and wait until the broker has them."""
+    producer = confluent_kafka.Producer({"bootstrap.servers": kafka.bootstrap_servers})
+    for value in values:
+        producer.produce(topic, value, **more)
+    assert producer.flush(10) == 0
+
+
+def committed(kafka: KafkaBroker, topic: str) -> dict[int, int]:
+    """Give what the group of *topic* has committed, by partition."""
+    group = f"group-of-{topic}"
+    admin = kafka.admin()
+    asked = admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group)])
+    found = asked[group].result(10).topic_partitions or []
+    return {one.partition: one.offset for one in found}
+
+
+def read(kafka: KafkaBroker, topic: str, count: int = 1) -> list[confluent_kafka.Message]:
+    """Read the first *count* records of partition 0 of *topic*."""
+    consumer = confluent_kafka.Consumer(
+        {"bootstrap.servers": kafka.bootstrap_servers, "group.id": "reader"}
+    )
+    consumer.assign([confluent_kafka.TopicPartition(topic, 0, 0)])
+    found = consumer.consume(count, timeout=10)
+    consumer.close()
+    return found
+
+
+@pytest.fixture
+def dlq(kafka: KafkaBroker, topic: str) -> Iterator[str]:
+    """Give the dead-letter topic of `topic`."""
+    name = f"{topic}.dlq"
+    kafka.create_topic(name)
+    yield name
+    kafka.delete_topic(name)
+
+
+@PROTOCOLS
+def test_records_are_handled_and_committed(kafka: KafkaBroker, topic: str, protocol: str) -> None:
+    """Every record written before and after the start is handled once, and then committed."""
+    handled: list[bytes | None] = []
+    write(kafka, topic, "a", "b")
+
+    with working(
+        kafka, topic, lambda one: handled.append(one.value), client={"group.protocol": protocol}
+    ) as worker:
+        worker.joined()
+        write(kafka, topic, "c")
+        until(lambda: len(handled) == 3, timeout=20, what="three records")
+
+    assert handled == [b"a", b"b", b"c"]
+    assert committed(kafka, topic) == {0: 3}
+
+
+@PROTOCOLS
+def test_a_worker_that_was_stopped_is_replaced_at_once(
+    kafka: KafkaBroker, topic: str, protocol: str
+) -> None:
+    """Stopping leaves the group, so the next worker goes on without waiting for a timeout."""
+    first: list[int] = []
+    second: list[int] = []
+    client = {"group.protocol": protocol}
+    write(kafka, topic, "a")
+    with working(kafka, topic, lambda one: first.append(one.offset), client=client):
+        until(lambda: first, timeout=20, what="the first record")
+    write(kafka, topic, "b")
+
+    with working(kafka, topic, lambda one: second.append(one.offset), client=client):
+        until(lambda: second, timeout=10, what="the second record")
+
+    assert (first, second) == ([0], [1])
+
+
+def test_poison_is_kept_whole_and_the_next_record_is_handled(
+    kafka: KafkaBroker, topic: str, dlq: str
+) -> None:
+    """The dead letter has the original's key, value, headers and trace, and says where it was."""
+    handled: list[bytes | None] = []
+
+    def handle(record: Record) -> None:
+        if record.value == b"poison":
+            raise Poison("this is no play")
+        handled.append(record.value)
+
+    headers = [("kind", b"play"), ("kind", b"again"), ("traceparent", TRACEPARENT)]
+    write(kafka, topic, "poison", key="ada", headers=headers)
+    write(kafka, topic, "fine")
+
+    with captured_spans(), working(kafka, topic, handle) as worker:
+        until(lambda: handled, timeout=20, what="the record after the poison")
+
+    (letter,) = read(kafka, dlq)
+    found = letter.headers()
+    assert isinstance(found, list)
+    added = dict(found)
+    assert (letter.key(), letter.value()) == (b"ada", b"poison")
+    assert found[:2] == headers[:2]
+    assert [name for name, _ in found].count("traceparent") == 1
+    assert str(added["traceparent"]).split("-")[1] == TRACE_ID
+    assert added["dlq.origin.topic"] == topic.encode()
+    assert added["dlq.origin.offset"] == b"0"
+    assert added["dlq.error.message"] == b"this is no play"
+    assert committed(kafka, topic) == {0: 2}
+    assert worker.count("consumers_dead_letters_total") == 1
+
+
+def test_a_dead_letter_that_nobody_takes_holds_the_offset(kafka: KafkaBroker, topic: str) -> None:
+    """While the queue's topic is missing nothing is committed; once it is there it goes on."""
+    dlq = f"{topic}.dlq"
+    handled: list[int] = []
+
+    def handle(record: Record) -> None:
+        if record.offset == 0:
+            raise Poison("no")
+        handled.append(record.offset)
+
+    write(kafka, topic, "poison", "fine")
+    with working(kafka, topic, handle, produce_timeout="500ms") as worker:
+        until(
+            lambda: worker.count("consumers_dead_letter_failures_total") >= 2,
+            timeout=20,
+            what="two refusals",
+        )
+        assert handled == []
+        assert committed(kafka, topic) == {}
+
+        kafka.create_topic(dlq)
+        until(lambda: handled, timeout=20, what="the next record")
+
+    assert committed(kafka, topic) == {0: 2}
+    assert [message.value() for message in read(kafka, dlq)] == [b"poison"]
+    kafka.delete_topic(dlq)
+
+
+def test_a_record_is_tried_again_without_moving_on(kafka: KafkaBroker, topic: str) -> None:
+    """A record that fails twice is handled a third time before the one behind it."""
+    tried: list[int] = []
+
+    def handle(record: Record) -> None:
+        tried.append(record.offset)
+        if tried.count(0) < 3:
+            raise Retryable("not yet")
+
+    write(kafka, topic, "a", "b")
+    with working(kafka, topic, handle):
+        until(lambda: 1 in tried, timeout=20, what="the second record")
+
+    assert tried == [0, 0, 0, 1]
+    assert committed(kafka, topic) == {0: 2}
+
+
+def test_a_fatal_error_ends_the_run_and_commits_nothing(kafka: KafkaBroker, topic: str) -> None:
+    """The run ends with the handler's error; the group's offset has not passed the record."""
+
+    def handle(_: Record) -> None:
+        raise Fatal("the ledger is gone")
+
+    write(kafka, topic, "a")
+    worker = Worker(kafka, topic, handle)
+    until(worker.failed, timeout=20, what="the end of the run")
+
+    worker.ended()
+
+    assert isinstance(worker.error, Fatal)
+    assert "the ledger is gone" in str(worker.error)
+    assert committed(kafka, topic) == {}
+
+
+@PROTOCOLS
+def test_a_handler_slower_than_the_poll_interval_stays_in_the_group(
+    kafka: KafkaBroker, topic: str, protocol: str
+) -> None:
+    """The group goes on being polled while a handler takes longer than it may be silent."""
+    gate = threading.Event()
+    handled: list[int] = []
+
+    def handle(record: Record) -> None:
+        handled.append(record.offset)
+        if record.offset == 0:
+            gate.wait(20)
+
+    # librdkafka wants a session no longer than the poll interval; the new protocol has none to set.
+    classic = {"session.timeout.ms": 3000, "heartbeat.interval.ms": 500}
+    session = classic if protocol == "classic" else {}
+    client = {"group.protocol": protocol, "max.poll.interval.ms": 3000, **session}
+    write(kafka, topic, "slow", "next")
+    began = time.monotonic()
+    with working(kafka, topic, handle, client=client) as worker:
+        until(lambda: handled, timeout=20, what="the slow record")
+        until(lambda: time.monotonic() - began > 7, timeout=10, what="twice the poll interval")
+
+        assert worker.runtime.unassigned() is None
+        gate.set()
+        until(lambda: 1 in handled, timeout=10, what="the next record")
+
+    assert handled == [0, 1]
+    assert worker.count("consumers_rebalances_total", event="lost") == 0
+    assert committed(kafka, topic) == {0: 2}
+
+
+@PROTOCOLS
+def test_a_rebalance_loses_nothing(kafka: KafkaBroker, topic: str, protocol: str) -> None:
+    """Partitions move to a second worker and back while records flow: every one is handled."""
+    many = f"{topic}-many"
+    kafka.create_topic(many, partitions=4)
+    handled: list[str] = []
+    client = {"group.protocol": protocol}
+
+    def handle(record: Record) -> None:
+        threading.Event().wait(0.005)
+        handled.append((record.value or b"").decode())
+
+    def flow(first: int) -> set[str]:
+        values = [str(n) for n in range(first, first + 200)]
+        for value in values:
+            producer.produce(many, value, key=value)
+        assert producer.flush(10) == 0
+        return set(values)
+
+    producer = confluent_kafka.Producer({"bootstrap.servers": kafka.bootstrap_servers})
+    with working(kafka, many, handle, client=client) as one:
+        one.joined()
+        written = flow(0)
+        with working(kafka, many, handle, client=client) as other:
+            other.joined()
+            written |= flow(200)
+            until(lambda: other.count("consumers_records_total", outcome="done") > 10, what="work")
+        written |= flow(400)
+        until(lambda: written <= set(handled), timeout=30, what="every record")
+
+    assert sum(committed(kafka, many).values()) == 600
+    # Two workers that hand over in good order repeat nothing.
+    assert len(handled) == 600
+    kafka.delete_topic(many)
+
+
+def test_stopping_is_bounded_when_the_broker_is_gone(own_kafka: KafkaBroker) -> None:
+    """With nobody to commit to, stopping still ends in its time."""
+    own_kafka.create_topic("plays")
+    handled: list[int] = []
+    write(own_kafka, "plays", "a")
+    worker = Worker(
+        own_kafka, "plays", lambda one: handled.append(one.offset), shutdown_timeout="3s"
+    )
+    until(lambda: handled, timeout=20, what="the first record")
+
+    own_kafka.kill()
+    seconds = worker.ended()
+
+    assert seconds < 3 + 1
+    assert worker.error is None
+
+
+def test_a_broker_that_comes_back_finds_the_worker_at_work(own_kafka: KafkaBroker) -> None:
+    """An outage ends nothing: what is written after it is handled and committed."""
+    own_kafka.create_topic("plays")
+    handled: list[int] = []
+    write(own_kafka, "plays", "a")
+    with working(own_kafka, "plays", lambda one: handled.append(one.offset)):
+        until(lambda: handled, timeout=20, what="the first record")
+
+        own_kafka.kill()
+        own_kafka.start()
+        write(own_kafka, "plays", "b")
+        until(lambda: 1 in handled, timeout=60, what="the record after the outage")
+
+    assert committed(own_kafka, "plays") == {0: 2}
