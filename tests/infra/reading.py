@@ -10,7 +10,7 @@ import httpx
 from confluent_kafka import OFFSET_BEGINNING, Consumer, Message, TopicPartition
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.infra.wait import until
+from tests.infra.records import consume
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -24,14 +24,14 @@ def records(bootstrap_servers: str, topic: str, count: int) -> list[Message]:
         consumer.assign(
             [TopicPartition(topic, n, OFFSET_BEGINNING) for n in known(consumer, topic)]
         )
-        return taken(consumer, count, f"{count} records of {topic}")
+        return consume(consumer, count, timeout=READ_SECONDS)
 
 
 def record_at(bootstrap_servers: str, topic: str, partition: int, offset: int) -> Message:
     """Read one record."""
     with reader(bootstrap_servers) as consumer:
         consumer.assign([TopicPartition(topic, partition, offset)])
-        return taken(consumer, 1, f"the record {topic}[{partition}]@{offset}")[0]
+        return consume(consumer, timeout=READ_SECONDS)[0]
 
 
 def ends(bootstrap_servers: str, topic: str) -> int:
@@ -75,20 +75,6 @@ def reader(bootstrap_servers: str, group: str = "") -> Iterator[Consumer]:
 def known(consumer: Consumer, topic: str) -> list[int]:
     """List the partitions of *topic*."""
     return sorted(consumer.list_topics(topic, timeout=READ_SECONDS).topics[topic].partitions)
-
-
-def taken(consumer: Consumer, count: int, what: str) -> list[Message]:
-    """Poll until *count* records have come."""
-    found: list[Message] = []
-
-    def enough() -> bool:
-        message = consumer.poll(0.1)
-        if message is not None and message.error() is None:
-            found.append(message)
-        return len(found) >= count
-
-    until(enough, timeout=READ_SECONDS, every=0, what=what)
-    return found
 
 
 def header(message: Message, name: str) -> str | None:

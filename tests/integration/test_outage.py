@@ -7,10 +7,10 @@ import signal
 from typing import TYPE_CHECKING
 
 import httpx
-from confluent_kafka import Producer
 
 from tests.infra.product import Product, address
 from tests.infra.reading import commit, samples
+from tests.infra.records import produce
 from tests.infra.wait import until
 
 if TYPE_CHECKING:
@@ -23,10 +23,7 @@ LAG = "lagmon_group_lag_messages"
 def with_a_lag_of_seven(kafka: KafkaBroker) -> None:
     """Leave a group with a commit at 3 on ten records."""
     kafka.create_topic(TOPIC, partitions=1)
-    producer = Producer({"bootstrap.servers": kafka.bootstrap_servers})
-    for _ in range(10):
-        producer.produce(TOPIC, b"play")
-    assert producer.flush(30) == 0
+    produce(kafka.bootstrap_servers, TOPIC, *[b"play"] * 10)
     commit(kafka.bootstrap_servers, GROUP, TOPIC, offset=3)
 
 
