@@ -1,6 +1,7 @@
-"""What the runtime needs from outside, as protocols. The real ones are in kafka.py and dlq.py.
+"""What the runtime needs from outside, as protocols: a source, an executor, a dead-letter queue.
 
-Every implementation is held to the same tests as the in-memory one (tests/fakes.py).
+The real ones are in kafka.py, executor.py and dlq.py. Nothing here knows a Kafka client, so that
+the loop can be run in memory and on any clock.
 """
 
 from __future__ import annotations

@@ -257,6 +257,30 @@ def test_a_fatal_error_ends_the_run_and_commits_nothing(kafka: KafkaBroker, topi
     assert committed(kafka, topic) == {}
 
 
+def test_a_group_without_a_starting_point_says_what_to_set(kafka: KafkaBroker, topic: str) -> None:
+    """With auto.offset.reset=error a new group stops with a sentence that names the ways out."""
+    write(kafka, topic, "a")
+    worker = Worker(kafka, topic, lambda _: None, client={"auto.offset.reset": "error"})
+    until(worker.failed, timeout=20, what="the end of the run")
+
+    worker.ended()
+
+    assert isinstance(worker.error, Fatal)
+    assert "Set auto.offset.reset under client to earliest" in str(worker.error)
+
+
+def test_a_property_that_nobody_knows_is_one_clear_error() -> None:
+    """A client that refuses its properties is told in its own words, before anything is started."""
+    values: dict[str, Any] = {
+        "bootstrap_servers": "127.0.0.1:1",
+        "database_url": "postgresql://not-used",
+        "client": {"no.such.property": 1},
+    }
+
+    with pytest.raises(Fatal, match=r'consumer cannot be made: .*"no\.such\.property"'):
+        make_worker(WorkerSettings(**values), lambda _: None, Metrics())
+
+
 @PROTOCOLS
 def test_a_handler_slower_than_the_poll_interval_stays_in_the_group(
     kafka: KafkaBroker, topic: str, protocol: str
