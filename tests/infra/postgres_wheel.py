@@ -142,10 +142,15 @@ def version() -> str:
 def reachable(binaries: Path, folder: Path, user: str) -> Path:
     """Give *binaries*, or their copy inside *folder* if *user* may not reach them.
 
-    A virtual environment below a home folder is closed to others.
+    A virtual environment below a home folder is closed to others. The binaries find their
+    libraries beside the wheel, three folders up, so both keep their places.
     """
     if not user or all(parent.stat().st_mode & stat.S_IXOTH for parent in binaries.parents):
         return binaries
-    copy = folder / "install"
-    shutil.copytree(binaries.parent, copy, symlinks=True)
-    return copy / "bin"
+    server = binaries.parent
+    wheel = server.parent
+    shutil.copytree(server, folder / wheel.name / server.name, symlinks=True)
+    libraries = wheel.with_name(f"{wheel.name}.libs")
+    if libraries.exists():
+        shutil.copytree(libraries, folder / libraries.name, symlinks=True)
+    return folder / wheel.name / server.name / binaries.name

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
 import psycopg
 import pytest
 
 from tests.infra.postgres import Postgres, described
+from tests.infra.postgres_wheel import installed, reachable
 from tests.infra.require import Missing
 from tests.infra.wait import until
 
@@ -99,3 +106,23 @@ def test_a_given_server_is_used_as_it_is(
             given.kill()
 
     assert postgres.version()
+
+
+def test_a_closed_environment_is_copied_with_its_libraries(tmp_path: Path) -> None:
+    """Binaries that another user may not reach are copied so that they run for that user."""
+    here = installed()
+    wheel = here.parent.parent
+    for folder in (wheel, wheel.with_name(f"{wheel.name}.libs")):
+        shutil.copytree(folder, tmp_path / folder.name, symlinks=True)  # pytest's folder is closed
+    closed = tmp_path / wheel.name / here.parent.name / here.name
+
+    with tempfile.TemporaryDirectory() as name:
+        Path(name).chmod(0o755)
+        copied = reachable(closed, Path(name), "nobody")
+        account = "nobody" if os.geteuid() == 0 else None
+        asked = subprocess.run(
+            [copied / "initdb", "--version"], user=account, capture_output=True, check=True
+        )
+
+    assert copied != closed
+    assert asked.stdout.startswith(b"initdb (PostgreSQL)")
