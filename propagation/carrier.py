@@ -17,7 +17,7 @@ from opentelemetry.propagate import get_global_textmap
 from opentelemetry.propagators.textmap import Getter
 from opentelemetry.trace import NonRecordingSpan, Span, SpanContext
 
-from propagation import w3c
+from propagation import w3c, w3c_baggage
 from propagation.headers import NO_NAMES, Headers, found, replaced
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ class W3C:
 
     def __init__(self, *, with_baggage: bool) -> None:
         names = {w3c.TRACEPARENT, w3c.TRACESTATE}
-        self.names = frozenset(names | {w3c.BAGGAGE} if with_baggage else names)
+        self.names = frozenset(names | {w3c_baggage.BAGGAGE} if with_baggage else names)
         self._with_baggage = with_baggage
 
     def read(self, headers: object, context: Context, keys: Keys) -> Context:
@@ -99,9 +99,11 @@ class W3C:
         if not texts:
             return context
         if self._with_baggage and keys != NO_NAMES:
-            members = w3c.parse_baggage([text for name, text in texts if name == w3c.BAGGAGE])
+            members = w3c_baggage.parse_baggage(
+                [text for name, text in texts if name == w3c_baggage.BAGGAGE]
+            )
             passed = {k: v for k, v in members.items() if keys is None or k in keys}
-            context = w3c.baggage_into(context, passed)
+            context = w3c_baggage.baggage_into(context, passed)
         parent = _last_valid(texts)
         if parent is None:
             return context
@@ -117,8 +119,8 @@ class W3C:
                 ours.append((w3c.TRACESTATE, w3c.format_tracestate(current.trace_state).encode()))
         if self._with_baggage and keys != NO_NAMES:
             members = _limited(baggage.get_all(context), keys)
-            if members and (text := w3c.format_baggage(members)):
-                ours.append((w3c.BAGGAGE, text.encode()))
+            if members and (text := w3c_baggage.format_baggage(members)):
+                ours.append((w3c_baggage.BAGGAGE, text.encode()))
         return ours
 
 
@@ -174,7 +176,9 @@ class _HeadersGetter(Getter[object]):
 
 
 _GETTER: Final = _HeadersGetter()
-_LISTS: Final = frozenset((w3c.TRACESTATE, w3c.BAGGAGE))  # several such headers are one list
+_LISTS: Final = frozenset(
+    (w3c.TRACESTATE, w3c_baggage.BAGGAGE)
+)  # several such headers are one list
 
 
 def _last_valid(texts: list[tuple[str, str]]) -> SpanContext | None:
@@ -212,8 +216,8 @@ def _limited(members: Mapping[str, object], keys: Keys) -> Mapping[str, object]:
 def _format_of(propagator: TextMapPropagator) -> Format:
     """Recognise W3C by the fields that *propagator* declares: it may write those and no other."""
     fields = {field.lower() for field in propagator.fields}
-    if {w3c.TRACEPARENT} <= fields <= {w3c.TRACEPARENT, w3c.TRACESTATE, w3c.BAGGAGE}:
-        return W3C(with_baggage=w3c.BAGGAGE in fields)
+    if {w3c.TRACEPARENT} <= fields <= {w3c.TRACEPARENT, w3c.TRACESTATE, w3c_baggage.BAGGAGE}:
+        return W3C(with_baggage=w3c_baggage.BAGGAGE in fields)
     return Configured(propagator)
 
 

@@ -1,19 +1,18 @@
-"""W3C trace context, levels 1 and 2, and W3C baggage: header text to values and back.
+"""W3C trace context, levels 1 and 2: header text to values and back; baggage has its own module.
 
 What comes in is text somebody else wrote. What goes out is a value, or ``None`` or an empty one
 where the text breaks the specification: nothing here raises because of what a header says, and
 nothing here reads or writes headers. `W3CPropagator` offers the same rules to everything that
 speaks OpenTelemetry's propagation interface; Kafka headers go through `propagation.carrier`.
 
-Sources: https://www.w3.org/TR/trace-context-1/, https://www.w3.org/TR/trace-context-2/,
-https://www.w3.org/TR/baggage/; section names are quoted where a rule comes from one.
+Sources: https://www.w3.org/TR/trace-context-1/, https://www.w3.org/TR/trace-context-2/; section
+names are quoted where a rule comes from one. docs/reference/w3c.md goes through them all.
 """
 
 from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING, Final
-from urllib.parse import quote, unquote
 
 from opentelemetry import baggage, trace
 from opentelemetry.context import Context
@@ -27,20 +26,19 @@ from opentelemetry.propagators.textmap import (
 )
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, TraceState
 
+from propagation.w3c_baggage import BAGGAGE, baggage_into, format_baggage, parse_baggage
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
 TRACEPARENT: Final = "traceparent"
 TRACESTATE: Final = "tracestate"
-BAGGAGE: Final = "baggage"
 
 TRACEPARENT_CHARACTERS: Final = 55  # of version 00; later versions may append "-…"
 TRACEPARENT_MAX_CHARACTERS: Final = 512  # ours: a later version has no limit of its own
 TRACESTATE_MAX_MEMBERS: Final = 32
 TRACESTATE_MAX_CHARACTERS: Final = 8192  # written; the specification asks for at least 512
 TRACESTATE_LONG_MEMBER_CHARACTERS: Final = 128  # such members are the first to go
-BAGGAGE_MAX_MEMBERS: Final = 64
-BAGGAGE_MAX_BYTES: Final = 8192
 
 _OWS: Final = " \t"
 _KNOWN_FLAGS: Final = TraceFlags.SAMPLED | TraceFlags.RANDOM_TRACE_ID
@@ -52,9 +50,6 @@ _TRACESTATE_MEMBER: Final = re.compile(
     r"([a-z0-9][a-z0-9_\-*/@]{0,255})=([\x20-\x2b\x2d-\x3c\x3e-\x7e]{0,255}[\x21-\x2b\x2d-\x3c\x3e-\x7e])"
 )
 _TRACESTATE_MAX_READ: Final = TRACESTATE_MAX_MEMBERS * 1024  # members, their commas, blanks
-_BAGGAGE_KEY: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
-_BAGGAGE_VALUE: Final = re.compile(r"[\x21\x23-\x2b\x2d-\x3a\x3c-\x5b\x5d-\x7e]*")
-_BAGGAGE_UNQUOTED: Final = "!#$&'()*+-./:<=>?@[]^_`{|}~"
 _NO_STATE: Final = TraceState()
 
 
@@ -152,56 +147,15 @@ def format_tracestate(state: TraceState) -> str:
     return ",".join(members)
 
 
-def parse_baggage(texts: Sequence[str]) -> dict[str, str]:
-    """Read the ``baggage`` headers of one message; a malformed member is left out.
-
-    Values are percent-decoded. Properties (``;…``) are read over: OpenTelemetry's baggage has no
-    place for them. What exceeds 64 members or 8192 bytes is left out, from the end.
-    """
-    members: dict[str, str] = {}
-    budget = BAGGAGE_MAX_BYTES
-    for member in ",".join(texts).split(","):
-        budget -= len(member) + 1
-        if budget < -1 or len(members) == BAGGAGE_MAX_MEMBERS:
-            break
-        key, equals, rest = member.partition("=")
-        key = key.strip(_OWS)
-        value = rest.partition(";")[0].strip(_OWS)
-        if equals and _BAGGAGE_KEY.fullmatch(key) and _BAGGAGE_VALUE.fullmatch(value):
-            members[key] = unquote(value, errors="replace")
-    return members
-
-
-def format_baggage(members: Mapping[str, object]) -> str:
-    """Write a ``baggage`` header; empty text when there is nothing that may be written.
-
-    Values are written as text and percent-encoded. A key that is no token is left out, and so is
-    what would exceed 64 members or 8192 bytes.
-    """
-    written: list[str] = []
-    budget = BAGGAGE_MAX_BYTES + 1
-    for key, value in members.items():
-        if not _BAGGAGE_KEY.fullmatch(key):
-            continue
-        member = f"{key}={quote(str(value), safe=_BAGGAGE_UNQUOTED, errors='replace')}"
-        if len(member) + 1 <= budget and len(written) < BAGGAGE_MAX_MEMBERS:
-            written.append(member)
-            budget -= len(member) + 1
-    return ",".join(written)
-
-
-def baggage_into(context: Context, members: Mapping[str, str]) -> Context:
-    """Give *context* with *members* in its baggage, beside what it already holds."""
-    for key, value in members.items():
-        context = baggage.set_baggage(key, value, context)
-    return context
-
-
 class W3CPropagator(TextMapPropagator):
     """Carry trace context and baggage over HTTP and whatever else has one value a field.
 
-    As the specification asks of HTTP, more than one ``traceparent`` restarts the trace.
+    As the specification asks of HTTP, more than one ``traceparent`` restarts the trace. Without
+    *with_baggage* it leaves baggage alone.
     """
+
+    def __init__(self, *, with_baggage: bool = True) -> None:
+        self._with_baggage = with_baggage
 
     def extract(
         self,
@@ -211,7 +165,8 @@ class W3CPropagator(TextMapPropagator):
     ) -> Context:
         """Give *context* with the span context and baggage that *carrier* holds, if valid."""
         context = Context() if context is None else context
-        context = baggage_into(context, parse_baggage(getter.get(carrier, BAGGAGE) or ()))
+        if self._with_baggage:
+            context = baggage_into(context, parse_baggage(getter.get(carrier, BAGGAGE) or ()))
         parents = getter.get(carrier, TRACEPARENT) or ()
         parent = parse_traceparent(parents[0]) if len(parents) == 1 else None
         if parent is None:
@@ -231,13 +186,14 @@ class W3CPropagator(TextMapPropagator):
             setter.set(carrier, TRACEPARENT, format_traceparent(current))
             if current.trace_state:
                 setter.set(carrier, TRACESTATE, format_tracestate(current.trace_state))
-        if text := format_baggage(baggage.get_all(context)):
+        if self._with_baggage and (text := format_baggage(baggage.get_all(context))):
             setter.set(carrier, BAGGAGE, text)
 
     @property
     def fields(self) -> set[str]:
         """Name the fields that `inject` may write."""
-        return {TRACEPARENT, TRACESTATE, BAGGAGE}
+        trace_fields = {TRACEPARENT, TRACESTATE}
+        return trace_fields | {BAGGAGE} if self._with_baggage else trace_fields
 
 
 def with_tracestate(parent: SpanContext, texts: Sequence[str]) -> SpanContext:

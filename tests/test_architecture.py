@@ -35,6 +35,7 @@ PURE = (
     "consumers/game/events.py",
     "consumers/game/service.py",
     "propagation/w3c.py",
+    "propagation/w3c_baggage.py",
     "propagation/headers.py",
 )
 IMPURE = {

@@ -9,7 +9,7 @@ from opentelemetry import baggage
 from opentelemetry.context import Context
 from opentelemetry.propagators.textmap import Getter
 
-from propagation import w3c
+from propagation import w3c, w3c_baggage
 from tests.propagation.builders import (
     SPAN_ID,
     TRACE_ID,
@@ -89,7 +89,7 @@ def test_no_text_makes_the_parsers_raise(text: str) -> None:
     """Any text at all is read as a value or as nothing."""
     w3c.parse_traceparent(text)
     w3c.parse_tracestate([text, text])
-    w3c.parse_baggage([text, text])
+    w3c_baggage.parse_baggage([text, text])
 
 
 @given(st.integers(1, 2**128 - 1), st.integers(1, 2**64 - 1), st.integers(0, 3))
@@ -195,48 +195,6 @@ def test_an_impossible_change_leaves_the_state() -> None:
     assert full.add("one-more", "1") is full
     assert full.update("k0", "bad,value") is full
     assert full.add("k0", "2") is full
-
-
-@pytest.mark.parametrize(
-    ("text", "members"),
-    [
-        ("a=1", {"a": "1"}),
-        (" a = 1 , b=2\t", {"a": "1", "b": "2"}),
-        ("a=1;secure;ttl=5,b=2", {"a": "1", "b": "2"}),
-        ("a=%20%C3%BC%25", {"a": " ü%"}),
-        ("a=%FF", {"a": "\ufffd"}),
-        ("a=b=c", {"a": "b=c"}),
-        ("a=", {"a": ""}),
-        ("a", {}),
-        ("a b=1,c=2", {"c": "2"}),
-        ('a="1",c=2', {"c": "2"}),
-        ("a=ü,c=2", {"c": "2"}),
-        ("a=1,a=2", {"a": "2"}),
-        (",".join(f"k{i}=1" for i in range(65)), {f"k{i}": "1" for i in range(64)}),
-        ("a=1,b=" + "x" * 8190 + ",c=1", {"a": "1"}),
-    ],
-)
-def test_baggage_is_read_member_by_member(text: str, members: dict[str, str]) -> None:
-    """A malformed member costs only itself; what exceeds the limits is left out."""
-    assert w3c.parse_baggage([text]) == members
-
-
-TOKENS = st.from_regex(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,8}", fullmatch=True)
-TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
-
-
-@given(st.dictionaries(TOKENS, TEXTS, max_size=8))
-def test_baggage_is_read_as_it_was_written(members: dict[str, str]) -> None:
-    """Any text survives as a value."""
-    assert w3c.parse_baggage([w3c.format_baggage(members)]) == members
-
-
-def test_baggage_that_may_not_be_written_is_left_out() -> None:
-    """Keys must be tokens; 64 members and 8192 bytes are the limit."""
-    many: dict[str, object] = {"not a token": "1", **{f"k{i:02d}": i for i in range(70)}}
-
-    assert w3c.format_baggage(many) == ",".join(f"k{i:02d}={i}" for i in range(64))
-    assert w3c.format_baggage({"a": "x" * 9000, "b": "1"}) == "b=1"
 
 
 class Several(Getter[dict[str, list[str]]]):
