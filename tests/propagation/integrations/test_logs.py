@@ -43,6 +43,20 @@ class Lines:
         return line
 
 
+@pytest.fixture(autouse=True)
+def uvicorn_as_new() -> Iterator[None]:
+    """Take back what servers of other tests have set on uvicorn's loggers, for a while."""
+    loggers = [logging.getLogger(name) for name in ("uvicorn", "uvicorn.error", "uvicorn.access")]
+    before = [(one, one.level, one.propagate, list(one.handlers)) for one in loggers]
+    for one in loggers:
+        one.setLevel(logging.NOTSET)
+        one.propagate, one.handlers[:] = True, []
+    yield
+    for one, level, propagate, handlers in before:
+        one.setLevel(level)
+        one.propagate, one.handlers[:] = propagate, handlers
+
+
 @pytest.fixture
 def lines() -> Iterator[Lines]:
     """Log to memory, and put logging back afterwards."""
