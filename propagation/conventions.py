@@ -21,6 +21,7 @@ DESTINATION: Final = "messaging.destination.name"
 PARTITION: Final = "messaging.destination.partition.id"  # text, by the conventions
 OFFSET: Final = "messaging.kafka.offset"
 MESSAGE_KEY: Final = "messaging.kafka.message.key"
+BATCH_COUNT: Final = "messaging.batch.message_count"
 TOMBSTONE: Final = "messaging.kafka.message.tombstone"
 CLIENT_ID: Final = "messaging.client.id"
 CONSUMER_GROUP: Final = "messaging.consumer.group.name"
@@ -36,24 +37,26 @@ and 0 where the clocks disagree.
 
 SEND: Final = "send"
 PROCESS: Final = "process"
+LINKS: Final = "links"  # not an operation: the span of a batch's links that found no room on it
 
 
 def span_name(operation: str, topic: str) -> str:
-    """Name a span: the operation, then the destination."""
-    return f"{operation} {topic}"
+    """Name a span: the operation, then the destination if there is one."""
+    return f"{operation} {topic}" if topic else operation
 
 
 def shared_attributes(operation: str, topic: str, client_id: str, group: str) -> dict[str, str]:
     """Give what all spans of one operation on one topic by one client have in common.
 
-    An empty *client_id* or *group* is not known and left out.
+    An empty *topic*, *client_id* or *group* is not known and left out.
     """
     attributes = {
         SYSTEM: KAFKA,
         OPERATION_NAME: operation,
         OPERATION_TYPE: operation,
-        DESTINATION: topic,
     }
+    if topic:
+        attributes[DESTINATION] = topic
     if client_id:
         attributes[CLIENT_ID] = client_id
     if group:

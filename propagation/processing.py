@@ -3,7 +3,8 @@
 A message stays what the client gave; its trace is in its headers. Inside the scope the span is
 current, and so its trace id is on every log line and span. Leaving restores what was current
 before, and only where the scope's own span still is: a scope left late, twice, or in another
-thread than it was entered in changes nothing there.
+thread than it was entered in changes nothing there. `processing_batch` is the scope of several
+messages at once. Both work with ``with`` and with ``async with``.
 """
 
 from __future__ import annotations
@@ -14,9 +15,11 @@ from typing import TYPE_CHECKING, Final
 from opentelemetry import trace
 from opentelemetry.context import Context, attach, get_current
 
+from propagation.batches import start_batch
 from propagation.spans import ProcessSpans
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from types import TracebackType
 
     from confluent_kafka import Message
@@ -55,11 +58,39 @@ class ProcessingScope:
             attach(self._before)
         self._spans.end(self._span, error)
 
+    async def __aenter__(self) -> Span:
+        return self.__enter__()
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.__exit__(kind, error, traceback)
+
+
+class BatchScope(ProcessingScope):
+    """The block in which several messages are processed. Made by `processing_batch`."""
+
+    __slots__ = ("_messages",)
+
+    def __init__(self, messages: Iterable[Message], spans: ProcessSpans) -> None:
+        self._messages = messages
+        self._spans = spans
+
+    def __enter__(self) -> Span:
+        self._before = get_current()
+        self._span = start_batch(self._messages, self._spans)
+        if self._span is not trace.INVALID_SPAN:
+            attach(trace.set_span_in_context(self._span, self._before))
+        return self._span
+
 
 def processing(
     message: Message, *, consumer: Consumer | None = None, options: Options | None = None
 ) -> ProcessingScope:
-    """Give the block in which *message* is processed; use it with ``with``, it gives the span.
+    """Give the block in which *message* is processed; ``with`` or ``async with`` gives its span.
 
     The span ``process TOPIC`` is a child of the span that sent the message and links to it; a
     span that is current here becomes a second link. *consumer* lends it the names of its group
@@ -73,6 +104,27 @@ def processing(
     if (error := message.error()) is not None:
         raise ValueError(f"the message is an error of the client, not a record: {error.str()}")
     return ProcessingScope(message, _spans(consumer, options))
+
+
+def processing_batch(
+    messages: Iterable[Message],
+    *,
+    consumer: Consumer | None = None,
+    options: Options | None = None,
+) -> BatchScope:
+    """Give the block in which *messages* are processed together; it gives one span for them all.
+
+    The span ``process TOPIC`` (``process`` alone, where they are of several topics) is in none of
+    the messages' traces: it is a child of what is current here, or begins a trace, and links to
+    the context of every message. Open ``processing(message)`` inside for what belongs to one
+    message alone: that span is in the message's trace and links to the batch.
+
+    Errors of the client among *messages* are no records and left out. Without any record there is
+    no span: the block changes nothing and gives an invalid one. *consumer* and *options* as for
+    `processing`. No link is lost,
+    however many there are: see `propagation.batches`.
+    """
+    return BatchScope(messages, _spans(consumer, options))
 
 
 def context_of(

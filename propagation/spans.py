@@ -34,11 +34,15 @@ from propagation.carrier import current_format
 from propagation.options import DEFAULT, Options
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from confluent_kafka import Message
     from opentelemetry.trace import TracerProvider
     from opentelemetry.util.types import AttributeValue
 
     from propagation.options import TopicPolicy
+
+    Links = Sequence[Link]
 
 _MAX_TOPICS: Final = 4096  # plans kept; a topic name made up per message must not fill the memory
 _MS_PER_SECOND: Final = 1000
@@ -183,6 +187,22 @@ class ProcessSpans:
             return carried, _links(remote, ambient.get_span_context())
         own = trace.set_span_in_context(ambient, carried)
         return own, [Link(remote)] if policy.follows == "link" else []
+
+    def start_batch(self, topic: str, attributes: dict[str, AttributeValue], links: Links) -> Span:
+        """Start ``process TOPIC`` for many messages at once; *topic* is empty if they differ in it.
+
+        It is a child of what is current, or begins a trace.
+        """
+        plan = self._plans.of(topic)
+        told = {**plan.attributes, **attributes}
+        return _tracer().start_span(plan.name, kind=SpanKind.CONSUMER, attributes=told, links=links)
+
+    @staticmethod
+    def record_links(topic: str, batch: Span, links: Links) -> None:
+        """Put *links* that found no room on *batch* on a child of it, which ends at once."""
+        name = names.span_name(names.LINKS, _encodable(topic))
+        inside = trace.set_span_in_context(batch)
+        _tracer().start_span(name, context=inside, links=links).end()
 
     @staticmethod
     def end(span: Span, error: BaseException | None) -> None:
