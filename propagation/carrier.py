@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from opentelemetry import baggage, trace
 from opentelemetry.context import Context, get_current
-from opentelemetry.propagate import get_global_textmap
+from opentelemetry.propagate import get_global_textmap, set_global_textmap
 from opentelemetry.propagators.textmap import Getter
 from opentelemetry.trace import NonRecordingSpan, Span, SpanContext
 
@@ -81,6 +81,17 @@ def current_format() -> Format:
     if propagator is not resolved[0]:
         resolved = _resolved = propagator, _format_of(propagator)
     return resolved[1]
+
+
+def adopt_w3c() -> None:
+    """Let OpenTelemetry's global propagator follow this package's rules, if it stands for W3C.
+
+    An HTTP edge and every instrumentation go by the global one, and OpenTelemetry's own reads more
+    loosely: two traceparents as one, keys of level 2 not at all. Any other setting stays.
+    """
+    form = current_format()
+    if isinstance(form, W3C) and not isinstance(get_global_textmap(), w3c.W3CPropagator):
+        set_global_textmap(w3c.W3CPropagator(with_baggage=w3c_baggage.BAGGAGE in form.names))
 
 
 class W3C:

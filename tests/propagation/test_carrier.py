@@ -16,7 +16,7 @@ from opentelemetry.propagators.textmap import TextMapPropagator
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from propagation import extract, inject
-from propagation.carrier import W3C, Configured, current_format, inject_span
+from propagation.carrier import W3C, Configured, adopt_w3c, current_format, inject_span
 from propagation.w3c import W3CPropagator
 from tests.propagation.builders import (
     OTHER_TRACEPARENT,
@@ -311,3 +311,39 @@ def test_without_baggage_it_stays_an_ordinary_header(
 
     assert sent == [("baggage", b"theirs=1"), ("traceparent", TRACEPARENT.encode())]
     assert baggage.get_all(extract(sent)) == {}
+
+
+@pytest.mark.parametrize(
+    ("propagator", "fields"),
+    [
+        (TraceContextTextMapPropagator(), {"traceparent", "tracestate"}),
+        (
+            CompositePropagator([TraceContextTextMapPropagator(), W3CBaggagePropagator()]),
+            {"traceparent", "tracestate", "baggage"},
+        ),
+    ],
+)
+def test_the_global_propagator_follows_the_same_rules(
+    configured: Callable[[TextMapPropagator], None], propagator: TextMapPropagator, fields: set[str]
+) -> None:
+    """Where it stands for W3C, it is replaced by ours, with the same fields; once."""
+    configured(propagator)
+
+    adopt_w3c()
+    adopted = get_global_textmap()
+    adopt_w3c()
+
+    assert isinstance(adopted, W3CPropagator)
+    assert adopted.fields == fields
+    assert get_global_textmap() is adopted
+
+
+def test_a_foreign_global_propagator_stays(
+    configured: Callable[[TextMapPropagator], None],
+) -> None:
+    """Whoever configured another format keeps it, over HTTP as on messages."""
+    configured(chosen := Shouting())
+
+    adopt_w3c()
+
+    assert get_global_textmap() is chosen
