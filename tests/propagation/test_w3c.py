@@ -122,6 +122,7 @@ VALUE = "".join(map(chr, range(0x20, 0x7F))).replace(",", "").replace("=", "")
         (["foo=1", "foo=2"], "foo=1"),
         (["foo=1 \t , \t bar=2, \t baz=3"], "foo=1,bar=2,baz=3"),
         (["\t foo=1 \t"], "foo=1"),
+        (["foo=  1 ,bar= 2"], "foo=  1,bar= 2"),
         ([f"{KEY}={VALUE}"], f"{KEY}={VALUE}"),
         ([f"{KEY}@a-z0-9_-*/=1"], f"{KEY}@a-z0-9_-*/=1"),
         (["foo@=1,bar=2"], "foo@=1,bar=2"),
@@ -164,6 +165,15 @@ def test_a_valid_tracestate_is_passed_on(texts: list[str], header: str) -> None:
 def test_an_invalid_tracestate_is_dropped_whole(text: str) -> None:
     """One malformed member, or a 33rd, voids the list."""
     assert not w3c.parse_tracestate(["ok=1", text] if text.strip(" ,") else [text])
+
+
+@pytest.mark.parametrize("length", [512, 8192])
+def test_a_long_tracestate_is_passed_on_whole(length: int) -> None:
+    """The specification asks for 512 characters; the members above 128 stay as well."""
+    text = ",".join(f"k{i:02d}={'v' * 251}" for i in range(length // 256)) + "v"
+
+    assert len(text) == length
+    assert w3c.format_tracestate(w3c.parse_tracestate([text])) == text
 
 
 def test_an_overlong_tracestate_loses_whole_members() -> None:
