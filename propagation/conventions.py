@@ -8,7 +8,11 @@ with a dependency.
 
 from __future__ import annotations
 
-from typing import Final
+import re
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from opentelemetry.util.types import AttributeValue
 
 VERSION: Final = "1.44.0"
 SCHEMA_URL: Final = f"https://opentelemetry.io/schemas/{VERSION}"
@@ -26,6 +30,9 @@ TOMBSTONE: Final = "messaging.kafka.message.tombstone"
 CLIENT_ID: Final = "messaging.client.id"
 CONSUMER_GROUP: Final = "messaging.consumer.group.name"
 ERROR_TYPE: Final = "error.type"
+CLUSTER_ID: Final = "messaging.kafka.cluster.id"
+SERVER_ADDRESS: Final = "server.address"
+SERVER_PORT: Final = "server.port"
 
 QUEUE_TIME_SECONDS: Final = "propagation.queue_time_seconds"
 """Not in the conventions: how long the message waited.
@@ -35,9 +42,26 @@ from the record's timestamp to the start of processing, absent where the record 
 and 0 where the clocks disagree.
 """
 
+OPERATION_DURATION: Final = "messaging.client.operation.duration"
+SENT_MESSAGES: Final = "messaging.client.sent.messages"
+CONSUMED_MESSAGES: Final = "messaging.client.consumed.messages"
+PROCESS_DURATION: Final = "messaging.process.duration"
+QUEUE_TIME: Final = "propagation.queue_time"
+END_TO_END: Final = "propagation.end_to_end_time"
+"""The last two are not in the conventions, which have no name for either."""
+
 SEND: Final = "send"
+POLL: Final = "poll"
 PROCESS: Final = "process"
+COMMIT: Final = "commit"
 LINKS: Final = "links"  # not an operation: the span of a batch's links that found no room on it
+DEFAULT_PORT: Final = 9092  # librdkafka's, where bootstrap.servers has none
+
+_TYPES: Final = {SEND: "send", POLL: "receive", PROCESS: "process", COMMIT: "settle"}
+# One broker of bootstrap.servers: [PROTOCOL://]HOST[:PORT]
+_SERVER: Final = re.compile(
+    r"(?:\w+://)?(?:\[(?P<bracketed>[^\]]+)\]|(?P<name>[^\s,:/\[\]]+))(?::(?P<port>\d{1,5}))?"
+)
 
 
 def span_name(operation: str, topic: str) -> str:
@@ -45,20 +69,34 @@ def span_name(operation: str, topic: str) -> str:
     return f"{operation} {topic}" if topic else operation
 
 
-def shared_attributes(operation: str, topic: str, client_id: str, group: str) -> dict[str, str]:
-    """Give what all spans of one operation on one topic by one client have in common.
+def shared_attributes(operation: str, topic: str) -> dict[str, AttributeValue]:
+    """Give what all spans and measurements of one operation on one topic have in common.
 
-    An empty *topic*, *client_id* or *group* is not known and left out.
+    An empty *topic* means several, or none, and is left out.
     """
-    attributes = {
+    attributes: dict[str, AttributeValue] = {
         SYSTEM: KAFKA,
         OPERATION_NAME: operation,
-        OPERATION_TYPE: operation,
+        OPERATION_TYPE: _TYPES[operation],
     }
     if topic:
         attributes[DESTINATION] = topic
+    return attributes
+
+
+def client_attributes(client_id: str, group: str, servers: str) -> dict[str, AttributeValue]:
+    """Give what is on all spans of one client; what is empty is not known and left out.
+
+    *servers* is ``bootstrap.servers``. With several of them nobody can tell which a message went
+    to, and none is named.
+    """
+    attributes: dict[str, AttributeValue] = {}
     if client_id:
         attributes[CLIENT_ID] = client_id
     if group:
         attributes[CONSUMER_GROUP] = group
+    server = _SERVER.fullmatch(servers.strip())
+    if server is not None:
+        attributes[SERVER_ADDRESS] = server["name"] or server["bracketed"]
+        attributes[SERVER_PORT] = int(server["port"] or DEFAULT_PORT)
     return attributes

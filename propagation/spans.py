@@ -1,111 +1,89 @@
 """Messaging spans: the only module that starts and ends them.
 
 `SendSpans` belongs to a producer and `ProcessSpans` to a consumer (or to nobody: a default). Both
-keep what does not change from message to message, per topic. Spans are started through
-OpenTelemetry's API alone, so that without an SDK nothing is recorded and the context of whoever
-called still travels on.
+keep what does not change from message to message, per topic. Who makes the spans is decided in
+`propagation.recorders`: without an SDK nothing is recorded and the context of whoever called still
+travels on.
 
 Whoever starts a span here ends it here: a send span at the delivery report or when ``produce``
-raises, a process span when its scope is left.
+raises, a process span when its scope is left. Where instrumentation is suppressed there is no span:
+a message goes out as it was given, and a scope changes nothing.
 """
 
 from __future__ import annotations
 
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from confluent_kafka import KafkaError, KafkaException
-from opentelemetry import trace
 from opentelemetry.context import Context, get_current
 from opentelemetry.trace import (
+    INVALID_SPAN,
+    INVALID_SPAN_CONTEXT,
     Link,
-    NoOpTracer,
+    NonRecordingSpan,
     Span,
     SpanContext,
     SpanKind,
     Status,
     StatusCode,
-    Tracer,
 )
 
 from propagation import conventions as names
 from propagation.carrier import current_format
+from propagation.headers import NO_NAMES
 from propagation.options import DEFAULT, Options
+from propagation.origins import read_origin
+from propagation.plans import Plan, Plans, encodable
+from propagation.recorders import finish, is_suppressed, recorder, span_in, with_span
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from confluent_kafka import Message
-    from opentelemetry.trace import TracerProvider
     from opentelemetry.util.types import AttributeValue
 
     from propagation.options import TopicPolicy
 
-    Links = Sequence[Link]
+    Links: TypeAlias = Sequence[Link]
 
-_MAX_TOPICS: Final = 4096  # plans kept; a topic name made up per message must not fill the memory
 _MS_PER_SECOND: Final = 1000
 _NO_TIMESTAMP: Final = 0  # Message.timestamp()'s type where the record has none
 
 
-class _Plan:
-    """What all spans of one operation on one topic share. Made once, used per message."""
-
-    __slots__ = ("attributes", "name", "policy")
-
-    def __init__(self, name: str, attributes: dict[str, str], policy: TopicPolicy) -> None:
-        self.name = name
-        self.attributes = attributes
-        self.policy = policy
-
-
-class _Plans:
-    """The plans of one client for one operation, by topic."""
-
-    __slots__ = ("_client_id", "_group", "_operation", "_plans", "options")
-
-    def __init__(self, operation: str, client_id: str, group: str, options: Options) -> None:
-        self.options = options
-        self._operation = operation
-        self._client_id = client_id
-        self._group = group
-        self._plans: dict[str, _Plan] = {}
-
-    def of(self, topic: str) -> _Plan:
-        """Give the plan for *topic*, made when the topic is first seen."""
-        plan = self._plans.get(topic)
-        return self._made(topic) if plan is None else plan
-
-    def _made(self, topic: str) -> _Plan:
-        if len(self._plans) >= _MAX_TOPICS:
-            self._plans.clear()
-        text = _encodable(topic)
-        plan = self._plans[topic] = _Plan(
-            names.span_name(self._operation, text),
-            names.shared_attributes(self._operation, text, self._client_id, self._group),
-            self.options.policy(topic),
-        )
-        return plan
-
-
 class SendSpans:
-    """Start and end the send spans of one producer. *client_id* may be empty: not known."""
+    """Start and end the send spans of one producer.
+
+    *client_id* and *servers* (its ``bootstrap.servers``) may be empty: not known.
+    """
 
     __slots__ = ("_plans", "baggage_keys")
 
-    def __init__(self, *, client_id: str = "", options: Options = DEFAULT) -> None:
-        self._plans = _Plans(names.SEND, client_id, "", options)
+    def __init__(
+        self, *, client_id: str = "", servers: str = "", options: Options = DEFAULT
+    ) -> None:
+        shared = names.client_attributes(client_id, "", servers)
+        self._plans = Plans(names.SEND, shared, options)
         self.baggage_keys = options.baggage_keys
 
     def start(self, topic: str, key: object, value: object, partition: object) -> Span:
         """Start ``send TOPIC``, a child of the current span. The producer ends it."""
+        here = get_current()
+        parent = INVALID_SPAN_CONTEXT
+        if here:
+            if is_suppressed(here):
+                return INVALID_SPAN
+            parent = span_in(here).get_span_context()
+        maker = recorder()
+        if (dropped := maker.dropped(parent)) is not None:
+            return dropped
         plan = self._plans.of(topic)
-        attributes: dict[str, AttributeValue] = {**plan.attributes}
+        attributes = plan.attributes.copy()
         if isinstance(partition, int) and partition >= 0:
             attributes[names.PARTITION] = str(partition)
         _describe(attributes, key, value)
-        return _tracer().start_span(plan.name, kind=SpanKind.PRODUCER, attributes=attributes)
+        return maker.start(plan.name, SpanKind.PRODUCER, attributes, (), None, parent)
 
     @staticmethod
     def end_delivered(span: Span, error: KafkaError | None, message: Message) -> None:
@@ -114,16 +92,20 @@ class SendSpans:
         Partition and offset are missing where the message never reached a broker (purge, abort,
         time-out).
         """
+        if not span.is_recording():
+            return
+        attributes: dict[str, AttributeValue] = {}
         if error is not None:
-            _fail(span, error.name(), error.str())
+            attributes[names.ERROR_TYPE] = error.name()
+            span.set_status(Status(StatusCode.ERROR, error.str()))
         partition, offset, latency = message.partition(), message.offset(), message.latency()
         if partition is not None and partition >= 0:
-            span.set_attribute(names.PARTITION, str(partition))
+            attributes[names.PARTITION] = str(partition)
         if offset is not None and offset >= 0:
-            span.set_attribute(names.OFFSET, offset)
+            attributes[names.OFFSET] = offset
         if latency is not None:
-            span.set_attribute(names.QUEUE_TIME_SECONDS, latency)
-        span.end()
+            attributes[names.QUEUE_TIME_SECONDS] = latency
+        finish(span, attributes)
 
     @staticmethod
     def end_refused(span: Span, error: BaseException) -> None:
@@ -137,15 +119,22 @@ class ProcessSpans:
 
     __slots__ = ("_identity", "_plans", "options")
 
-    def __init__(self, *, group: str = "", client_id: str = "", options: Options = DEFAULT) -> None:
-        self._plans = _Plans(names.PROCESS, client_id, group, options)
-        self._identity = (group, client_id)
+    def __init__(
+        self,
+        *,
+        group: str = "",
+        client_id: str = "",
+        servers: str = "",
+        options: Options = DEFAULT,
+    ) -> None:
+        self._identity = (client_id, group, servers)
+        self._plans = Plans(names.PROCESS, names.client_attributes(*self._identity), options)
         self.options = options
 
     def with_options(self, options: Options) -> ProcessSpans:
         """Give the spans of the same consumer under other *options*."""
-        group, client_id = self._identity
-        return ProcessSpans(group=group, client_id=client_id, options=options)
+        client_id, group, servers = self._identity
+        return ProcessSpans(group=group, client_id=client_id, servers=servers, options=options)
 
     def context_of(self, message: Message) -> Context:
         """Give the context that *message* carries, as far as its topic is trusted."""
@@ -159,34 +148,43 @@ class ProcessSpans:
         The span that is current here becomes a link where the message's span is the parent, and
         is the parent otherwise.
         """
-        plan = self._plans.of(message.topic() or "")
         here = get_current()
-        parent, links = self._origin(message, plan.policy, here)
-        span = _tracer().start_span(
-            plan.name,
-            context=parent,
-            kind=SpanKind.CONSUMER,
-            attributes=_process_attributes(plan, message),
-            links=links,
-        )
-        return span, trace.set_span_in_context(span, parent)
+        if here and is_suppressed(here):
+            return INVALID_SPAN, here
+        plan = self._plans.of(message.topic() or "")
+        base, parent, linked = self._origin(message, plan.policy, here)
+        maker = recorder()
+        span = maker.dropped(parent)
+        if span is None:
+            # What the parent is told by: the span of the message has none to be found here.
+            above = with_span(NonRecordingSpan(parent), base) if parent.is_remote else base
+            span = maker.start(
+                plan.name,
+                SpanKind.CONSUMER,
+                _process_attributes(plan, message),
+                [Link(one) for one in linked],
+                above,
+                parent,
+            )
+        return span, with_span(span, base)
 
     def _origin(
         self, message: Message, policy: TopicPolicy, here: Context
-    ) -> tuple[Context, list[Link]]:
-        """Decide what the span hangs on: its parent's context, and what it links to."""
+    ) -> tuple[Context, SpanContext, tuple[SpanContext, ...]]:
+        """Decide what the span hangs on: the context around it, its parent, what it links to."""
+        ambient = span_in(here).get_span_context() if here else INVALID_SPAN_CONTEXT
         if policy.trust == "ignore":
-            return here, []
-        keys = self.options.baggage_keys if policy.trust == "continue" else frozenset[str]()
-        carried = current_format().read(message.headers(), here, keys)
-        ambient, origin = trace.get_current_span(here), trace.get_current_span(carried)
-        remote = origin.get_span_context()
-        if origin is ambient or not remote.is_valid:
-            return carried, []
-        if policy.follows == "parent":
-            return carried, _links(remote, ambient.get_span_context())
-        own = trace.set_span_in_context(ambient, carried)
-        return own, [Link(remote)] if policy.follows == "link" else []
+            return here, ambient, ()
+        keys = self.options.baggage_keys if policy.trust == "continue" else NO_NAMES
+        base, remote = read_origin(message.headers(), here, keys)
+        if remote is None:
+            return base, ambient, ()
+        follows = policy.follows
+        if follows == "parent":
+            same = ambient[:2] == remote[:2]  # the ids
+            linked = (remote,) if same or not ambient.is_valid else (remote, ambient)
+            return base, remote, linked
+        return with_span(span_in(here), base), ambient, (remote,) if follows == "link" else ()
 
     def start_batch(self, topic: str, attributes: dict[str, AttributeValue], links: Links) -> Span:
         """Start ``process TOPIC`` for many messages at once; *topic* is empty if they differ in it.
@@ -194,15 +192,14 @@ class ProcessSpans:
         It is a child of what is current, or begins a trace.
         """
         plan = self._plans.of(topic)
-        told = {**plan.attributes, **attributes}
-        return _tracer().start_span(plan.name, kind=SpanKind.CONSUMER, attributes=told, links=links)
+        return _start(plan.name, SpanKind.CONSUMER, {**plan.attributes, **attributes}, links)
 
     @staticmethod
     def record_links(topic: str, batch: Span, links: Links) -> None:
         """Put *links* that found no room on *batch* on a child of it, which ends at once."""
-        name = names.span_name(names.LINKS, _encodable(topic))
-        inside = trace.set_span_in_context(batch)
-        _tracer().start_span(name, context=inside, links=links).end()
+        name = names.span_name(names.LINKS, encodable(topic))
+        inside = with_span(batch, get_current())
+        _start(name, SpanKind.INTERNAL, {}, links, inside).end()
 
     @staticmethod
     def end(span: Span, error: BaseException | None) -> None:
@@ -216,15 +213,27 @@ class ProcessSpans:
         span.end()
 
 
-def _links(remote: SpanContext, ambient: SpanContext) -> list[Link]:
-    same = ambient.trace_id == remote.trace_id and ambient.span_id == remote.span_id
-    if same or not ambient.is_valid:
-        return [Link(remote)]
-    return [Link(remote), Link(ambient)]
+def _start(
+    name: str,
+    kind: SpanKind,
+    attributes: dict[str, AttributeValue],
+    links: Links = (),
+    context: Context | None = None,
+) -> Span:
+    """Start a span as a child of the one in *context* (None: what is current)."""
+    here = get_current() if context is None else context
+    if is_suppressed(here):
+        return INVALID_SPAN
+    parent = span_in(here).get_span_context()
+    maker = recorder()
+    dropped = maker.dropped(parent)
+    if dropped is not None:
+        return dropped
+    return maker.start(name, kind, attributes, links, context, parent)
 
 
-def _process_attributes(plan: _Plan, message: Message) -> dict[str, AttributeValue]:
-    attributes: dict[str, AttributeValue] = {**plan.attributes}
+def _process_attributes(plan: Plan, message: Message) -> dict[str, AttributeValue]:
+    attributes = plan.attributes.copy()
     partition, offset = message.partition(), message.offset()
     if partition is not None:
         attributes[names.PARTITION] = str(partition)
@@ -241,17 +250,12 @@ def _process_attributes(plan: _Plan, message: Message) -> dict[str, AttributeVal
 def _describe(attributes: dict[str, AttributeValue], key: object, value: object) -> None:
     """Add the key, if it is text, and whether the record is a tombstone."""
     if isinstance(key, str):
-        attributes[names.MESSAGE_KEY] = _encodable(key)
+        attributes[names.MESSAGE_KEY] = encodable(key)
     elif isinstance(key, bytes):
         with suppress(UnicodeDecodeError):  # the conventions: only a key that is text
             attributes[names.MESSAGE_KEY] = key.decode()
     if value is None:
         attributes[names.TOMBSTONE] = True
-
-
-def _encodable(text: str) -> str:
-    """Replace lone surrogates: one of them on a span costs an exporter its whole batch."""
-    return text if text.isascii() else text.encode(errors="replace").decode()
 
 
 def _fail(span: Span, error_type: str, description: str) -> None:
@@ -269,18 +273,3 @@ def _error_type(error: BaseException) -> str:
         if kind.__module__ == "builtins"
         else f"{kind.__module__}.{kind.__qualname__}"
     )
-
-
-def _tracer() -> Tracer:
-    """Give this package's tracer, asked for anew when the application sets its provider."""
-    global _current  # noqa: PLW0603  # one pair, swapped whole: safe between threads
-    provider, current = trace.get_tracer_provider(), _current
-    if provider is not current[0]:
-        current = _current = (
-            provider,
-            provider.get_tracer("propagation", schema_url=names.SCHEMA_URL),
-        )
-    return current[1]
-
-
-_current: tuple[TracerProvider | None, Tracer] = (None, NoOpTracer())

@@ -373,7 +373,7 @@ def test_stopping_leaves_no_filter_behind(otlp: OtlpReceiver) -> None:
 )
 def test_a_missing_extra_is_named(module: str) -> None:
     """Without its extra the import says what to install."""
-    done = run(f"import sys; sys.modules['{module}'] = None; import propagation.sdk")
+    done = run(f"import sys; sys.modules['{module}'] = None; from propagation.sdk import telemetry")
 
     assert "ImportError: " in done.stderr
     assert "pip install 'lagmon[sdk]'" in done.stderr
