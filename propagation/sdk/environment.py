@@ -9,16 +9,18 @@ a warning, it is an error here: a service that starts without its traces is foun
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
+
+from propagation.identity import RESOURCE_VARIABLE, overrides, pairs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-EXPORTERS: Final = ("otlp", "console", "none")
+EXPORTERS: Final = ("otlp", "zipkin", "console", "none")
 SAMPLERS: Final = (
     "always_on",
     "always_off",
@@ -28,7 +30,11 @@ SAMPLERS: Final = (
     "parentbased_traceidratio",
 )
 COMPRESSIONS: Final = ("none", "gzip", "deflate")
-PROTOCOLS: Final = ("http/protobuf",)
+PROTOCOLS: Final = ("http/protobuf", "grpc")
+
+# What is not part of the sdk extra: the package to find, and how to install it.
+GRPC: Final = ("opentelemetry.exporter.otlp.proto.grpc", "lagmon[grpc]")
+ZIPKIN: Final = ("opentelemetry.exporter.zipkin.json", "opentelemetry-exporter-zipkin-json")
 
 # The SDK reads these itself, with an exception that does not name the variable.
 LIMITS: Final = (
@@ -45,7 +51,8 @@ LIMITS: Final = (
 FILES: Final = ("CERTIFICATE", "CLIENT_KEY", "CLIENT_CERTIFICATE")
 
 _OTLP: Final = "OTEL_EXPORTER_OTLP"
-_TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, section 5.6.2
+_HTTP_ENDPOINT, _GRPC_ENDPOINT = "http://localhost:4318", "http://localhost:4317"
+_ZIPKIN_ENDPOINT: Final = "http://localhost:9411/api/v2/spans"
 
 
 class SettingsError(ValueError):
@@ -73,18 +80,23 @@ class Settings:
     max_queue_size: int
     max_batch_size: int
     resource: tuple[tuple[str, str], ...]
+    protocol: str = "http/protobuf"
+    zipkin_endpoint: str = _ZIPKIN_ENDPOINT
+    zipkin_timeout_ms: int = 10_000
 
 
 def read(environ: Mapping[str, str]) -> Settings:
     """Read *environ*. Raises SettingsError with every problem in it."""
     reader = _Reader(environ)
     sampler = reader.choice(("OTEL_TRACES_SAMPLER",), SAMPLERS, "parentbased_always_on")
+    exporters = reader.exporters()
+    protocol = reader.protocol() if "otlp" in exporters else PROTOCOLS[0]
     settings = Settings(
         disabled=reader.choice(("OTEL_SDK_DISABLED",), ("true", "false"), "false") == "true",
-        exporters=reader.exporters(),
+        exporters=exporters,
         sampler=sampler,
         ratio=reader.ratio() if sampler.endswith("traceidratio") else 1.0,
-        endpoint=reader.endpoint(),
+        endpoint=reader.endpoint(protocol),
         headers=reader.pairs(*reader.either("HEADERS"), secret=True),
         timeout_ms=reader.integer(reader.either("TIMEOUT")[0], 10_000),
         compression=reader.choice(reader.names("COMPRESSION"), COMPRESSIONS, "none"),
@@ -93,6 +105,9 @@ def read(environ: Mapping[str, str]) -> Settings:
         max_queue_size=reader.integer("OTEL_BSP_MAX_QUEUE_SIZE", 2_048),
         max_batch_size=reader.integer("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", 512),
         resource=reader.resource(),
+        protocol=protocol,
+        zipkin_endpoint=reader.url("OTEL_EXPORTER_ZIPKIN_ENDPOINT", _ZIPKIN_ENDPOINT),
+        zipkin_timeout_ms=reader.integer("OTEL_EXPORTER_ZIPKIN_TIMEOUT", 10_000),
     )
     reader.check_the_rest(settings)
     if reader.problems:
@@ -161,41 +176,58 @@ class _Reader:
         given = self.value(name) or "otlp"
         words = tuple(dict.fromkeys(word.strip().lower() for word in given.split(",")))
         if not set(words) <= set(EXPORTERS) or ("none" in words and len(words) > 1):
-            self.wrong(name, given, "allowed is otlp | console, or both with a comma, or none")
+            self.wrong(
+                name, given, "allowed is otlp | zipkin | console, several with commas, or none"
+            )
         return tuple(word for word in words if word != "none")
 
-    def endpoint(self) -> str:
-        """Read where traces go; only the variable for all signals has a path appended."""
-        name, value = self.either("ENDPOINT")
-        url = value or "http://localhost:4318"
+    def protocol(self) -> str:
+        """Read what OTLP is spoken over."""
+        protocol = self.choice(self.names("PROTOCOL"), PROTOCOLS, PROTOCOLS[0])
+        if protocol == "grpc":
+            self.installed(*GRPC, f"{_OTLP}_PROTOCOL=grpc")
+        return protocol
+
+    def installed(self, package: str, requirement: str, setting: str) -> None:
+        """Check that *package* is there, which *setting* needs."""
+        try:
+            present = find_spec(package) is not None
+        except ModuleNotFoundError:  # a package above it is missing
+            present = False
+        if not present:
+            self.problems.append(f"{setting} needs: pip install '{requirement}'")
+
+    def endpoint(self, protocol: str) -> str:
+        """Read where traces go; only HTTP's variable for all signals has a path appended."""
+        grpc = protocol == "grpc"
+        name = self.either("ENDPOINT")[0]
+        url = self.url(name, _GRPC_ENDPOINT if grpc else _HTTP_ENDPOINT)
+        return url if grpc or "TRACES" in name else f"{url.rstrip('/')}/v1/traces"
+
+    def url(self, name: str, default: str) -> str:
+        """Read an address."""
+        url = self.value(name) or default
         try:
             parts = urlsplit(url)
             usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
         except ValueError:
             usable = False
         if not usable:
-            self.wrong(name, value, "allowed is a URL such as http://localhost:4318")
-        return url if "TRACES" in name else f"{url.rstrip('/')}/v1/traces"
+            self.wrong(name, url, f"allowed is a URL such as {default}")
+        return url
 
     def pairs(self, name: str, value: str, *, secret: bool = False) -> tuple[tuple[str, str], ...]:
         """Read a list `key=value,key=value` with percent-encoded values."""
-        found: list[tuple[str, str]] = []
-        for place, item in enumerate(filter(None, map(str.strip, value.split(","))), start=1):
-            key, equals, text = item.partition("=")
-            if equals and _TOKEN.fullmatch(key.strip()):
-                found.append((key.strip(), unquote(text.strip())))
-            else:
-                shown = f"(entry {place})" if secret else item
-                self.wrong(name, shown, "allowed is key=value,key=value, values percent-encoded")
+        found, wrong = pairs(value)
+        for place, item in wrong:
+            shown = f"(entry {place})" if secret else item
+            self.wrong(name, shown, "allowed is key=value,key=value, values percent-encoded")
         return tuple(found)
 
     def resource(self) -> tuple[tuple[str, str], ...]:
         """Read the resource's attributes; OTEL_SERVICE_NAME wins over a service.name in them."""
-        name = "OTEL_RESOURCE_ATTRIBUTES"
-        attributes = dict(self.pairs(name, self.value(name)))
-        if service := self.value("OTEL_SERVICE_NAME"):
-            attributes["service.name"] = service
-        return tuple(attributes.items())
+        self.pairs(RESOURCE_VARIABLE, self.value(RESOURCE_VARIABLE))
+        return tuple(overrides(self._environ).items())
 
     def check_the_rest(self, settings: Settings) -> None:
         """Check what goes together, and what the SDK and the exporter read by themselves."""
@@ -207,8 +239,9 @@ class _Reader:
             )
         for name in LIMITS:
             self.integer(name, 0, minimum=0)
+        if "zipkin" in settings.exporters:
+            self.installed(*ZIPKIN, "OTEL_TRACES_EXPORTER=zipkin")
         if "otlp" in settings.exporters:
-            self.choice(self.names("PROTOCOL"), PROTOCOLS, PROTOCOLS[0])
             for file in FILES:
                 name, value = self.either(file)
                 if value and not Path(value).is_file():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -82,6 +83,17 @@ OTLP = "OTEL_EXPORTER_OTLP_"
         ({f"{OTLP}TIMEOUT": "1", f"{OTLP}TRACES_TIMEOUT": "2"}, {"timeout_ms": 2}),
         ({f"{OTLP}COMPRESSION": "gzip"}, {"compression": "gzip"}),
         ({f"{OTLP}PROTOCOL": "http/protobuf"}, {}),
+        (
+            {f"{OTLP}PROTOCOL": "grpc"},
+            {"protocol": "grpc", "endpoint": "http://localhost:4317"},
+        ),
+        (
+            {f"{OTLP}TRACES_PROTOCOL": "GRPC", f"{OTLP}ENDPOINT": "https://h:1"},
+            {"protocol": "grpc", "endpoint": "https://h:1"},
+        ),
+        ({"OTEL_TRACES_EXPORTER": "zipkin"}, {"exporters": ("zipkin",)}),
+        ({"OTEL_EXPORTER_ZIPKIN_ENDPOINT": "http://h/z"}, {"zipkin_endpoint": "http://h/z"}),
+        ({"OTEL_EXPORTER_ZIPKIN_TIMEOUT": "50"}, {"zipkin_timeout_ms": 50}),
         ({"OTEL_BSP_SCHEDULE_DELAY": "100"}, {"schedule_delay_ms": 100}),
         ({"OTEL_BSP_EXPORT_TIMEOUT": "100"}, {"export_timeout_ms": 100}),
         (
@@ -108,17 +120,18 @@ def test_a_variable_sets_what_its_name_says(
     ("name", "value", "allowed"),
     [
         ("OTEL_SDK_DISABLED", "yes", "true | false"),
-        ("OTEL_TRACES_EXPORTER", "zipkin", "otlp | console"),
+        ("OTEL_TRACES_EXPORTER", "jaeger", "otlp | zipkin | console"),
         ("OTEL_TRACES_EXPORTER", "none,otlp", "or none"),
         ("OTEL_TRACES_SAMPLER", "sometimes", "always_on | always_off | traceidratio"),
         (f"{OTLP}ENDPOINT", "localhost:4318", "a URL such as http://localhost:4318"),
         (f"{OTLP}ENDPOINT", "ftp://h", "a URL"),
         (f"{OTLP}TRACES_ENDPOINT", "http://h:port", "a URL"),
         (f"{OTLP}ENDPOINT", "http://[::1", "a URL"),
+        ("OTEL_EXPORTER_ZIPKIN_ENDPOINT", "h:9411", "a URL such as http://localhost:9411/api/v2"),
         (f"{OTLP}TIMEOUT", "10s", "a whole number from 1"),
         (f"{OTLP}TRACES_TIMEOUT", "-1", "a whole number from 1"),
         (f"{OTLP}COMPRESSION", "zstd", "none | gzip | deflate"),
-        (f"{OTLP}PROTOCOL", "grpc", "http/protobuf"),
+        (f"{OTLP}PROTOCOL", "thrift", "http/protobuf | grpc"),
         (f"{OTLP}TRACES_PROTOCOL", "http/json", "http/protobuf"),
         ("OTEL_BSP_SCHEDULE_DELAY", "0", "a whole number from 1"),
         ("OTEL_BSP_MAX_QUEUE_SIZE", "many", "a whole number from 1"),
@@ -171,6 +184,33 @@ def test_a_secret_is_not_repeated() -> None:
     assert "(entry 2)" in str(raised.value)
 
 
+@pytest.mark.parametrize(
+    ("environ", "missing", "install"),
+    [
+        ({f"{OTLP}PROTOCOL": "grpc"}, "opentelemetry.exporter.otlp.proto.grpc", "lagmon[grpc]"),
+        (
+            {"OTEL_TRACES_EXPORTER": "zipkin"},
+            "opentelemetry.exporter.zipkin",
+            "opentelemetry-exporter-zipkin-json",
+        ),
+    ],
+)
+def test_a_missing_package_is_named(
+    environ: dict[str, str], missing: str, install: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An exporter that is not installed is a problem among the others, with what installs it."""
+    for name in [name for name in sys.modules if name.startswith(missing)]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, missing, None)  # what an absent package looks like
+
+    with pytest.raises(SettingsError) as raised:
+        read({**environ, "OTEL_BSP_SCHEDULE_DELAY": "x"})
+
+    problems = sorted(raised.value.problems)
+    assert problems[0].startswith("OTEL_BSP_SCHEDULE_DELAY")
+    assert problems[1].endswith(f"needs: pip install '{install}'")
+
+
 def test_files_are_looked_for(tmp_path: Path) -> None:
     """A certificate that exists is taken."""
     (tmp_path / "ca.pem").touch()
@@ -189,6 +229,7 @@ VARIABLES = [
     "OTEL_SDK_DISABLED", "OTEL_TRACES_EXPORTER", "OTEL_TRACES_SAMPLER", "OTEL_TRACES_SAMPLER_ARG",
     "OTEL_RESOURCE_ATTRIBUTES", "OTEL_SERVICE_NAME", "OTEL_BSP_SCHEDULE_DELAY",
     f"{OTLP}ENDPOINT", f"{OTLP}HEADERS", f"{OTLP}TIMEOUT", f"{OTLP}COMPRESSION", f"{OTLP}PROTOCOL",
+    "OTEL_EXPORTER_ZIPKIN_ENDPOINT", "OTEL_EXPORTER_ZIPKIN_TIMEOUT",
 ]  # fmt: skip
 
 
