@@ -103,6 +103,136 @@ class _Traced:
                 exchange.finish()
 
 
+class _Exchange:
+    """One request and its response: what was sent so far, and what is still to be said."""
+
+    def __init__(self, app: ASGIApp, scope: Scope, send: Send, trace_id: str, level: int) -> None:
+        self._app = app
+        self._scope = scope
+        self._entry = dict(scope)  # as it came: routing rewrites the scope's root path
+        self._send = send
+        self._trace_id = trace_id
+        self._level = level
+        self._span = trace.get_current_span()
+        self._began = time.perf_counter()
+        self._held: list[Message] = []
+        self._started = False
+        self._status: int | None = None
+        self._done = False
+
+    async def send(self, message: Message) -> None:
+        """Pass *message* on, with the trace id on the response's start.
+
+        A short 500 waits for the application's end: Starlette answers an unhandled exception
+        before it raises it, and the span ends with the last byte.
+        """
+        if message["type"] == "http.response.start":
+            self._status = message["status"]
+            message = {**message, "headers": [*self._others(message), self._header()]}
+            if self._status == _SERVER_ERROR:
+                self._held.append(message)
+                return
+        elif self._held:
+            self._held.append(message)
+            if not message.get("more_body"):
+                return
+            await self.release()
+            return
+        await self._pass_on(message)
+
+    async def release(self) -> None:
+        """Send what was held back."""
+        held, self._held = self._held, []
+        for message in held:
+            await self._pass_on(message)
+
+    async def fail(self, error: Exception) -> None:
+        """Tell the span, the log and, if it has no answer yet, the client about *error*."""
+        _log.error("request_failed", exc_info=error, extra=self._request())
+        answered = self._started or (bool(self._held) and not self._is_starlettes())
+        if not answered:
+            self._held = self._answer()
+            self._status = _SERVER_ERROR
+        if self._span.is_recording():
+            self._span.record_exception(error)
+        if self._held:
+            await self._pass_on(self._held.pop(0))
+        if self._span.is_recording():
+            # After the start message, upon which the instrumentation writes the bare status code.
+            kind = f"{type(error).__module__}.{type(error).__qualname__}".removeprefix("builtins.")
+            self._span.set_attribute("error.type", kind)
+            self._span.set_status(Status(StatusCode.ERROR, kind))
+        await self.release()
+
+    def abandon(self) -> None:
+        """Note that the client left; nobody waits for an answer."""
+        self._held = []
+        if not self._started:
+            self._status = CLIENT_GONE
+
+    def finish(self) -> None:
+        """Write the exchange's one line, unless its last byte already did."""
+        if self._done:
+            return
+        self._done = True
+        self._name_span()
+        elapsed_ms = (time.perf_counter() - self._began) * 1000
+        outcome = {"status": self._status, "latency_ms": round(elapsed_ms, 3)}
+        _log.log(self._level, "request_served", extra=self._request() | outcome)
+
+    async def _pass_on(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self._started = True
+            self._name_span()
+        await self._send(message)
+        if message["type"] == "http.response.body" and not message.get("more_body"):
+            self.finish()
+
+    def _name_span(self) -> None:
+        if self._span.is_recording() and self._route:
+            self._span.update_name(f"{method(self._scope)} {self._route}")
+            self._span.set_attribute("http.route", self._route)
+
+    @cached_property
+    def _route(self) -> str | None:
+        app = self._app if hasattr(self._app, "routes") else self._scope.get("app")
+        return template(getattr(app, "routes", None) or (), self._entry)
+
+    def _request(self) -> dict[str, Any]:
+        return {
+            "method": self._scope["method"][:PATH_CHARACTERS],
+            "path": self._scope["path"][:PATH_CHARACTERS],
+            "route": self._route,
+        }
+
+    def _header(self) -> tuple[bytes, bytes]:
+        return HEADER, self._trace_id.encode()
+
+    def _others(self, message: Message) -> list[tuple[bytes, bytes]]:
+        return [(k, v) for k, v in message.get("headers", ()) if k.lower() != HEADER]
+
+    def _is_starlettes(self) -> bool:
+        return self._held[-1].get("body") == _STARLETTE_SERVER_ERROR
+
+    def _answer(self) -> list[Message]:
+        reason = {
+            "code": "internal",
+            "message": "The service failed. Its log holds the reason under this trace id.",
+            "trace_id": self._trace_id,
+            "retryable": False,
+        }
+        body = json.dumps({"error": reason}).encode()
+        headers = [
+            (b"content-type", b"application/json"),
+            (b"content-length", str(len(body)).encode()),
+            self._header(),
+        ]
+        return [
+            {"type": "http.response.start", "status": _SERVER_ERROR, "headers": headers},
+            {"type": "http.response.body", "body": body},
+        ]
+
+
 @contextmanager
 def _trace_id(scope: Scope) -> Iterator[str]:
     """Give the current trace id in hexadecimal; where there is none, make one current."""
