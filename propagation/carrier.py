@@ -15,15 +15,26 @@ from opentelemetry import baggage, trace
 from opentelemetry.context import Context, get_current
 from opentelemetry.propagate import get_global_textmap, set_global_textmap
 from opentelemetry.propagators.textmap import Getter
-from opentelemetry.trace import NonRecordingSpan, Span, SpanContext
+from opentelemetry.trace import (
+    DEFAULT_TRACE_STATE,
+    NonRecordingSpan,
+    Span,
+    SpanContext,
+    TraceFlags,
+)
 
 from propagation import w3c, w3c_baggage
 from propagation.headers import NO_NAMES, Headers, found, replaced
+from propagation.recorders import Dropped
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from opentelemetry.propagators.textmap import TextMapPropagator
+
+# As `w3c.format_traceparent` writes it, at half its cost: this is done for every message.
+_TRACEPARENT: Final = b"00-%032x-%016x-%02x"
+_KNOWN_FLAGS: Final = int(TraceFlags.SAMPLED | TraceFlags.RANDOM_TRACE_ID)
 
 _log: Final = logging.getLogger(__name__)
 
@@ -67,6 +78,8 @@ def inject_span(headers: object, span: Span, context: Context | None, keys: Keys
     """Do as `inject` does, with *span* in place of the context's; only *keys* of its baggage."""
     form = current_format()
     ours = form.write(span, context, keys)
+    if headers is None:
+        return [*ours]
     if span.get_span_context().is_valid:
         stale = form.names
     else:
@@ -123,10 +136,13 @@ class W3C:
     def write(self, span: Span, context: Context | None, keys: Keys) -> list[tuple[str, bytes]]:
         """Write traceparent, then tracestate and baggage if there are any."""
         ours: list[tuple[str, bytes]] = []
-        current = span.get_span_context()
-        if current.is_valid:
-            ours.append((w3c.TRACEPARENT, w3c.format_traceparent(current).encode()))
-            if current.trace_state:
+        if type(span) is Dropped and not span.state:  # the usual one: no context has to be made
+            ids = span.trace_id, span.span_id, span.flags
+            ours.append((w3c.TRACEPARENT, _TRACEPARENT % ids))
+        elif (current := span.get_span_context()).is_valid:
+            ids = current.trace_id, current.span_id, current.trace_flags & _KNOWN_FLAGS
+            ours.append((w3c.TRACEPARENT, _TRACEPARENT % ids))
+            if current.trace_state is not DEFAULT_TRACE_STATE and current.trace_state:
                 ours.append((w3c.TRACESTATE, w3c.format_tracestate(current.trace_state).encode()))
         if self._with_baggage and keys != NO_NAMES:
             members = _limited(baggage.get_all(context), keys)

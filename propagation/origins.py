@@ -7,6 +7,7 @@ left to the carrier.
 
 from __future__ import annotations
 
+from binascii import unhexlify
 from typing import TYPE_CHECKING, Final
 
 from opentelemetry.trace import SpanContext, TraceFlags
@@ -19,7 +20,6 @@ from propagation.recorders import span_in
 if TYPE_CHECKING:
     from opentelemetry.context import Context
 
-_HEX: Final = b"0123456789abcdef"
 _VERSION: Final = b"00-"
 _DASH: Final = 0x2D
 _FLAGS: Final = tuple(TraceFlags(bits & 3) for bits in range(256))  # of which two have a meaning
@@ -75,12 +75,14 @@ def _parsed(value: bytes) -> SpanContext | None:
         or value[:3] != _VERSION
         or value[35] != _DASH
         or value[52] != _DASH
+        or value != value.lower()  # what follows takes capitals too
     ):
         return None
-    trace_id, span_id, flags = value[3:35], value[36:52], value[53:]
-    if (trace_id + span_id + flags).translate(None, _HEX):
+    try:
+        raw = unhexlify(value[3:35] + value[36:52] + value[53:])
+    except ValueError:
         return None
     origin = SpanContext(
-        int(trace_id, 16), int(span_id, 16), is_remote=True, trace_flags=_FLAGS[int(flags, 16)]
+        int.from_bytes(raw[:16], "big"), int.from_bytes(raw[16:24], "big"), True, _FLAGS[raw[24]]
     )
     return origin if origin.is_valid else None

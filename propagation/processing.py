@@ -16,6 +16,7 @@ from opentelemetry import trace
 from opentelemetry.context import Context, attach, get_current
 
 from propagation.batches import start_batch
+from propagation.recorders import span_in
 from propagation.spans import ProcessSpans
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ class ProcessingScope:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if trace.get_current_span() is self._span:
+        if span_in(get_current()) is self._span:
             attach(self._before)
         self._spans.end(self._span, error)
 

@@ -16,21 +16,54 @@ from opentelemetry.context import (
     _SUPPRESS_INSTRUMENTATION_KEY,  # the API has no public name for it
     Context,
 )
-from opentelemetry.trace import INVALID_SPAN, NonRecordingSpan, Span, Tracer
+from opentelemetry.trace import (
+    INVALID_SPAN,
+    NonRecordingSpan,
+    Span,
+    SpanContext,
+    TraceFlags,
+    Tracer,
+)
 
 from propagation import conventions as names
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from opentelemetry.trace import Link, SpanContext, SpanKind, TracerProvider
+    from opentelemetry.trace import Link, SpanKind, TracerProvider, TraceState
     from opentelemetry.util.types import AttributeValue
 
 _SUPPRESSED: Final = "suppress_instrumentation"  # the other key that suppress_instrumentation sets
 # The key under which a context holds its span, told by what the API itself writes.
 [_SPAN] = trace.set_span_in_context(INVALID_SPAN, Context())
 
+_FLAGS: Final = tuple(TraceFlags(bits) for bits in range(4))
 _SPAN_TYPES: Final[set[type]] = {NonRecordingSpan}
+
+
+class Dropped(NonRecordingSpan):
+    """A span that is not recorded and not sampled, whose context is made when somebody asks.
+
+    Most such spans live and die without that: their header is written from the ids.
+    """
+
+    __slots__ = ("_made", "flags", "span_id", "state", "trace_id")
+
+    def __init__(self, trace_id: int, span_id: int, flags: int, state: TraceState | None) -> None:
+        self.trace_id = trace_id
+        self.span_id = span_id
+        self.flags = flags
+        self.state = state
+        self._made: SpanContext | None = None
+
+    def get_span_context(self) -> SpanContext:
+        """Give the context; the same one each time."""
+        if self._made is None:
+            flags = _FLAGS[self.flags]
+            self._made = SpanContext(self.trace_id, self.span_id, False, flags, self.state)
+        return self._made
+
+    _context = property(get_span_context)  # what the API's own methods call it
 
 
 class Recorder(Protocol):

@@ -1,7 +1,7 @@
 """Samplers: which ones provably drop, and one that records a number of traces a second.
 
-`Knowledge` is what may be taken for granted about a sampler without asking it, and nothing is
-taken for granted about a class that is not the SDK's own: a subclass may decide as it likes.
+`drops` is what may be taken for granted about a sampler without asking it, and nothing is taken for
+granted about a class that is not the SDK's own: a subclass may decide as it likes.
 `rate_limited` is what ``OTEL_TRACES_SAMPLER=propagation_rate_limited`` gives, through the entry
 point ``opentelemetry_traces_sampler``.
 """
@@ -27,14 +27,18 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from opentelemetry.context import Context
-    from opentelemetry.trace import Link, SpanContext, SpanKind, TraceState
+    from opentelemetry.trace import Link, SpanKind, TraceState
     from opentelemetry.util.types import Attributes
 
 NAME: Final = "propagation_rate_limited"
 DEFAULT_SPANS_PER_SECOND: Final = 10.0
 
+ROOT: Final = 0
+REMOTE: Final = 1
+LOCAL: Final = 3
+
 _OFF: Final = "AlwaysOffSampler"
-# ParentBased's delegates, in the order of `_situation`. It has no public names for them.
+# ParentBased's delegates by situation. It has no public names for them.
 _DELEGATES: Final = (
     "_root",
     "_remote_parent_sampled",
@@ -51,29 +55,17 @@ _ROOTS: Final = (
 )
 
 
-class Knowledge:
-    """What is certain about *sampler*: where it drops, and whether attributes pass unchanged.
+def drops(sampler: Sampler) -> tuple[bool, ...]:
+    """Tell for each situation whether *sampler* is certain to drop, whatever else a span is.
 
-    `verbatim` says that a recorded span gets the very attributes that were asked with.
+    A place for each: `ROOT`, `REMOTE` sampled, `REMOTE` + 1 not sampled, `LOCAL` alike.
     """
-
-    __slots__ = ("_drops", "drops_all", "verbatim")
-
-    def __init__(self, sampler: Sampler) -> None:
-        delegates = _delegates(sampler)
-        self._drops = tuple(map(_is_off, delegates))
-        self.drops_all = all(self._drops)
-        self.verbatim = all(type(one) in {StaticSampler, TraceIdRatioBased} for one in delegates)
-
-    def drops(self, parent: SpanContext) -> bool:
-        """Tell whether a child of *parent* (invalid: a root) is dropped whatever else it is."""
-        return self.drops_all or self._drops[_situation(parent)]
+    return tuple(map(_is_off, _delegates(sampler)))
 
 
-def _situation(parent: SpanContext) -> int:
-    if not parent.is_valid:
-        return 0
-    return (1 if parent.is_remote else 3) + (not parent.trace_flags & 1)
+def is_verbatim(sampler: Sampler) -> bool:
+    """Tell whether *sampler* is certain to leave the attributes of a recorded span as they are."""
+    return all(type(one) in {StaticSampler, TraceIdRatioBased} for one in _delegates(sampler))
 
 
 def _delegates(sampler: Sampler) -> tuple[Sampler, ...]:

@@ -22,7 +22,8 @@ from opentelemetry.sdk.trace.sampling import Decision
 from opentelemetry.sdk.util import BoundedList
 from opentelemetry.trace import Link, NonRecordingSpan, SpanContext, Status, StatusCode, TraceFlags
 
-from propagation.sdk.sampling import Knowledge
+from propagation.recorders import Dropped
+from propagation.sdk.sampling import LOCAL, REMOTE, ROOT, drops, is_verbatim
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -49,6 +50,7 @@ _NEEDED: Final = (
 )
 _FLAGS: Final = tuple(TraceFlags(bits) for bits in range(4))
 _RANDOM: Final = TraceFlags.RANDOM_TRACE_ID
+_SAMPLED: Final = TraceFlags.SAMPLED
 _DROP: Final = Decision.DROP
 _SAMPLE: Final = Decision.RECORD_AND_SAMPLE
 _UNSET: Final = Status(StatusCode.UNSET)
@@ -173,17 +175,18 @@ class LightSpan(sdk.Span):
 class Recorder:
     """Starts the spans of *tracer*, for which `is_plain` must hold."""
 
-    __slots__ = ("_knowledge", "_roomy", "_sampler", "limits", "scope", "tracer")
+    __slots__ = ("_drops", "_sampler", "_verbatim", "limits", "scope", "tracer")
 
     def __init__(self, tracer: sdk.Tracer) -> None:
         self.tracer = tracer
         self.limits = limits = tracer._span_limits  # noqa: SLF001  # see _NEEDED
         self.scope = tracer._instrumentation_scope  # noqa: SLF001  # see _NEEDED
-        self._roomy = limits.max_span_attribute_length is None and (
+        roomy = limits.max_span_attribute_length is None and (
             limits.max_span_attributes is None or limits.max_span_attributes >= ATTRIBUTES
         )
         self._sampler = tracer.sampler
-        self._knowledge = Knowledge(tracer.sampler)
+        self._drops = drops(tracer.sampler)
+        self._verbatim = roomy and is_verbatim(tracer.sampler)
 
     def dropped(self, parent: SpanContext) -> NonRecordingSpan | None:
         """Give the span where it is certain, without asking, that *parent*'s child is dropped.
@@ -195,17 +198,17 @@ class Recorder:
             self.__init__(tracer)  # type: ignore[misc]  # somebody has replaced the sampler
         if not tracer._tracer_config.is_enabled:  # noqa: SLF001  # see _NEEDED
             return NonRecordingSpan(parent)
-        if not self._knowledge.drops(parent):
-            return None
         ids = tracer.id_generator
         if not parent.is_valid:
-            flags = _FLAGS[_RANDOM if ids.is_trace_id_random() else 0]
-            root = SpanContext(ids.generate_trace_id(), ids.generate_span_id(), False, flags)
-            return NonRecordingSpan(root)
-        flags = _FLAGS[parent.trace_flags & _RANDOM]
-        return NonRecordingSpan(
-            SpanContext(parent.trace_id, ids.generate_span_id(), False, flags, parent.trace_state)
-        )
+            if not self._drops[ROOT]:
+                return None
+            random = _RANDOM if ids.is_trace_id_random() else 0
+            return Dropped(ids.generate_trace_id(), ids.generate_span_id(), random, None)
+        flags = parent.trace_flags
+        if not self._drops[(REMOTE if parent.is_remote else LOCAL) + (not flags & _SAMPLED)]:
+            return None
+        state = parent.trace_state
+        return Dropped(parent.trace_id, ids.generate_span_id(), flags & _RANDOM, state)
 
     def start(  # noqa: PLR0917  # once per message: names cost
         self,
@@ -233,16 +236,15 @@ class Recorder:
             bits = _RANDOM if ids.is_trace_id_random() else 0
         result = self._sampler.should_sample(context, trace_id, name, kind, attributes, links)
         if result.decision is _SAMPLE:
-            bits |= TraceFlags.SAMPLED
+            bits |= _SAMPLED
         own = SpanContext(trace_id, ids.generate_span_id(), False, _FLAGS[bits], result.trace_state)
         if result.decision is _DROP:
             return NonRecordingSpan(own)
-        verbatim = self._roomy and self._knowledge.verbatim
         span: LightSpan = _new(LightSpan)
         span.begin(
             self,
             (name, kind, own, above),
-            attributes if verbatim else self.bounded(result.attributes),
+            attributes if self._verbatim else self.bounded(result.attributes),
             self._kept(links) if links else (),
         )
         tracer.span_processor.on_start(span, parent_context=context)
