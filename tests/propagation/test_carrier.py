@@ -75,6 +75,16 @@ def test_a_context_is_read_as_it_was_written(
     assert baggage.get_all(read) == bag
 
 
+@given(STATES, st.booleans())
+def test_an_unchanged_trace_keeps_its_state(state: dict[str, str], sampled: bool) -> None:  # noqa: FBT001  # drawn
+    """Who only passes on changes nothing, in either header."""
+    came = [("traceparent", f"{TRACEPARENT[:-1]}{int(sampled)}".encode())]
+    if state:
+        came.append(("tracestate", ",".join(f"{k}={v}" for k, v in state.items()).encode()))
+
+    assert inject(context=extract(came)) == came
+
+
 @pytest.mark.parametrize(
     ("headers", "traceparent"),
     [

@@ -19,13 +19,14 @@ from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.sampling import *
 trace.set_tracer_provider(TracerProvider(sampler=eval(sys.argv[1])))
-from propagation import Producer, processing
+from propagation import Options, Producer, TopicPolicy, processing
 from propagation.testing import message
 import confluent_kafka
 
 settings = {"bootstrap.servers": "m:1", "test.mock.num.brokers": "1", "log_level": 0}
 with Producer(settings) as producer:
-    with processing(message(headers=json.loads(sys.argv[2]))):
+    options = Options(policies=(TopicPolicy(**json.loads(sys.argv[3])),))
+    with processing(message(headers=json.loads(sys.argv[2])), options=options):
         for _ in range(2):
             producer.produce("t", b"", partition=0)
     producer.flush(10)
@@ -40,10 +41,12 @@ print(json.dumps([{k: v.decode() for k, v in headers.items()} for headers in got
 """
 
 
-def passed_on(sampler: str, **headers: str) -> list[dict[str, str]]:
+def passed_on(
+    sampler: str, policy: dict[str, str] | None = None, **headers: str
+) -> list[dict[str, str]]:
     """Process a message with *headers* under *sampler*, send two on, give their headers."""
     run = subprocess.run(
-        [sys.executable, "-c", PASS_ON, sampler, json.dumps(headers)],
+        [sys.executable, "-c", PASS_ON, sampler, json.dumps(headers), json.dumps(policy or {})],
         capture_output=True,
         text=True,
         check=False,
@@ -101,8 +104,13 @@ def test_a_trace_that_begins_here_is_random(sampler: str) -> None:
     A tracestate that came alone goes. That this service records nothing is told all the same.
     """
     decided = int(sampler == "ALWAYS_ON")
-    for headers in ({}, {"traceparent": "unreadable"}, {"tracestate": "congo=t61"}):
-        sent = passed_on(sampler, **headers)
+    several: list[dict[str, str]] = [
+        {},
+        {"traceparent": "unreadable"},
+        {"tracestate": "congo=t61"},
+    ]
+    for headers in several:
+        sent = passed_on(sampler, None, **headers)
 
         assert {parts(one)[2] for one in sent} == {0b10 | decided}
         assert {parts(one)[0] for one in sent}.isdisjoint({f"{TRACE_ID:032x}", "0" * 32})
@@ -115,6 +123,20 @@ def test_a_later_version_is_answered_in_ours() -> None:
 
     assert parts(headers)[0] == f"{TRACE_ID:032x}"
     assert parts(headers)[2] == 0b11
+
+
+@pytest.mark.parametrize(
+    "policy", [{"trust": "link"}, {"trust": "ignore"}, {"relation": "link"}, {"relation": "none"}]
+)
+def test_a_stranger_decides_nothing(policy: dict[str, str]) -> None:
+    """A trace that starts anew asks its own sampler, and leaves the other's state behind."""
+    for sampler, expected in (("ParentBased(ALWAYS_OFF)", 0b10), ("ParentBased(ALWAYS_ON)", 0b11)):
+        for flags in (0b00, 0b01):
+            sent = passed_on(sampler, policy, traceparent=came(flags), tracestate="congo=t61")
+
+            assert {parts(headers)[2] for headers in sent} == {expected}
+            assert {parts(headers)[0] for headers in sent} != {f"{TRACE_ID:032x}"}
+            assert not any("tracestate" in headers for headers in sent)
 
 
 def test_ids_say_nothing_of_whoever_made_them() -> None:
