@@ -2,13 +2,17 @@
 
 The OTLP exporter logs each retry of each batch, and the batch processor each burst of dropped
 spans. `QuietExporter` wraps an exporter: it never raises, counts the spans that did not arrive, and
-says so at most once a minute with the reason, and once more when they arrive again.
+says so at most once a minute with the reason, and once more when they arrive again. Of spans that
+a full queue drops, the batch processor's own line comes once a minute, with their number.
+In a forked child it begins with an exporter of its own: a connection has one process.
 """
 
 from __future__ import annotations
 
 import logging
+import os
 import time
+import weakref
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Final
 
@@ -23,33 +27,51 @@ SILENCE_SECONDS: Final = 60.0
 
 _QUEUE_LOGGER: Final = "opentelemetry.sdk._shared_internal"  # where the batch processor logs
 
+_QUEUE_FULL: Final = "Queue full, dropping %s."
+
 _log = logging.getLogger(__name__)
 
 
 class QuietExporter(SpanExporter):
     """An exporter whose failures are counted, and logged once a minute.
 
-    *exporter* is what sends, *target* names where to in the log. `failed` counts spans.
+    *exporter* is what sends, *target* names where to in the log, *loggers* are those it complains
+    to, *make* makes another one for a forked child. `failed` counts spans that were sent in vain.
+    `dropped` counts those that no queue took; the processors of a process share that count, for
+    the SDK does not tell them apart.
     """
 
     def __init__(
-        self, exporter: SpanExporter, target: str, *, clock: Callable[[], float] = time.monotonic
+        self,
+        exporter: SpanExporter,
+        target: str,
+        *,
+        make: Callable[[], SpanExporter] | None = None,
+        loggers: Sequence[str] = (),
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.failed = 0
+        self.dropped = 0
         self._exporter = exporter
+        self._make = make
+        self._inherited: SpanExporter | None = None
         self._target = target
-        self._said = _Said(clock)
-        self._unsaid = 0
+        self._said, self._said_full = _Said(clock), _Said(clock)
+        self._unsaid = self._unsaid_dropped = 0
         self._failing = False
         self._overheard = ""
         self._muted = ExitStack()
-        self._muted.enter_context(_filtered(type(exporter).__module__, self._overhear))
-        queue = _Said(clock)
-        self._muted.enter_context(_filtered(_QUEUE_LOGGER, lambda _: queue.again()))
+        for name in loggers or (type(exporter).__module__,):
+            self._muted.enter_context(_filtered(name, self._overhear))
+        self._muted.enter_context(_filtered(_QUEUE_LOGGER, self._note_full))
+        here = weakref.ref(self)
+        os.register_at_fork(after_in_child=lambda: _start_anew(here()))
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         """Send *spans*. Never raises."""
         self._overheard = ""
+        if self._inherited is not None and self._make is not None:
+            self._exporter, self._inherited = self._make(), None
         try:
             result = self._exporter.export(spans)
         except Exception as error:  # noqa: BLE001 - whatever the exporter's transport raises
@@ -87,6 +109,20 @@ class QuietExporter(SpanExporter):
             self._failing = False
             _log.info("spans_exported_again", extra={"target": self._target, "lost": self.failed})
 
+    def start_anew(self) -> None:
+        """Take the exporter as the parent's. The next export makes one, outside of the fork."""
+        if self._make is not None:
+            self._inherited = self._exporter
+
+    def _note_full(self, record: logging.LogRecord) -> bool:
+        if record.msg == _QUEUE_FULL and record.args == ("Span",):
+            self.dropped += 1
+            self._unsaid_dropped += 1
+        if not self._said_full.again():
+            return False
+        record.spans, self._unsaid_dropped = self._unsaid_dropped, 0
+        return True
+
     def _overhear(self, record: logging.LogRecord) -> bool:
         # The first message tells the cause, later ones only that it is given up.
         self._overheard = self._overheard or record.getMessage()
@@ -109,11 +145,17 @@ class _Said:
         return True
 
 
+def _start_anew(exporter: QuietExporter | None) -> None:
+    if exporter is not None:
+        exporter.start_anew()
+
+
 @contextmanager
 def _filtered(name: str, accept: Callable[[logging.LogRecord], bool]) -> Iterator[None]:
     """Ask *accept* about each record of the logger *name*."""
     logger = logging.getLogger(name)
-    logger.addFilter(accept)
+    # First of all: the SDK's own filter hides what comes again, and it has to be counted.
+    logger.filters.insert(0, accept)
     try:
         yield
     finally:

@@ -2,41 +2,37 @@
 
 In: who the service is, and the OTEL_* variables (see `environment`). Out: a global tracer provider
 and a `Telemetry` to flush and stop it. Stopping never takes longer than it is given, whatever the
-receiver does: what could not be sent by then is lost, and said. It sets no propagator: the
-clients of `propagation` and OpenTelemetry's own default agree on W3C.
+receiver does: what could not be sent by then is lost, and said. A process that only ends, or that
+SIGTERM ends, is stopped in the same time. It sets no propagator: the clients of `propagation` and
+OpenTelemetry's own default agree on W3C.
 """
 
 from __future__ import annotations
 
-import atexit
 import logging
 import os
-import sys
 from threading import Thread
 from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry import trace
 
+from propagation.identity import identity
+from propagation.sdk.ending import AtEnd
 from propagation.sdk.environment import Settings, read
 
 try:
-    from opentelemetry.exporter.otlp.proto.http import Compression
-    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
     from opentelemetry.sdk.resources import Resource
-    from opentelemetry.sdk.trace import SpanProcessor, TracerProvider, sampling
-    from opentelemetry.sdk.trace.export import (
-        BatchSpanProcessor,
-        ConsoleSpanExporter,
-        SimpleSpanProcessor,
-    )
+    from opentelemetry.sdk.trace import TracerProvider, sampling
 
-    from propagation.sdk.quiet import QuietExporter
+    from propagation.sdk.exporters import made
 except ImportError as error:
     raise ImportError("propagation.sdk needs: pip install 'lagmon[sdk]'") from error
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Self
+
+    from propagation.sdk.quiet import QuietExporter
 
 FLUSH_SECONDS: Final = 5.0
 STOP_SECONDS: Final = 3.0
@@ -59,15 +55,12 @@ def telemetry(service: str, *, version: str = "", environment: str = "") -> Tele
     if not isinstance(present, trace.ProxyTracerProvider):
         _log.warning("tracer_provider_kept", extra={"provider": type(present).__qualname__})
         return Telemetry(present if isinstance(present, TracerProvider) else None, (), owned=False)
-    identity = {
-        "service.name": service,
-        "service.version": version,
-        "deployment.environment.name": environment,
-    }
-    resource = {k: v for k, v in identity.items() if v} | dict(settings.resource)
     # The SDK's own exit handler would wait for a dead receiver without a bound.
-    provider = TracerProvider(_sampler(settings), Resource.create(resource), shutdown_on_exit=False)
-    exporters = _add_exporters(provider, settings)
+    resource = Resource.create(identity(service, version, environment, os.environ))
+    provider = TracerProvider(_sampler(settings), resource, shutdown_on_exit=False)
+    processors, exporters = made(settings)
+    for processor in processors:
+        provider.add_span_processor(processor)
     trace.set_tracer_provider(provider)
     return Telemetry(provider, exporters)
 
@@ -75,7 +68,8 @@ def telemetry(service: str, *, version: str = "", environment: str = "") -> Tele
 class Telemetry:
     """A running set-up, also as a context manager that stops it at the end.
 
-    A process that forgets to stop it is stopped at its exit.
+    A process that forgets to stop it is stopped at its exit, and by SIGTERM if nobody else listens
+    to that. A forked child goes on with its own connection and its own spans.
     """
 
     def __init__(
@@ -87,10 +81,8 @@ class Telemetry:
     ) -> None:
         self._provider = provider
         self._exporters = exporters
-        self._owned = owned
         self._running = provider is not None
-        if owned and self._running:
-            atexit.register(self.shutdown)
+        self._at_end = AtEnd(self.shutdown) if owned and self._running else None
 
     def __enter__(self) -> Self:
         return self
@@ -99,7 +91,10 @@ class Telemetry:
         self.shutdown()
 
     def flush(self, timeout_seconds: float = FLUSH_SECONDS) -> bool:
-        """Send what has ended. Tells whether all of it arrived within *timeout_seconds*."""
+        """Send what has ended. Tells whether all of it arrived within *timeout_seconds*.
+
+        What a full queue did not take had no part in it: see `dropped`.
+        """
         if self._provider is None or not self._running:
             return True
         before = self._failed()
@@ -113,9 +108,9 @@ class Telemetry:
         if self._provider is None or not self._running:
             return True
         self._running = False
-        if not self._owned:
+        if self._at_end is None:
             return _bounded(self._provider.force_flush, timeout_seconds)
-        atexit.unregister(self.shutdown)
+        self._at_end.take_back()
         before = self._failed()
         in_time = _bounded(self._provider.shutdown, timeout_seconds)
         if not in_time:
@@ -123,6 +118,11 @@ class Telemetry:
         for exporter in self._exporters:
             exporter.unmute() if in_time else exporter.shutdown()
         return in_time and self._failed() == before
+
+    @property
+    def dropped(self) -> int:
+        """How many spans no queue took: more ended in a moment than OTEL_BSP_MAX_QUEUE_SIZE."""
+        return max((exporter.dropped for exporter in self._exporters), default=0)
 
     def _failed(self) -> int:
         return sum(exporter.failed for exporter in self._exporters)
@@ -135,45 +135,6 @@ def _sampler(settings: Settings) -> sampling.Sampler:
         "always_off": sampling.ALWAYS_OFF,
     }.get(name) or sampling.TraceIdRatioBased(settings.ratio)
     return sampling.ParentBased(root) if name != settings.sampler else root
-
-
-def _add_exporters(provider: TracerProvider, settings: Settings) -> tuple[QuietExporter, ...]:
-    made: list[QuietExporter] = []
-    for name in settings.exporters:
-        if name == "console":
-            provider.add_span_processor(_console())
-        else:
-            made.append(_otlp(settings))
-            provider.add_span_processor(_batched(made[-1], settings))
-    return tuple(made)
-
-
-def _otlp(settings: Settings) -> QuietExporter:
-    exporter = OTLPSpanExporter(
-        endpoint=settings.endpoint,
-        headers=dict(settings.headers),
-        # The batch processor knows its own timeout but has no way to hand it on.
-        timeout=min(settings.timeout_ms, settings.export_timeout_ms) / 1000,
-        compression=Compression(settings.compression),
-    )
-    return QuietExporter(exporter, settings.endpoint)
-
-
-def _batched(exporter: QuietExporter, settings: Settings) -> SpanProcessor:
-    return BatchSpanProcessor(
-        exporter,
-        max_queue_size=settings.max_queue_size,
-        schedule_delay_millis=settings.schedule_delay_ms,
-        max_export_batch_size=settings.max_batch_size,
-        export_timeout_millis=settings.export_timeout_ms,
-    )
-
-
-def _console() -> SpanProcessor:
-    """Print each span as it ends, on one line: standard output holds lines of JSON."""
-    return SimpleSpanProcessor(
-        ConsoleSpanExporter(out=sys.stdout, formatter=lambda span: f"{span.to_json(indent=None)}\n")
-    )
 
 
 def _bounded(work: Callable[[], Any], timeout_seconds: float) -> bool:

@@ -13,6 +13,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, Spa
 
 from propagation.sdk.quiet import SILENCE_SECONDS, QuietExporter
 from tests.infra.ports import free_port
+from tests.propagation.sdk.scripts import succeed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -162,3 +163,45 @@ def test_unmuting_gives_the_exporters_logger_back() -> None:
 
     assert len(during) == len(before) + 1
     assert logger.filters == before
+
+
+def test_a_forked_child_has_an_exporter_of_its_own() -> None:
+    """A child makes its own exporter at its first export, and the parent keeps the one it has."""
+    script = """
+        import os, sys
+        from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
+        from propagation.sdk.quiet import QuietExporter
+        class Connection(SpanExporter):
+            def __init__(self):
+                self.owner = os.getpid()
+            def export(self, spans):
+                assert self.owner == os.getpid(), "somebody else's connection"
+                return SpanExportResult.SUCCESS
+        quiet = QuietExporter(Connection(), "x", make=Connection)
+        forked = os.fork()
+        failed = quiet.export([None]) is not SpanExportResult.SUCCESS
+        if not forked:
+            os._exit(failed)
+        print(failed, os.waitpid(forked, 0)[1])
+    """
+
+    assert succeed(script).split() == ["False", "0"]
+
+
+def test_an_exporter_of_the_past_is_forgotten() -> None:
+    """Exporters that are gone do not come back with a fork."""
+    script = """
+        import gc, os, weakref
+        from opentelemetry.sdk.trace.export import ConsoleSpanExporter
+        from propagation.sdk.quiet import QuietExporter
+        quiet = QuietExporter(ConsoleSpanExporter(), "x", make=ConsoleSpanExporter)
+        quiet.unmute()
+        gone = weakref.ref(quiet)
+        del quiet
+        gc.collect()
+        if not (forked := os.fork()):
+            os._exit(0)
+        print(gone(), os.waitpid(forked, 0)[1])
+    """
+
+    assert succeed(script).split() == ["None", "0"]

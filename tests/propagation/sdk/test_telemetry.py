@@ -19,6 +19,7 @@ import pytest
 
 from propagation.sdk.telemetry import STOP_SECONDS
 from tests.infra.ports import free_port
+from tests.propagation.sdk.scripts import run, succeed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,25 +36,6 @@ PLAY = """
         with trace.get_tracer("test").start_as_current_span("play"):
             pass
 """
-
-
-def run(script: str, **environ: str) -> subprocess.CompletedProcess[str]:
-    """Run *script* as a service with the variables *environ*."""
-    return subprocess.run(
-        [sys.executable, "-W", "error", "-c", textwrap.dedent(script)],
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, "PYTHONPATH": ".", **environ},
-        timeout=60,
-    )
-
-
-def succeed(script: str, **environ: str) -> str:
-    """Run *script*, which must neither fail nor write to standard error; give what it printed."""
-    done = run(script, **environ)
-    assert (done.returncode, done.stderr) == (0, "")
-    return done.stdout
 
 
 def test_a_span_arrives_with_its_service(otlp: OtlpReceiver) -> None:

@@ -1,0 +1,180 @@
+"""However a process ends, its last spans are sent, in bounded time."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import time
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+import pytest
+
+from propagation.sdk.telemetry import STOP_SECONDS
+from tests.propagation.sdk.scripts import run, succeed
+
+if TYPE_CHECKING:
+    from tests.infra.otlp import OtlpReceiver
+
+ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
+INTERPRETER_SECONDS = 5.0  # to start and end Python on a busy machine
+
+TERMINATED = """
+    import os, signal
+    from opentelemetry import trace
+    from propagation.sdk import telemetry
+    running = telemetry("game-api")
+    trace.get_tracer("test").start_span("play").end()
+    os.kill(os.getpid(), signal.SIGTERM)
+    signal.pause()
+"""
+
+
+def test_sigterm_sends_what_has_ended(otlp: OtlpReceiver) -> None:
+    """A process that SIGTERM ends has sent its spans, and still ends by SIGTERM."""
+    done = run(TERMINATED, OTEL_EXPORTER_OTLP_ENDPOINT=otlp.endpoint)
+
+    assert (done.returncode, done.stderr) == (-signal.SIGTERM, "")
+    assert [span.name for span in otlp.spans()] == ["play"]
+
+
+def test_sigterm_is_bounded() -> None:
+    """A receiver that hangs does not hold the process's end up."""
+    with closing(socket.create_server(("127.0.0.1", 0), backlog=64)) as server:
+        began = time.monotonic()
+        address = f"http://127.0.0.1:{server.getsockname()[1]}"
+        done = run(TERMINATED, OTEL_EXPORTER_OTLP_ENDPOINT=address)
+
+    assert done.returncode == -signal.SIGTERM
+    assert time.monotonic() - began < STOP_SECONDS + INTERPRETER_SECONDS
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_who_listens_to_sigterm_keeps_it(when: str) -> None:
+    """A service's own handler is called alone, set before telemetry or after it."""
+    script = f"""
+        import os, signal
+        from propagation.sdk import telemetry
+        def mine(number, frame):
+            print("mine")
+        if {when == "before"}:
+            signal.signal(signal.SIGTERM, mine)
+        with telemetry("game-api"):
+            if {when == "after"}:
+                signal.signal(signal.SIGTERM, mine)
+            os.kill(os.getpid(), signal.SIGTERM)
+        print(signal.getsignal(signal.SIGTERM) is mine)
+    """
+
+    assert succeed(script, OTEL_TRACES_EXPORTER="none").split() == ["mine", "True"]
+
+
+def test_stopping_gives_sigterm_back() -> None:
+    """Once telemetry has stopped, SIGTERM is what it was."""
+    script = """
+        import signal
+        from propagation.sdk import telemetry
+        with telemetry("game-api"):
+            print(signal.getsignal(signal.SIGTERM) is signal.SIG_DFL)
+        print(signal.getsignal(signal.SIGTERM) is signal.SIG_DFL)
+    """
+
+    assert succeed(script, OTEL_TRACES_EXPORTER="none").split() == ["False", "True"]
+
+
+def test_another_thread_may_set_up() -> None:
+    """Outside of the main thread no signal is touched, and nothing fails."""
+    script = """
+        import signal
+        from threading import Thread
+        from propagation.sdk import telemetry
+        def work():
+            with telemetry("game-api"):
+                print(signal.getsignal(signal.SIGTERM) is signal.SIG_DFL)
+        thread = Thread(target=work)
+        thread.start()
+        thread.join()
+    """
+
+    assert succeed(script, OTEL_TRACES_EXPORTER="none").split() == ["True"]
+
+
+FORK = """
+    import os, sys
+    from opentelemetry import trace
+    from propagation.sdk import telemetry
+    running = telemetry("game-api")
+    tracer = trace.get_tracer("test")
+    tracer.start_span("before").end()
+    assert running.flush(5)                 # a connection is open now
+    tracer.start_span("queued").end()       # the parent's, still in its queue
+    if (child := os.fork()) == 0:
+        for _ in range(3):
+            tracer.start_span("child").end()
+            assert running.flush(5)
+        tracer.start_span("child, last").end()
+        sys.exit(0)                         # stopped by its exit, as any process
+    for _ in range(3):
+        tracer.start_span("parent").end()
+        assert running.flush(5)
+    print(os.waitpid(child, 0)[1])
+"""
+
+
+def test_a_forked_child_exports_its_own_spans(otlp: OtlpReceiver) -> None:
+    """Parent and child each send what they recorded, at the same time, and nothing twice."""
+    assert succeed(FORK, OTEL_EXPORTER_OTLP_ENDPOINT=otlp.endpoint) == "0\n"
+
+    names = sorted(span.name for span in otlp.spans())
+    assert names == sorted(["before", "queued", *["child"] * 3, "child, last", *["parent"] * 3])
+
+
+def test_a_fork_under_load_does_not_hang(otlp: OtlpReceiver) -> None:
+    """Forking while the exporting thread is at work leaves every child able to record and end."""
+    script = """
+        import os, sys
+        from threading import Thread
+        from opentelemetry import trace
+        from propagation.sdk import telemetry
+        running = telemetry("game-api")
+        tracer = trace.get_tracer("test")
+        going = True
+        def load():
+            while going:
+                tracer.start_span("load").end()
+        thread = Thread(target=load)
+        thread.start()
+        children = []
+        for _ in range(10):
+            if (child := os.fork()) == 0:
+                tracer.start_span("child").end()
+                sys.exit(0)
+            children.append(child)
+        going = False
+        thread.join()
+        print(sum(os.waitpid(child, 0)[1] for child in children))
+    """
+    environ = {ENDPOINT: otlp.endpoint, "OTEL_BSP_SCHEDULE_DELAY": "1"}
+    done = run(script, **environ)
+
+    assert (done.returncode, done.stdout) == (0, "0\n")
+    assert [span.name for span in otlp.spans()].count("child") == 10
+
+
+def test_a_child_of_multiprocessing_sends_before_it_ends(otlp: OtlpReceiver) -> None:
+    """A child that ends without the interpreter's exit handlers sends its spans all the same."""
+    script = """
+        import multiprocessing
+        from opentelemetry import trace
+        from propagation.sdk import telemetry
+        def work():
+            trace.get_tracer("test").start_span("child").end()
+        with telemetry("game-api"):
+            child = multiprocessing.get_context("fork").Process(target=work)
+            child.start()
+            child.join(30)
+            print(child.exitcode)
+    """
+
+    assert succeed(script, OTEL_EXPORTER_OTLP_ENDPOINT=otlp.endpoint) == "0\n"
+    assert [span.name for span in otlp.spans()] == ["child"]

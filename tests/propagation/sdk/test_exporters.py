@@ -1,0 +1,198 @@
+"""Each exporter that OTEL_TRACES_EXPORTER names reaches a receiver of its protocol."""
+
+from __future__ import annotations
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import grpc
+import pytest
+from opentelemetry.proto.collector.trace.v1 import trace_service_pb2_grpc
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
+    ExportTraceServiceRequest,
+    ExportTraceServiceResponse,
+)
+
+from tests.infra.endpoint import Endpoint, Request, Response
+from tests.infra.otlp import ReceivedSpan, decoded
+from tests.infra.ports import free_port
+from tests.infra.wait import until
+from tests.propagation.sdk.scripts import run, started, succeed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.infra.otlp import OtlpReceiver
+
+PLAY = """
+    from opentelemetry import trace
+    from propagation.sdk import telemetry
+    with telemetry("game-api") as running:
+        trace.get_tracer("test").start_span("play", attributes={"offset": 7}).end()
+        print(running.flush(10))
+"""
+
+
+class Collector(trace_service_pb2_grpc.TraceServiceServicer):
+    """An OTLP receiver over gRPC that keeps spans and metadata."""
+
+    def __init__(self) -> None:
+        self.spans: list[ReceivedSpan] = []
+        self.metadata: dict[str, str] = {}
+
+    def Export(self, request: ExportTraceServiceRequest, context: Any) -> Any:  # noqa: N802
+        """Take one request."""
+        self.metadata = dict(context.invocation_metadata())
+        self.spans += decoded(request.SerializeToString())
+        return ExportTraceServiceResponse()
+
+
+@contextmanager
+def collector() -> Iterator[tuple[Collector, str]]:
+    """Serve a collector; give it and its address."""
+    server = grpc.server(ThreadPoolExecutor(2))
+    taker = Collector()
+    register: Any = trace_service_pb2_grpc.add_TraceServiceServicer_to_server
+    register(taker, server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    try:
+        yield taker, f"http://127.0.0.1:{port}"
+    finally:
+        server.stop(None).wait()
+
+
+@pytest.mark.parametrize("compression", ["none", "gzip"])
+def test_spans_go_by_grpc(compression: str) -> None:
+    """With OTEL_EXPORTER_OTLP_PROTOCOL=grpc spans and headers arrive by gRPC."""
+    with collector() as (taker, address):
+        out = succeed(
+            PLAY,
+            OTEL_EXPORTER_OTLP_PROTOCOL="grpc",
+            OTEL_EXPORTER_OTLP_ENDPOINT=address,
+            OTEL_EXPORTER_OTLP_HEADERS="X-Tenant=a%20b",
+            OTEL_EXPORTER_OTLP_COMPRESSION=compression,
+        )
+
+    [span] = taker.spans
+    assert out == "True\n"
+    assert (span.name, span.service, span.attributes) == ("play", "game-api", {"offset": 7})
+    assert taker.metadata["x-tenant"] == "a b"
+
+
+def test_spans_go_to_zipkin() -> None:
+    """With OTEL_TRACES_EXPORTER=zipkin spans arrive as Zipkin's JSON."""
+    taken: list[Request] = []
+
+    def take(request: Request) -> Response:
+        taken.append(request)
+        return Response(202)
+
+    with Endpoint(take) as server:
+        out = succeed(
+            PLAY,
+            OTEL_TRACES_EXPORTER="zipkin",
+            OTEL_EXPORTER_ZIPKIN_ENDPOINT=f"{server.address}/api/v2/spans",
+        )
+
+    [request] = taken
+    [span] = json.loads(request.body)
+    assert out == "True\n"
+    assert (span["name"], span["localEndpoint"]["serviceName"]) == ("play", "game-api")
+
+
+def test_several_exporters_get_every_span(otlp: OtlpReceiver) -> None:
+    """Exporters with a comma between them all get what is recorded."""
+    out = succeed(
+        PLAY, OTEL_TRACES_EXPORTER="console,otlp", OTEL_EXPORTER_OTLP_ENDPOINT=otlp.endpoint
+    )
+
+    assert json.loads(out.splitlines()[0])["name"] == "play"
+    assert [span.name for span in otlp.spans()] == ["play"]
+
+
+@pytest.mark.parametrize(
+    "environ",
+    [
+        {"OTEL_EXPORTER_OTLP_PROTOCOL": "grpc", "OTEL_EXPORTER_OTLP_TIMEOUT": "1500"},
+        {"OTEL_TRACES_EXPORTER": "zipkin", "OTEL_EXPORTER_ZIPKIN_TIMEOUT": "1500"},
+    ],
+    ids=["grpc", "zipkin"],
+)
+def test_a_dead_receiver_is_one_line(environ: dict[str, str]) -> None:
+    """No exporter speaks for itself: what did not arrive is one line with target and number."""
+    port = free_port()
+    script = f"""
+    from propagation.integrations import logs
+    logs.configure("game-api")
+    {PLAY}"""
+    environ |= {
+        "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{port}",
+        "OTEL_EXPORTER_ZIPKIN_ENDPOINT": f"http://127.0.0.1:{port}/api/v2/spans",
+    }
+    done = run(script, **environ)
+
+    line, answer = done.stdout.splitlines()
+    told = json.loads(line)
+    assert (done.stderr, answer) == ("", "False")
+    assert (told["event"], told["spans"]) == ("spans_not_exported", 1)
+    assert f":{port}" in told["target"]
+    assert told["reason"]
+
+
+def test_spans_that_no_queue_takes_are_counted(otlp: OtlpReceiver) -> None:
+    """More spans at once than the queue holds are counted, and told once."""
+    script = """
+        import threading
+        from opentelemetry import trace
+        from propagation.integrations import logs
+        from propagation.sdk import telemetry
+        from propagation.sdk.otlp import FastOTLPSpanExporter
+        go, busy = threading.Event(), threading.Event()
+        stock = FastOTLPSpanExporter.export
+        def export(self, spans):
+            busy.set()
+            go.wait(10)
+            return stock(self, spans)
+        FastOTLPSpanExporter.export = export    # a receiver that takes its time
+        logs.configure("game-api")
+        running = telemetry("game-api")
+        tracer = trace.get_tracer("test")
+        for n in range(110):
+            tracer.start_span("play").end()
+            if n == 9:
+                busy.wait(10)                   # a batch of ten is being sent; twenty may wait
+        go.set()
+        print(running.flush(10), running.shutdown(10), running.dropped)
+    """
+    out = succeed(
+        script,
+        OTEL_EXPORTER_OTLP_ENDPOINT=otlp.endpoint,
+        OTEL_BSP_MAX_QUEUE_SIZE="20",
+        OTEL_BSP_MAX_EXPORT_BATCH_SIZE="10",
+    )
+
+    line, answer = out.splitlines()
+    assert json.loads(line).items() >= {"event": "Queue full, dropping Span.", "spans": 1}.items()
+    assert answer == "True True 80"
+    assert len(otlp.spans()) == 30
+
+
+def test_a_span_waits_no_longer_than_the_delay(otlp: OtlpReceiver) -> None:
+    """With OTEL_BSP_SCHEDULE_DELAY spans are sent while the service goes on."""
+    script = """
+        import sys
+        from opentelemetry import trace
+        from propagation.sdk import telemetry
+        with telemetry("game-api"):
+            trace.get_tracer("test").start_span("play").end()
+            sys.stdin.read()
+    """
+    environ = {"OTEL_EXPORTER_OTLP_ENDPOINT": otlp.endpoint, "OTEL_BSP_SCHEDULE_DELAY": "1"}
+
+    with started(script, **environ) as service:
+        until(otlp.spans, what="the span of a service that still runs")
+        assert service.poll() is None
+        service.communicate()
