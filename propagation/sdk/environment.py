@@ -9,6 +9,7 @@ a warning, it is an error here: a service that starts without its traces is foun
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -28,6 +29,7 @@ SAMPLERS: Final = (
     "parentbased_always_on",
     "parentbased_always_off",
     "parentbased_traceidratio",
+    "propagation_rate_limited",
 )
 COMPRESSIONS: Final = ("none", "gzip", "deflate")
 PROTOCOLS: Final = ("http/protobuf", "grpc")
@@ -83,6 +85,7 @@ class Settings:
     protocol: str = "http/protobuf"
     zipkin_endpoint: str = _ZIPKIN_ENDPOINT
     zipkin_timeout_ms: int = 10_000
+    spans_per_second: float = 10.0
 
 
 def read(environ: Mapping[str, str]) -> Settings:
@@ -106,6 +109,7 @@ def read(environ: Mapping[str, str]) -> Settings:
         max_batch_size=reader.integer("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", 512),
         resource=reader.resource(),
         protocol=protocol,
+        spans_per_second=reader.rate() if sampler == "propagation_rate_limited" else 10.0,
         zipkin_endpoint=reader.url("OTEL_EXPORTER_ZIPKIN_ENDPOINT", _ZIPKIN_ENDPOINT),
         zipkin_timeout_ms=reader.integer("OTEL_EXPORTER_ZIPKIN_TIMEOUT", 10_000),
     )
@@ -161,14 +165,22 @@ class _Reader:
 
     def ratio(self) -> float:
         """Read the share of traces to record, 0 to 1."""
+        return self.number(1.0, 1.0, "a number from 0 to 1")
+
+    def rate(self) -> float:
+        """Read how many traces to begin in a second."""
+        return self.number(10.0, sys.float_info.max, "a number of spans per second, from 0")
+
+    def number(self, default: float, highest: float, allowed: str) -> float:
+        """Read the sampler's argument, a number from 0 to *highest*."""
         value = self.value("OTEL_TRACES_SAMPLER_ARG")
         try:
-            ratio = float(value or 1)
+            number = float(value or default)
         except ValueError:
-            ratio = -1.0
-        if not 0 <= ratio <= 1:
-            self.wrong("OTEL_TRACES_SAMPLER_ARG", value, "allowed is a number from 0 to 1")
-        return ratio
+            number = -1.0
+        if not 0 <= number <= highest:
+            self.wrong("OTEL_TRACES_SAMPLER_ARG", value, f"allowed is {allowed}")
+        return number
 
     def exporters(self) -> tuple[str, ...]:
         """Read the exporters, separated by commas; none stands alone."""

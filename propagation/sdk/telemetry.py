@@ -25,6 +25,7 @@ try:
     from opentelemetry.sdk.trace import TracerProvider, sampling
 
     from propagation.sdk.exporters import made
+    from propagation.sdk.sampling import NAME, RateLimited
 except ImportError as error:
     raise ImportError("propagation.sdk needs: pip install 'lagmon[sdk]'") from error
 
@@ -129,6 +130,8 @@ class Telemetry:
 
 
 def _sampler(settings: Settings) -> sampling.Sampler:
+    if settings.sampler == NAME:
+        return sampling.ParentBased(RateLimited(settings.spans_per_second))
     name = settings.sampler.removeprefix("parentbased_")
     root: sampling.Sampler = {
         "always_on": sampling.ALWAYS_ON,

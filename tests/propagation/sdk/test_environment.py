@@ -11,6 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from propagation.sdk.environment import Settings, SettingsError, read
+from propagation.sdk.sampling import DEFAULT_SPANS_PER_SECOND
+from propagation.sdk.sampling import NAME as RATE_LIMITED
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,6 +37,7 @@ DEFAULTS = Settings(
 def test_without_variables_the_specifications_defaults_hold() -> None:
     """An empty environment gives what the specification says for each variable."""
     assert read({}) == DEFAULTS
+    assert DEFAULTS.spans_per_second == DEFAULT_SPANS_PER_SECOND
 
 
 def test_an_empty_variable_is_unset() -> None:
@@ -70,6 +73,11 @@ OTLP = "OTEL_EXPORTER_OTLP_"
             {"OTEL_TRACES_SAMPLER": "always_on", "OTEL_TRACES_SAMPLER_ARG": "x"},
             {"sampler": "always_on"},
         ),
+        (
+            {"OTEL_TRACES_SAMPLER": RATE_LIMITED, "OTEL_TRACES_SAMPLER_ARG": "2.5"},
+            {"sampler": RATE_LIMITED, "spans_per_second": 2.5},
+        ),
+        ({"OTEL_TRACES_SAMPLER": RATE_LIMITED}, {"sampler": RATE_LIMITED}),
         ({f"{OTLP}ENDPOINT": "http://h:1"}, {"endpoint": "http://h:1/v1/traces"}),
         ({f"{OTLP}ENDPOINT": "https://h/base/"}, {"endpoint": "https://h/base/v1/traces"}),
         ({f"{OTLP}TRACES_ENDPOINT": "http://h:1/own"}, {"endpoint": "http://h:1/own"}),
@@ -157,6 +165,15 @@ def test_a_ratio_is_between_0_and_1(ratio: str) -> None:
     environ = {"OTEL_TRACES_SAMPLER": "traceidratio", "OTEL_TRACES_SAMPLER_ARG": ratio}
 
     with pytest.raises(SettingsError, match=r"OTEL_TRACES_SAMPLER_ARG=.*from 0 to 1"):
+        read(environ)
+
+
+@pytest.mark.parametrize("rate", ["-1", "nan", "inf", "ten"])
+def test_a_rate_is_a_number_from_0(rate: str) -> None:
+    """A rate that is none is refused, where a sampler uses it."""
+    environ = {"OTEL_TRACES_SAMPLER": RATE_LIMITED, "OTEL_TRACES_SAMPLER_ARG": rate}
+
+    with pytest.raises(SettingsError, match=r"OTEL_TRACES_SAMPLER_ARG=.*spans per second, from 0"):
         read(environ)
 
 

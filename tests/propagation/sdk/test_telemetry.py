@@ -82,6 +82,8 @@ def test_compression_is_applied(otlp: OtlpReceiver) -> None:
         ("parentbased_always_off", "", 1, 1),
         ("parentbased_always_on", "", 0, 0),
         ("parentbased_traceidratio", "0", 1, 1),
+        ("propagation_rate_limited", "0", 1, 1),
+        ("propagation_rate_limited", "1", 0, 0),
     ],
 )
 def test_the_sampler_decides(
@@ -104,6 +106,21 @@ def test_the_sampler_decides(
     succeed(script, OTEL_TRACES_SAMPLER_ARG=argument, **environ)
 
     assert len(otlp.spans()) == count
+
+
+def test_a_rate_bounds_what_begins_here(otlp: OtlpReceiver) -> None:
+    """With propagation_rate_limited only so many of the traces that begin at once are recorded."""
+    script = """
+        from opentelemetry import trace
+        from propagation.sdk import telemetry
+        with telemetry("game-api"):
+            for _ in range(100):
+                trace.get_tracer("test").start_span("play").end()
+    """
+    environ = {ENDPOINT: otlp.endpoint, "OTEL_TRACES_SAMPLER": "propagation_rate_limited"}
+    succeed(script, OTEL_TRACES_SAMPLER_ARG="3", **environ)
+
+    assert 3 <= len(otlp.spans()) < 100
 
 
 def test_the_console_gets_a_line_for_each_span() -> None:
