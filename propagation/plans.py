@@ -22,14 +22,15 @@ _MAX_MEASURED: Final = 4096  # of one topic: partitions, times the errors that w
 class Plan:
     """What one operation on one topic shares: the span's name, attributes, the topic's policy."""
 
-    __slots__ = ("_measured", "attributes", "name", "policy")
+    __slots__ = ("_measured", "attributes", "follows", "name", "trust")
 
     def __init__(
         self, name: str, attributes: dict[str, AttributeValue], policy: TopicPolicy
     ) -> None:
         self.name = name
         self.attributes = attributes
-        self.policy = policy
+        self.trust = policy.trust
+        self.follows = policy.follows
         self._measured: dict[tuple[int | None, str], dict[str, AttributeValue]] = {}
 
     def measured(self, partition: int | None, error: str = "") -> dict[str, AttributeValue]:

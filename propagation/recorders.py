@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 from importlib import import_module
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
 
 from opentelemetry import trace
 from opentelemetry.context import (
@@ -18,6 +18,7 @@ from opentelemetry.context import (
 )
 from opentelemetry.trace import (
     INVALID_SPAN,
+    Link,
     NonRecordingSpan,
     Span,
     SpanContext,
@@ -30,8 +31,10 @@ from propagation import conventions as names
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from opentelemetry.trace import Link, SpanKind, TracerProvider, TraceState
+    from opentelemetry.trace import SpanKind, TracerProvider, TraceState
     from opentelemetry.util.types import AttributeValue
+
+    Linked: TypeAlias = Sequence[SpanContext | Link]  # a context, or a link with attributes
 
 _SUPPRESSED: Final = "suppress_instrumentation"  # the other key that suppress_instrumentation sets
 # The key under which a context holds its span, told by what the API itself writes.
@@ -77,7 +80,7 @@ class Recorder(Protocol):
         name: str,
         kind: SpanKind,
         attributes: dict[str, AttributeValue],
-        links: Sequence[Link],
+        linked: Linked,
         context: Context | None,
         parent: SpanContext,
     ) -> Span:
@@ -105,12 +108,12 @@ class ApiRecorder:
         name: str,
         kind: SpanKind,
         attributes: dict[str, AttributeValue],
-        links: Sequence[Link],
+        linked: Linked,
         context: Context | None,
         parent: SpanContext,  # noqa: ARG002  # the tracer looks for itself
     ) -> Span:
         """Start the span."""
-        return self._tracer.start_span(name, context, kind, attributes, links)
+        return self._tracer.start_span(name, context, kind, attributes, as_links(linked))
 
 
 def recorder() -> Recorder:
@@ -129,6 +132,11 @@ def _recorder_of(tracer: Tracer) -> Recorder:
     light = import_module("propagation.sdk.span")
     made: Recorder = light.Recorder(tracer) if light.is_plain(tracer) else ApiRecorder(tracer)
     return made
+
+
+def as_links(linked: Linked) -> list[Link]:
+    """Make links of what is *linked*."""
+    return [one if isinstance(one, Link) else Link(one) for one in linked]
 
 
 def span_in(context: Context) -> Span:

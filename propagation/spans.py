@@ -13,15 +13,13 @@ a message goes out as it was given, and a scope changes nothing.
 from __future__ import annotations
 
 import time
-from contextlib import suppress
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Final
 
 from confluent_kafka import KafkaError, KafkaException
 from opentelemetry.context import Context, get_current
 from opentelemetry.trace import (
     INVALID_SPAN,
     INVALID_SPAN_CONTEXT,
-    Link,
     NonRecordingSpan,
     Span,
     SpanContext,
@@ -39,14 +37,10 @@ from propagation.plans import Plan, Plans, encodable
 from propagation.recorders import finish, is_suppressed, recorder, span_in, with_span
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from confluent_kafka import Message
     from opentelemetry.util.types import AttributeValue
 
-    from propagation.options import TopicPolicy
-
-    Links: TypeAlias = Sequence[Link]
+    from propagation.recorders import Linked
 
 _MS_PER_SECOND: Final = 1000
 _NO_TIMESTAMP: Final = 0  # Message.timestamp()'s type where the record has none
@@ -138,7 +132,7 @@ class ProcessSpans:
 
     def context_of(self, message: Message) -> Context:
         """Give the context that *message* carries, as far as its topic is trusted."""
-        if self._plans.of(message.topic() or "").policy.trust != "continue":
+        if self._plans.of(message.topic() or "").trust != "continue":
             return Context()
         return current_format().read(message.headers(), Context(), self.options.baggage_keys)
 
@@ -149,57 +143,63 @@ class ProcessSpans:
         is the parent otherwise.
         """
         here = get_current()
-        if here and is_suppressed(here):
-            return INVALID_SPAN, here
+        ambient = INVALID_SPAN_CONTEXT
+        if here:
+            if is_suppressed(here):
+                return INVALID_SPAN, here
+            ambient = span_in(here).get_span_context()
         plan = self._plans.of(message.topic() or "")
-        base, parent, linked = self._origin(message, plan.policy, here)
-        maker = recorder()
-        span = maker.dropped(parent)
-        if span is None:
-            # What the parent is told by: the span of the message has none to be found here.
-            above = with_span(NonRecordingSpan(parent), base) if parent.is_remote else base
-            span = maker.start(
-                plan.name,
-                SpanKind.CONSUMER,
-                _process_attributes(plan, message),
-                [Link(one) for one in linked],
-                above,
-                parent,
-            )
+        base, remote = here, None
+        if plan.trust != "ignore":
+            keys = self.options.baggage_keys if plan.trust == "continue" else NO_NAMES
+            base, remote = read_origin(message.headers(), here, keys)
+        if remote is not None and plan.follows == "parent":
+            span = self._started(message, plan, base, remote, (remote, ambient))
+        else:
+            if base is not here:
+                base = with_span(span_in(here), base)
+            linked = () if remote is None or plan.follows == "none" else (remote,)
+            span = self._started(message, plan, base, ambient, linked)
         return span, with_span(span, base)
 
-    def _origin(
-        self, message: Message, policy: TopicPolicy, here: Context
-    ) -> tuple[Context, SpanContext, tuple[SpanContext, ...]]:
-        """Decide what the span hangs on: the context around it, its parent, what it links to."""
-        ambient = span_in(here).get_span_context() if here else INVALID_SPAN_CONTEXT
-        if policy.trust == "ignore":
-            return here, ambient, ()
-        keys = self.options.baggage_keys if policy.trust == "continue" else NO_NAMES
-        base, remote = read_origin(message.headers(), here, keys)
-        if remote is None:
-            return base, ambient, ()
-        follows = policy.follows
-        if follows == "parent":
-            same = ambient[:2] == remote[:2]  # the ids
-            linked = (remote,) if same or not ambient.is_valid else (remote, ambient)
-            return base, remote, linked
-        return with_span(span_in(here), base), ambient, (remote,) if follows == "link" else ()
+    @staticmethod
+    def _started(
+        message: Message,
+        plan: Plan,
+        base: Context,
+        parent: SpanContext,
+        linked: tuple[SpanContext, ...],
+    ) -> Span:
+        """Start the span as a child of *parent*, which *base* holds unless it is remote."""
+        maker = recorder()
+        dropped = maker.dropped(parent)
+        if dropped is not None:
+            return dropped
+        context = base
+        if linked and linked[0] is parent:
+            context = with_span(NonRecordingSpan(parent), base)
+            ambient = linked[1]
+            if not ambient.is_valid or ambient[:2] == parent[:2]:  # the ids: current already
+                linked = linked[:1]
+        attributes = _process_attributes(plan, message)
+        return maker.start(plan.name, SpanKind.CONSUMER, attributes, linked, context, parent)
 
-    def start_batch(self, topic: str, attributes: dict[str, AttributeValue], links: Links) -> Span:
+    def start_batch(
+        self, topic: str, attributes: dict[str, AttributeValue], linked: Linked
+    ) -> Span:
         """Start ``process TOPIC`` for many messages at once; *topic* is empty if they differ in it.
 
         It is a child of what is current, or begins a trace.
         """
         plan = self._plans.of(topic)
-        return _start(plan.name, SpanKind.CONSUMER, {**plan.attributes, **attributes}, links)
+        return _start(plan.name, SpanKind.CONSUMER, {**plan.attributes, **attributes}, linked)
 
     @staticmethod
-    def record_links(topic: str, batch: Span, links: Links) -> None:
-        """Put *links* that found no room on *batch* on a child of it, which ends at once."""
+    def record_links(topic: str, batch: Span, linked: Linked) -> None:
+        """Put what is *linked*, and found no room on *batch*, on a child that ends at once."""
         name = names.span_name(names.LINKS, encodable(topic))
         inside = with_span(batch, get_current())
-        _start(name, SpanKind.INTERNAL, {}, links, inside).end()
+        _start(name, SpanKind.INTERNAL, {}, linked, inside).end()
 
     @staticmethod
     def end(span: Span, error: BaseException | None) -> None:
@@ -207,7 +207,7 @@ class ProcessSpans:
 
         ``KeyboardInterrupt``, ``SystemExit``, cancellation: ends, but not failures.
         """
-        if isinstance(error, Exception) and span.is_recording():
+        if error is not None and isinstance(error, Exception) and span.is_recording():
             span.record_exception(error)
             _fail(span, _error_type(error), f"{type(error).__name__}: {error}")
         span.end()
@@ -217,7 +217,7 @@ def _start(
     name: str,
     kind: SpanKind,
     attributes: dict[str, AttributeValue],
-    links: Links = (),
+    linked: Linked = (),
     context: Context | None = None,
 ) -> Span:
     """Start a span as a child of the one in *context* (None: what is current)."""
@@ -229,7 +229,7 @@ def _start(
     dropped = maker.dropped(parent)
     if dropped is not None:
         return dropped
-    return maker.start(name, kind, attributes, links, context, parent)
+    return maker.start(name, kind, attributes, linked, context, parent)
 
 
 def _process_attributes(plan: Plan, message: Message) -> dict[str, AttributeValue]:
@@ -252,8 +252,10 @@ def _describe(attributes: dict[str, AttributeValue], key: object, value: object)
     if isinstance(key, str):
         attributes[names.MESSAGE_KEY] = encodable(key)
     elif isinstance(key, bytes):
-        with suppress(UnicodeDecodeError):  # the conventions: only a key that is text
+        try:  # noqa: SIM105  # suppress() costs more than the rest of this; only a key that is text
             attributes[names.MESSAGE_KEY] = key.decode()
+        except UnicodeDecodeError:
+            pass
     if value is None:
         attributes[names.TOMBSTONE] = True
 

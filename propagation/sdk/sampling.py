@@ -1,7 +1,8 @@
 """Samplers: which ones provably drop, and one that records a number of traces a second.
 
-`drops` is what may be taken for granted about a sampler without asking it, and nothing is taken for
-granted about a class that is not the SDK's own: a subclass may decide as it likes.
+`deciders`, `drops` and `is_verbatim` are what may be taken for granted about a sampler without
+asking it, and nothing is taken for granted about a class that is not the SDK's own: a subclass may
+decide as it likes.
 `rate_limited` is what ``OTEL_TRACES_SAMPLER=propagation_rate_limited`` gives, through the entry
 point ``opentelemetry_traces_sampler``.
 """
@@ -55,21 +56,24 @@ _ROOTS: Final = (
 )
 
 
-def drops(sampler: Sampler) -> tuple[bool, ...]:
-    """Tell for each situation whether *sampler* is certain to drop, whatever else a span is.
-
-    A place for each: `ROOT`, `REMOTE` sampled, `REMOTE` + 1 not sampled, `LOCAL` alike.
-    """
-    return tuple(map(_is_off, _delegates(sampler)))
+def drops(sampler: Sampler) -> bool:
+    """Tell whether *sampler* is certain to drop, whatever a span is."""
+    return type(sampler) is StaticSampler and sampler.get_description() == _OFF
 
 
 def is_verbatim(sampler: Sampler) -> bool:
-    """Tell whether *sampler* is certain to leave the attributes of a recorded span as they are."""
-    return all(type(one) in {StaticSampler, TraceIdRatioBased} for one in _delegates(sampler))
+    """Tell whether *sampler* is certain to look at no more than the parent and the trace id.
+
+    Then a recorded span has the very attributes that were asked with.
+    """
+    return type(sampler) in {StaticSampler, TraceIdRatioBased}
 
 
-def _delegates(sampler: Sampler) -> tuple[Sampler, ...]:
-    """Give who decides in each situation: *sampler* itself unless it is the SDK's ParentBased."""
+def deciders(sampler: Sampler) -> tuple[Sampler, ...]:
+    """Give who decides in each situation: *sampler* itself unless it is the SDK's ParentBased.
+
+    A place for each: `ROOT`, `REMOTE` sampled, `REMOTE` + 1 not sampled, `LOCAL` alike.
+    """
     if type(sampler) is not ParentBased:
         return (sampler,) * len(_DELEGATES)
     found = tuple(getattr(sampler, name, sampler) for name in _DELEGATES)
@@ -80,10 +84,6 @@ def _delegates(sampler: Sampler) -> tuple[Sampler, ...]:
     description: str = sampler.get_description()  # type: ignore[no-untyped-call]  # of the SDK
     same = description == f"ParentBased{{{told}}}"
     return found if same else (sampler,) * len(_DELEGATES)
-
-
-def _is_off(sampler: Sampler) -> bool:
-    return type(sampler) is StaticSampler and sampler.get_description() == _OFF
 
 
 class RateLimited(Sampler):

@@ -20,21 +20,23 @@ from opentelemetry.attributes import BoundedAttributes
 from opentelemetry.sdk import trace as sdk
 from opentelemetry.sdk.trace.sampling import Decision
 from opentelemetry.sdk.util import BoundedList
-from opentelemetry.trace import Link, NonRecordingSpan, SpanContext, Status, StatusCode, TraceFlags
+from opentelemetry.trace import NonRecordingSpan, SpanContext, Status, StatusCode, TraceFlags
 
-from propagation.recorders import Dropped
-from propagation.sdk.sampling import LOCAL, REMOTE, ROOT, drops, is_verbatim
+from propagation.recorders import Dropped, as_links
+from propagation.sdk.sampling import LOCAL, REMOTE, ROOT, deciders, drops, is_verbatim
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from opentelemetry import trace
     from opentelemetry.context import Context
-    from opentelemetry.trace import SpanKind
+    from opentelemetry.sdk.trace.sampling import Sampler
+    from opentelemetry.trace import Link, SpanKind
     from opentelemetry.util.types import AnyValue, AttributeValue
 
+    from propagation.recorders import Linked
+
 ATTRIBUTES: Final = 32  # more than this package ever writes on one span
-LINKS: Final = 2  # as many as a span gets that is not a batch's
 
 # What `Recorder` reads of a tracer. A tracer without one of them is left to its own start_span.
 _NEEDED: Final = (
@@ -54,7 +56,6 @@ _SAMPLED: Final = TraceFlags.SAMPLED
 _DROP: Final = Decision.DROP
 _SAMPLE: Final = Decision.RECORD_AND_SAMPLE
 _UNSET: Final = Status(StatusCode.UNSET)
-_NO_ATTRIBUTES: Final = BoundedAttributes()  # of a link that has none; nobody can change it
 
 _new: Final = object.__new__
 _log: Final = logging.getLogger(__name__)
@@ -81,7 +82,7 @@ class LightSpan(sdk.Span):
         "_end_time",
         "_events",
         "_kind",
-        "_links",
+        "_linked",
         "_lock",
         "_name",
         "_parent",
@@ -101,26 +102,35 @@ class LightSpan(sdk.Span):
     _instrumentation_scope = property(lambda self: self._recorder.scope)
     _limits = property(lambda self: self._recorder.limits)
 
-    def begin(
+    def begin(  # noqa: PLR0917  # once per message: names cost
         self,
         recorder: Recorder,
-        identity: tuple[str, SpanKind, SpanContext, SpanContext | None],
+        name: str,
+        kind: SpanKind,
+        context: SpanContext,
+        parent: SpanContext | None,
         attributes: Any,
-        links: Sequence[Link],
+        linked: Linked,
     ) -> None:
-        """Take the place of ``__init__``, whose arguments and containers cost most of a span.
-
-        *identity*: name, kind, own context, parent.
-        """
+        """Take the place of ``__init__``, whose arguments and containers cost most of a span."""
         self._recorder = recorder
-        self._name, self._kind, self._context, self._parent = identity
+        self._name = name
+        self._kind = kind
+        self._context = context
+        self._parent = parent
         self._attributes = attributes
         self._events: Any = ()
-        self._links: Any = links
+        self._linked: Any = linked
         self._status = _UNSET
         self._end_time = None
         self._lock = Lock()
         self._start_time = time_ns()
+
+    @property
+    def _links(self) -> Any:  # type: ignore[override]  # nobody but `_add_link` writes it
+        # Made anew each time until one is added: the exporter is the first and last who asks.
+        linked = self._linked
+        return linked if type(linked) is BoundedList else self._recorder.links(linked)
 
     def set_attribute(self, key: str, value: AnyValue) -> None:
         """Set one attribute, cleaned and counted as the SDK does."""
@@ -140,8 +150,8 @@ class LightSpan(sdk.Span):
 
     def _add_link(self, link: Link) -> None:
         with self._lock:
-            if self._end_time is None and type(self._links) is tuple:
-                self._links = BoundedList.from_seq(self._limits.max_links, self._links)
+            if self._end_time is None:
+                self._linked = self._links
         super()._add_link(link)
 
     def _bound_attributes(self) -> None:
@@ -175,18 +185,24 @@ class LightSpan(sdk.Span):
 class Recorder:
     """Starts the spans of *tracer*, for which `is_plain` must hold."""
 
-    __slots__ = ("_drops", "_sampler", "_verbatim", "limits", "scope", "tracer")
+    __slots__ = (
+        "_deciders", "_drops", "_roomy", "_sampler", "_verbatim", "limits", "scope", "tracer",
+    )  # fmt: skip
 
     def __init__(self, tracer: sdk.Tracer) -> None:
         self.tracer = tracer
         self.limits = limits = tracer._span_limits  # noqa: SLF001  # see _NEEDED
         self.scope = tracer._instrumentation_scope  # noqa: SLF001  # see _NEEDED
-        roomy = limits.max_span_attribute_length is None and (
+        self._roomy = limits.max_span_attribute_length is None and (
             limits.max_span_attributes is None or limits.max_span_attributes >= ATTRIBUTES
         )
-        self._sampler = tracer.sampler
-        self._drops = drops(tracer.sampler)
-        self._verbatim = roomy and is_verbatim(tracer.sampler)
+        self._learn(tracer.sampler)
+
+    def _learn(self, sampler: Sampler) -> None:
+        self._deciders = deciders(sampler)
+        self._drops = tuple(map(drops, self._deciders))
+        self._verbatim = tuple(map(is_verbatim, self._deciders))
+        self._sampler = sampler
 
     def dropped(self, parent: SpanContext) -> NonRecordingSpan | None:
         """Give the span where it is certain, without asking, that *parent*'s child is dropped.
@@ -195,7 +211,7 @@ class Recorder:
         """
         tracer = self.tracer
         if tracer.sampler is not self._sampler:
-            self.__init__(tracer)  # type: ignore[misc]  # somebody has replaced the sampler
+            self._learn(tracer.sampler)  # somebody has replaced it
         if not tracer._tracer_config.is_enabled:  # noqa: SLF001  # see _NEEDED
             return NonRecordingSpan(parent)
         ids = tracer.id_generator
@@ -215,7 +231,7 @@ class Recorder:
         name: str,
         kind: SpanKind,
         attributes: dict[str, AttributeValue],
-        links: Sequence[Link],
+        linked: Linked,
         context: Context | None,
         parent: SpanContext,
     ) -> trace.Span:
@@ -227,26 +243,30 @@ class Recorder:
         tracer = self.tracer
         ids = tracer.id_generator
         above: SpanContext | None = None
+        situation = ROOT
         if parent.is_valid:
             above = parent
             trace_id = parent.trace_id
-            bits = parent.trace_flags & _RANDOM
+            flags = parent.trace_flags
+            situation = (REMOTE if parent.is_remote else LOCAL) + (not flags & _SAMPLED)
+            bits = flags & _RANDOM
         else:
             trace_id = ids.generate_trace_id()
             bits = _RANDOM if ids.is_trace_id_random() else 0
-        result = self._sampler.should_sample(context, trace_id, name, kind, attributes, links)
+        verbatim = self._verbatim[situation]
+        links = () if verbatim else as_links(linked)
+        result = self._deciders[situation].should_sample(
+            context, trace_id, name, kind, attributes, links
+        )
         if result.decision is _SAMPLE:
             bits |= _SAMPLED
-        own = SpanContext(trace_id, ids.generate_span_id(), False, _FLAGS[bits], result.trace_state)
+        state = result.trace_state
+        own = SpanContext(trace_id, ids.generate_span_id(), False, _FLAGS[bits], state)
         if result.decision is _DROP:
             return NonRecordingSpan(own)
         span: LightSpan = _new(LightSpan)
-        span.begin(
-            self,
-            (name, kind, own, above),
-            attributes if self._verbatim else self.bounded(result.attributes),
-            self._kept(links) if links else (),
-        )
+        given = attributes if verbatim and self._roomy else self.bounded(result.attributes)
+        span.begin(self, name, kind, own, above, given, linked)
         tracer.span_processor.on_start(span, parent_context=context)
         return span
 
@@ -260,19 +280,14 @@ class Recorder:
             max_value_len=limits.max_span_attribute_length,
         )
 
-    def _kept(self, links: Sequence[Link]) -> Sequence[Link]:
-        """Give the *links* within the limits; each of them is valid."""
+    def links(self, linked: Linked) -> BoundedList[Link]:
+        """Give links to *linked*, all of them valid, in the SDK's own container."""
         limits = self.limits
+        links = as_links(linked)
         for link in links:
-            link._attributes = (  # noqa: SLF001  # as the SDK's span does
-                BoundedAttributes(
-                    limits.max_link_attributes,
-                    link.attributes,
-                    max_value_len=limits.max_attribute_length,
-                )
-                if link.attributes
-                else _NO_ATTRIBUTES
+            link._attributes = BoundedAttributes(  # noqa: SLF001  # as the SDK's span does
+                limits.max_link_attributes,
+                link.attributes,
+                max_value_len=limits.max_attribute_length,
             )
-        if len(links) <= LINKS and (limits.max_links is None or limits.max_links >= LINKS):
-            return tuple(links)
         return BoundedList.from_seq(limits.max_links, links)

@@ -103,12 +103,14 @@ def test_the_send_span_says_what_was_delivered(make: Make, topic: str, spans: Sp
     assert span.kind is SpanKind.PRODUCER
     assert span.status.status_code is StatusCode.UNSET
     assert 0 < attributes.pop("propagation.queue_time_seconds") < 10  # type: ignore[operator]  # a float
+    assert isinstance(attributes.pop("server.port"), int)
     assert attributes == {
         "messaging.system": "kafka",
         "messaging.operation.name": "send",
         "messaging.operation.type": "send",
         "messaging.destination.name": topic,
         "messaging.client.id": "api-1",
+        "server.address": "127.0.0.1",
         "messaging.destination.partition.id": "2",
         "messaging.kafka.offset": 0,
         "messaging.kafka.message.key": "player-7",
