@@ -1,17 +1,36 @@
-"""Consumer: confluent-kafka's, which knows its group and options for the spans of its messages.
+"""Consumers: confluent-kafka's, which know their group and options for the spans of their messages.
 
 ``poll`` and ``consume`` are the real methods and give the untouched messages: nothing is started
-or made current by receiving. The trace belongs to `propagation.processing`.
+or made current by receiving. The trace belongs to `propagation.processing`. Callbacks, those of a
+rebalance included, run where no trace is current.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any, Generic, Protocol
 
 import confluent_kafka
 
+from propagation.callbacks import outside, outside_all
 from propagation.options import DEFAULT, Options
 from propagation.spans import ProcessSpans
+
+if TYPE_CHECKING:
+    from typing_extensions import TypeVar  # for the type checker alone, which brings it
+
+    K = TypeVar("K", default=Any)
+    V = TypeVar("V", default=Any)
+else:
+    from typing import TypeVar
+
+    K = TypeVar("K")
+    V = TypeVar("V")
+
+
+class Traced(Protocol):
+    """Whatever lends its names and options to the spans of its messages: any consumer here."""
+
+    process_spans: ProcessSpans
 
 
 class Consumer(confluent_kafka.Consumer):
@@ -23,7 +42,7 @@ class Consumer(confluent_kafka.Consumer):
 
     def __init__(
         self,
-        config: dict[str, Any] | None = None,
+        config: Any = None,
         /,
         *,
         options: Options | None = None,
@@ -31,13 +50,43 @@ class Consumer(confluent_kafka.Consumer):
     ) -> None:
         if config is None and not more:
             super().__init__()  # raises: empty keyword arguments would count as a configuration
-        elif config is None:
-            super().__init__(**more)
-        else:
-            super().__init__(config, **more)
+        elif not isinstance(config, dict | None):
+            super().__init__(config, **more)  # raises
         settings = {**(config or {}), **more}
-        self.process_spans = ProcessSpans(
-            group=str(settings.get("group.id", "")),
-            client_id=str(settings.get("client.id", "")),
-            options=options or DEFAULT,
+        super().__init__(outside_all(settings))
+        self.process_spans = spans_of(settings, options)
+
+    def subscribe(self, topics: list[str], *callbacks: Any, **named: Any) -> None:
+        """Subscribe to *topics*; as the real method.
+
+        *callbacks* are ``on_assign``, ``on_revoke`` and ``on_lost``, in this order or by name.
+        """
+        super().subscribe(
+            topics, *map(_rebalanced, callbacks), **{n: _rebalanced(c) for n, c in named.items()}
         )
+
+
+class DeserializingConsumer(confluent_kafka.DeserializingConsumer[K, V], Consumer, Generic[K, V]):
+    """Consume and deserialize; a drop-in for `confluent_kafka.DeserializingConsumer`.
+
+    What ``poll`` raises where a message could not be deserialized has it as ``kafka_message``:
+    its trace can be processed all the same.
+    """
+
+    def __init__(self, conf: dict[str, Any], *, options: Options | None = None) -> None:
+        super().__init__(conf)
+        self.process_spans = spans_of(conf, options)
+
+
+def spans_of(settings: dict[str, Any], options: Options | None) -> ProcessSpans:
+    """Give the spans of the consumer that has these *settings*."""
+    return ProcessSpans(
+        group=str(settings.get("group.id", "")),
+        client_id=str(settings.get("client.id", "")),
+        servers=str(settings.get("bootstrap.servers", "")),
+        options=options or DEFAULT,
+    )
+
+
+def _rebalanced(callback: Any) -> Any:
+    return outside(callback) if callable(callback) else callback  # the real method refuses it

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from confluent_kafka import Message
     from opentelemetry.trace import Span
 
-    from propagation.consumer import Consumer
+    from propagation.consumer import Traced
     from propagation.options import Options
 
 _ANONYMOUS: Final = ProcessSpans()
@@ -89,7 +89,7 @@ class BatchScope(ProcessingScope):
 
 
 def processing(
-    message: Message, *, consumer: Consumer | None = None, options: Options | None = None
+    message: Message, *, consumer: Traced | None = None, options: Options | None = None
 ) -> ProcessingScope:
     """Give the block in which *message* is processed; ``with`` or ``async with`` gives its span.
 
@@ -110,7 +110,7 @@ def processing(
 def processing_batch(
     messages: Iterable[Message],
     *,
-    consumer: Consumer | None = None,
+    consumer: Traced | None = None,
     options: Options | None = None,
 ) -> BatchScope:
     """Give the block in which *messages* are processed together; it gives one span for them all.
@@ -129,7 +129,7 @@ def processing_batch(
 
 
 def context_of(
-    message: Message, *, consumer: Consumer | None = None, options: Options | None = None
+    message: Message, *, consumer: Traced | None = None, options: Options | None = None
 ) -> Context:
     """Give the context that *message* carries: empty where it has none, or none to be trusted.
 
@@ -139,7 +139,7 @@ def context_of(
     return _spans(consumer, options).context_of(message)
 
 
-def _spans(consumer: Consumer | None, options: Options | None) -> ProcessSpans:
+def _spans(consumer: Traced | None, options: Options | None) -> ProcessSpans:
     spans = _ANONYMOUS if consumer is None else consumer.process_spans
     if options is None or options is spans.options:
         return spans

@@ -1,4 +1,4 @@
-"""Producer: confluent-kafka's, and every message carries the trace of whoever sent it.
+"""Producers: confluent-kafka's, and every message carries the trace of whoever sent it.
 
 Each ``produce`` starts a span ``send TOPIC``, writes its context into the message's headers and
 ends it when the message is delivered or has failed, just before the user's callback runs. All
@@ -6,34 +6,62 @@ else is the real class. What differs from it, on purpose: an ``on_delivery`` bes
 ``callback=None`` is called (the real class never calls it), ``produce_batch`` takes headers and
 timestamps, and a header name that would crash the process raises `UnicodeEncodeError`.
 
+Serializers see the headers that will be on the wire. Callbacks run where no trace is current.
+
 A producer that is dropped without ``flush`` or ``close`` loses its queued messages without a
 report; their spans are lost with them.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final, Generic
 
 import confluent_kafka
 
+from propagation.callbacks import outside, outside_all, run_outside
 from propagation.carrier import inject_span
 from propagation.headers import NO_NAMES, replaced
 from propagation.options import DEFAULT, Options
 from propagation.spans import SendSpans
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
+    from confluent_kafka._types import HeadersType
     from opentelemetry.trace import Span
+    from typing_extensions import TypeVar  # for the type checker alone, which brings it
 
+    K = TypeVar("K", default=Any)
+    V = TypeVar("V", default=Any)
     DeliveryCallback = Callable[[confluent_kafka.KafkaError | None, confluent_kafka.Message], None]
+
+if not TYPE_CHECKING:
+    from typing import TypeVar
+
+    K = TypeVar("K")
+    V = TypeVar("V")
 
 _ONLY_ERROR: Final = "delivery.report.only.error"
 _ON_DELIVERY: Final = "on_delivery"
 _QUEUE_FULL: Final = confluent_kafka.KafkaError._QUEUE_FULL  # noqa: SLF001  # public, its name aside
 
 # The unbound method, so that nothing a message in flight holds on to refers to the producer.
-_produce: Final[Callable[..., None]] = confluent_kafka.Producer.produce
+queue_message: Final[Callable[..., None]] = confluent_kafka.Producer.produce
+
+
+class Carried(list[Any]):
+    """Headers that name a span which has begun already: `produce` starts no other.
+
+    *span* is ended at delivery by whoever queues the message, who says so by *queued*.
+    """
+
+    __slots__ = ("queued", "span")
+
+    def __init__(self, span: Span) -> None:
+        super().__init__()
+        self.span = span
+        self.queued = False
 
 
 class Producer(confluent_kafka.Producer):
@@ -50,28 +78,24 @@ class Producer(confluent_kafka.Producer):
 
     def __init__(
         self,
-        config: dict[str, Any] | None = None,
+        config: Any = None,
         /,
         *,
         options: Options | None = None,
         **more: Any,
     ) -> None:
-        settings = {**config, **more} if isinstance(config, dict) else more
-        # Told to report failures alone, librdkafka says nothing of a success and no span would
-        # end: let it report all, and keep the successes from the user's callback here.
-        self._only_error = settings.get(_ONLY_ERROR) is True
-        if self._only_error:
-            super().__init__({k: v for k, v in settings.items() if k != _ONLY_ERROR})
-        elif config is None and not more:
+        if config is None and not more:
             super().__init__()  # raises: empty keyword arguments would count as a configuration
-        elif config is None:
-            super().__init__(**more)
-        else:
-            super().__init__(config, **more)
+        elif not isinstance(config, dict | None):
+            super().__init__(config, **more)  # raises
+        settings = {**(config or {}), **more}
+        super().__init__(reporting_all(outside_all(settings)))
+        self._trace(settings, options)
+
+    def _trace(self, settings: dict[str, Any], options: Options | None) -> None:
+        self._only_error = settings.get(_ONLY_ERROR) is True
         self._on_delivery = settings.get(_ON_DELIVERY)
-        self._spans = SendSpans(
-            client_id=str(settings.get("client.id", "")), options=options or DEFAULT
-        )
+        self._spans = spans_of(settings, options)
 
     def produce(  # noqa: PLR0917  # the real method's order
         self,
@@ -92,19 +116,29 @@ class Producer(confluent_kafka.Producer):
             BufferError, KafkaException, TypeError: as the real method does; the span ends then.
         """
         if not isinstance(topic, str):
-            _produce(self, topic)  # raises the TypeError that the real class words
+            queue_message(self, topic)  # raises the TypeError that the real class words
             return
         callback = on_delivery if callback is None else callback
+        if type(headers) is Carried:
+            report = self._report(headers.span, callback)
+            queue_message(self, topic, value, key, partition, report, None, timestamp, headers)
+            headers.queued = True
+            return
         span = self._spans.start(topic, key, value, partition)
-        if self._only_error or span.is_recording():
-            wanted = self._on_delivery if callback is None else callback
-            callback = _ending(span, wanted, only_error=self._only_error)
         try:
             carried = inject_span(headers, span, None, self._spans.baggage_keys)
-            _produce(self, topic, value, key, partition, callback, None, timestamp, carried)
+            report = self._report(span, callback)
+            queue_message(self, topic, value, key, partition, report, None, timestamp, carried)
         except BaseException as error:
             self._spans.end_refused(span, error)
             raise
+
+    def _report(self, span: Span, callback: DeliveryCallback | None) -> DeliveryCallback | None:
+        """Give what the client library is to call at delivery."""
+        if self._only_error or span.is_recording():
+            wanted = self._on_delivery if callback is None else callback
+            return _ending(span, wanted, only_error=self._only_error)
+        return None if callback is None else outside(callback)
 
     def produce_batch(
         self,
@@ -155,6 +189,79 @@ class Producer(confluent_kafka.Producer):
         return False
 
 
+class SerializingProducer(confluent_kafka.SerializingProducer[K, V], Producer, Generic[K, V]):
+    """Serialize, then produce; a drop-in for `confluent_kafka.SerializingProducer`.
+
+    Its order is the real one's: topic, *key*, *value*. The serializers are given a copy of the
+    message's headers with the trace in it; what they add to that copy is sent.
+    """
+
+    def __init__(self, conf: dict[str, Any], *, options: Options | None = None) -> None:
+        super().__init__(conf)
+        self._trace(conf, options)
+
+    def produce(  # type: ignore[override]  # noqa: PLR0917  # the real method's order
+        self,
+        topic: str,
+        key: K | None = None,
+        value: V | None = None,
+        partition: int = -1,
+        on_delivery: DeliveryCallback | None = None,
+        timestamp: int = 0,
+        headers: HeadersType | None = None,
+    ) -> None:
+        """Serialize *key* and *value* and queue the message with the current trace.
+
+        Raises:
+            KeySerializationError, ValueSerializationError, and what `Producer.produce` raises: as
+            the real method does; the span ends then.
+        """
+        if not isinstance(topic, str):
+            super().produce(topic)  # raises what the real method raises
+            return
+        with sending(self._spans, topic, key, value, partition, headers) as carried:
+            super().produce(topic, key, value, partition, on_delivery, timestamp, carried)
+
+
+def spans_of(settings: dict[str, Any], options: Options | None) -> SendSpans:
+    """Give the spans of the producer that has these *settings*."""
+    return SendSpans(
+        client_id=str(settings.get("client.id", "")),
+        servers=str(settings.get("bootstrap.servers", "")),
+        options=options or DEFAULT,
+    )
+
+
+@contextmanager
+def sending(  # noqa: PLR0917  # the order of produce
+    spans: SendSpans, topic: str, key: object, value: object, partition: object, headers: object
+) -> Iterator[Carried]:
+    """Begin a send span and give the headers that carry it, for a ``produce`` further down.
+
+    The span ends here where the block raises before the message was queued.
+    """
+    span = spans.start(topic, key, value, partition)
+    carried = Carried(span)
+    try:
+        carried += inject_span(headers, span, None, spans.baggage_keys)
+        yield carried
+    except BaseException as error:
+        if not carried.queued:
+            spans.end_refused(span, error)
+        raise
+
+
+def reporting_all(settings: dict[str, Any]) -> dict[str, Any]:
+    """Take ``delivery.report.only.error`` out of *settings* where it is on.
+
+    Told to report failures alone, librdkafka says nothing of a success and no span would end: let
+    it report all, and keep the successes from the user's callback here.
+    """
+    if settings.get(_ONLY_ERROR) is not True:
+        return settings
+    return {name: value for name, value in settings.items() if name != _ONLY_ERROR}
+
+
 def _ending(span: Span, callback: DeliveryCallback | None, *, only_error: bool) -> DeliveryCallback:
     """Give a delivery callback that ends *span*, then calls the user's *callback* if it is due.
 
@@ -168,7 +275,7 @@ def _ending(span: Span, callback: DeliveryCallback | None, *, only_error: bool) 
             SendSpans.end_delivered(span, error, message)
         finally:  # a span processor that fails must not cost the user the report
             if callback is not None and (error is not None or not only_error):
-                callback(error, message)
+                run_outside(callback, error, message)
 
     return on_delivery
 
