@@ -11,12 +11,13 @@ from opentelemetry.util.http import sanitize_method
 from starlette.routing import Match
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from starlette.routing import BaseRoute
     from starlette.types import Scope
 
 _ORIGINAL: Final = "propagation.scope"
+_LAYERS: Final = 32  # of middleware that are looked through
 
 
 def template(routes: Iterable[BaseRoute], scope: Scope) -> str | None:
@@ -37,6 +38,16 @@ def template(routes: Iterable[BaseRoute], scope: Scope) -> str | None:
             return found
         partial = partial or found
     return partial
+
+
+def routes_of(app: object) -> Sequence[BaseRoute]:
+    """Find the routes of *app*, also where middleware of the usual kind is wrapped around it."""
+    for _ in range(_LAYERS):
+        if routes := getattr(app, "routes", None):
+            found: Sequence[BaseRoute] = routes
+            return found
+        app = getattr(app, "app", None)
+    return ()
 
 
 def method(scope: Scope) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import io
 import json
 import subprocess
 import sys
@@ -18,45 +17,18 @@ from opentelemetry.trace import SpanKind, StatusCode
 from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import JSONResponse
 
-from propagation.integrations import logs
 from propagation.integrations.asgi import CLIENT_GONE, PATH_CHARACTERS, traced
 from tests.propagation.builders import SPAN_ID, TRACE_ID, TRACEPARENT
 from tests.propagation.integrations.serving import Reply, application, call, served
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from opentelemetry.sdk.trace import ReadableSpan
     from starlette.requests import Request
 
+    from tests.propagation.integrations.conftest import Log
+
 INCOMING = f"{TRACE_ID:032x}"
 APP = traced(application())
-
-
-class Log:
-    """The lines written since the test began."""
-
-    def __init__(self, stream: io.StringIO) -> None:
-        self._stream = stream
-
-    def lines(self, event: str) -> list[dict[str, Any]]:
-        """Give the lines of *event*."""
-        written = map(json.loads, self._stream.getvalue().splitlines())
-        return [line for line in written if line["event"] == event]
-
-    def line(self, event: str) -> dict[str, Any]:
-        """Give the only line of *event*."""
-        [line] = self.lines(event)
-        return line
-
-
-@pytest.fixture
-def log() -> Iterator[Log]:
-    """Write every log line to memory."""
-    stream = io.StringIO()
-    logs.configure("game-api", level="DEBUG", stream=stream)
-    yield Log(stream)
-    logs.restore()
 
 
 def id_of(span: ReadableSpan) -> str:
