@@ -1,0 +1,173 @@
+"""Trace an application that does not know of it: `instrument`, and `uninstrument` to undo it.
+
+The names of confluent-kafka's clients come to stand for this package's, in that package and in
+every module that has imported them; subclasses made before get the new methods as well. What only
+an import before all others could have reached is named in one log line: clients made before,
+classes kept in closures, containers or objects. ``opentelemetry-instrument`` calls it that early
+(`propagation.integrations.zero_code`).
+
+``confluent_kafka.serializing_producer``, ``.deserializing_consumer`` and the modules below
+``confluent_kafka.aio`` keep their own names: import from ``confluent_kafka`` and
+``confluent_kafka.aio``.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from threading import RLock
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, get_args
+
+import confluent_kafka
+from confluent_kafka.cimpl import Consumer, Producer
+
+from propagation import contrib, patching
+from propagation.holding import start_holding, stop_holding
+from propagation.stand_ins import CONSUMER, HOLDING_CONSUMER, PRODUCER, stand_ins
+
+if TYPE_CHECKING:
+    from propagation.stand_ins import Classes
+
+    Based = tuple[type, tuple[type, ...]]  # a class and the bases it is to have
+
+Scope: TypeAlias = Literal["poll", "none"]
+
+_log: Final = logging.getLogger(__name__)
+_lock: Final = RLock()
+
+# Where the asyncio clients make the plain ones they work with; those are not to be traced again.
+_INNER: Final = ("confluent_kafka.aio._AIOConsumer", "confluent_kafka.aio.producer._AIOProducer")
+
+
+class _RealClients(ModuleType):
+    """`confluent_kafka` as its asyncio clients are to see it: with the real plain clients."""
+
+    Producer = Producer
+    Consumer = Consumer
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(confluent_kafka, name)
+
+
+class _State:
+    """What is in force, and what has to be undone."""
+
+    def __init__(self) -> None:
+        self.scope: Scope | None = None
+        self.classes: Classes = {}
+        self.rebased: list[Based] = []
+        self.retired: list[Based] = []
+        self.contrib: dict[str, type] = {}  # what contrib had bound in confluent_kafka
+
+
+_state: Final = _State()
+
+
+def instrument(*, scope: Scope = "poll") -> None:
+    """Trace every confluent-kafka client of this process that is made from now on.
+
+    *scope*: ``poll`` holds the scope of a consumed message from one poll to the next, closing it
+    before the client library is called; ``none`` holds none: the application opens scopes with
+    ``processing(message)``. Called again with the same *scope* it does nothing.
+
+    Raises:
+        ValueError: *scope* is none of these.
+    """
+    if scope not in get_args(Scope):
+        raise ValueError(f"scope={scope!r} must be one of {', '.join(get_args(Scope))}")
+    with _lock:
+        if _state.scope == scope:
+            return
+        uninstrument()
+        _state.scope = scope
+        missed = _replace(holding=scope == "poll")
+        contrib.take_off()
+        if scope == "poll":
+            start_holding()
+    if missed:
+        _log.warning(
+            "clients_not_reached: %s. Call instrument() before they are imported.",
+            "; ".join(missed),
+        )
+
+
+def uninstrument() -> None:
+    """Undo `instrument`: names, bases and methods are the real ones again, open scopes end.
+
+    Plain and serializing clients made meanwhile behave as the real ones from here on. Async
+    producers go on tracing until they are closed: what they have queued must still go out.
+    """
+    with _lock:
+        if _state.scope is None:
+            return
+        stop_holding()
+        _set_bases(_state.rebased)
+        _retire()
+        patching.rename({ours: real for real, ours in _state.classes.items()})
+        vars(confluent_kafka).update(_state.contrib)
+        contrib.put_back()
+        _see_inside(confluent_kafka)
+        _state.scope = None
+
+
+def _replace(*, holding: bool) -> list[str]:
+    """Put the stand-ins everywhere. Names what could not be reached."""
+    _set_bases(_state.retired)
+    theirs = contrib.their_classes()
+    names = vars(confluent_kafka)
+    _state.contrib = {n: names[n] for n in ("Producer", "Consumer") if names[n] in theirs}
+    plain = _state.classes = stand_ins(holding=holding, lenient=False)
+    _rename(plain, theirs)
+    missed = patching.unreached(plain)
+    early = [(kind, real) for real in plain for kind in patching.subclasses(real)]
+    if missed or early or _state.contrib:  # isinstance must hold for what was there before, too
+        lenient = stand_ins(holding=holding, lenient=True)
+        patching.rename({ours: lenient[real] for real, ours in plain.items()})
+        _state.classes = lenient
+    early += [(kind, kind.__bases__[0]) for kind in theirs]
+    missed += [f"subclass {kind.__qualname__}" for kind, real in early if not _rebase(kind, real)]
+    _see_inside(_RealClients("confluent_kafka"))
+    return missed
+
+
+def _rename(classes: Classes, theirs: tuple[type, ...]) -> None:
+    """Bind the names of the real classes, and of contrib's, to the stand-ins."""
+    contribs = {kind: classes[real] for kind in theirs for real in kind.__mro__ if real in classes}
+    patching.rename({**classes, **contribs})
+
+
+def _rebase(kind: type, real: type) -> bool:
+    """Give *kind*, a subclass of *real* from before, the methods of the stand-in."""
+    if real not in _state.classes:
+        return True  # contrib's, imported after us: it has them
+    stand_in: tuple[type, ...] = (_state.classes[real],)
+    if real is Producer:
+        stand_in = (*PRODUCER, real)
+    elif real is Consumer:
+        stand_in = (*(HOLDING_CONSUMER if _state.scope == "poll" else CONSUMER), real)
+    before = kind.__bases__
+    if not patching.rebase(kind, real, stand_in):
+        return False
+    _state.rebased.append((kind, before))
+    return True
+
+
+def _retire() -> None:
+    """Let the producers that were made meanwhile be as the real ones, until they are needed."""
+    for real, ours in _state.classes.items():
+        if issubclass(real, Producer):
+            _state.retired.append((ours, ours.__bases__))
+            ours.__bases__ = (real,)
+
+
+def _set_bases(kinds: list[Based]) -> None:
+    for kind, bases in kinds:
+        kind.__bases__ = bases
+    kinds.clear()
+
+
+def _see_inside(package: ModuleType) -> None:
+    """Let the asyncio clients see *package* as ``confluent_kafka``."""
+    for name in _INNER:
+        vars(sys.modules[name])["confluent_kafka"] = package

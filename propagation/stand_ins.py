@@ -1,0 +1,124 @@
+"""The classes that stand in for confluent-kafka's while `propagation.instrument` is in force.
+
+Each is one of this package's clients; consumers hold scopes as well (`propagation.holding`). They
+stand to each other as the real ones do, so that a serializing producer is a producer. Made once:
+instrumenting again uses the same.
+"""
+
+from __future__ import annotations
+
+from abc import ABCMeta
+from functools import lru_cache
+from types import CellType, FunctionType, new_class
+from typing import Any, Final, Generic, TypeAlias, TypeVar
+
+from confluent_kafka import DeserializingConsumer as RealDeserializingConsumer
+from confluent_kafka import SerializingProducer as RealSerializingProducer
+from confluent_kafka import aio
+from confluent_kafka.cimpl import Consumer as RealConsumer
+from confluent_kafka.cimpl import Producer as RealProducer
+
+from propagation.aio import (
+    AIOConsumer,
+    AIOProducer,
+    AsyncDeserializingConsumer,
+    AsyncSerializingProducer,
+)
+from propagation.consumer import Consumer, DeserializingConsumer
+from propagation.holding import HoldingAIOConsumer, HoldingConsumer
+from propagation.producer import Producer, SerializingProducer
+
+Classes: TypeAlias = dict[type, type]  # real → what stands in for it
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+def without_layout(client: type) -> type:
+    """Copy the methods of *client* into a class that can be put before others' bases.
+
+    A class whose instances have a dict of their own cannot take the place of one whose instances
+    have none, as a type of the C library (TypeError: object layout differs). A class of methods
+    can. A bare ``super()`` in them means the copy.
+    """
+    cell = CellType()
+    members = {
+        name: _rebound(value, cell) if isinstance(value, FunctionType) else value
+        for name, value in vars(client).items()
+        if name not in {"__dict__", "__weakref__"}
+    }
+    copied = type(f"{client.__name__}Methods", (), {**members, "__slots__": ()})
+    cell.cell_contents = copied
+    return copied
+
+
+def _rebound(function: FunctionType, cell: CellType) -> FunctionType:
+    cells = tuple(
+        cell if name == "__class__" else old
+        for name, old in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True)
+    )
+    copied = FunctionType(
+        function.__code__, function.__globals__, function.__name__, function.__defaults__, cells
+    )
+    copied.__kwdefaults__ = function.__kwdefaults__
+    copied.__doc__ = function.__doc__
+    return copied
+
+
+class Lenient(ABCMeta):
+    """Of stand-ins that take the real class's instances and subclasses for their own.
+
+    For where clients or subclasses were made before the stand-in took the name: ``isinstance``
+    must say of them what it said before. It descends from ABCMeta so that a class of the
+    application may go on being abstract; another metaclass would be in conflict with it, so it is
+    used only where it is needed.
+    """
+
+    def __instancecheck__(cls, instance: Any) -> bool:
+        real = vars(cls).get("stands_for")
+        return isinstance(instance, real) if real else type.__instancecheck__(cls, instance)
+
+    def __subclasscheck__(cls, subclass: type) -> bool:
+        real = vars(cls).get("stands_for")
+        return issubclass(subclass, real) if real else type.__subclasscheck__(cls, subclass)
+
+
+PRODUCER: Final = (without_layout(Producer),)
+CONSUMER: Final = (without_layout(Consumer),)
+HOLDING_CONSUMER: Final = (HoldingConsumer, *CONSUMER)
+
+
+# Kept by names of their own: while stand-ins are in place, confluent-kafka's mean those.
+_ASYNC: Final = (
+    aio.AIOProducer,
+    aio.AIOConsumer,
+    aio.AsyncSerializingProducer,
+    aio.AsyncDeserializingConsumer,
+)
+
+
+@lru_cache
+def stand_ins(*, holding: bool, lenient: bool) -> Classes:
+    """Give what stands in for each real class. Consumers hold scopes where *holding*."""
+    made: Classes = {}
+
+    def make(real: Any, *bases: Any) -> None:
+        members = {"__module__": "confluent_kafka", "__doc__": real.__doc__, "stands_for": real}
+        meta = {"metaclass": Lenient} if lenient else {}
+        made[real] = new_class(real.__name__, bases, meta, lambda names: names.update(members))
+
+    def make_generic(real: Any, ours: Any, plain: type) -> None:
+        generic: Any = Generic
+        make(real, ours[K, V], made[plain], generic[K, V])
+
+    aio_producer, aio_consumer, async_serializing, async_deserializing = _ASYNC
+    held = (HoldingAIOConsumer,) if holding else ()
+    make(RealProducer, *PRODUCER, RealProducer)
+    make(RealConsumer, *(HOLDING_CONSUMER if holding else CONSUMER), RealConsumer)
+    make(aio_producer, AIOProducer)
+    make(aio_consumer, *held, AIOConsumer)
+    make_generic(RealSerializingProducer, SerializingProducer, RealProducer)
+    make_generic(RealDeserializingConsumer, DeserializingConsumer, RealConsumer)
+    make_generic(async_serializing, AsyncSerializingProducer, aio_producer)
+    make_generic(async_deserializing, AsyncDeserializingConsumer, aio_consumer)
+    return made
