@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from textwrap import dedent
 from threading import Thread
 
 import pytest
@@ -11,7 +12,8 @@ from confluent_kafka import TIMESTAMP_CREATE_TIME, TIMESTAMP_NOT_AVAILABLE
 from opentelemetry import trace
 
 from propagation import inject
-from propagation.testing import captured_spans, message
+from propagation.testing import captured_spans, drawn, message
+from tests.propagation.builders import context, span_context
 
 tracer = trace.get_tracer("test")
 
@@ -115,3 +117,32 @@ def test_a_message_refuses_what_a_producer_refuses(headers: object) -> None:
     """A test cannot pass on headers that could not have been sent."""
     with pytest.raises(TypeError):
         message(headers=headers)
+
+
+def test_spans_are_drawn_as_their_traces() -> None:
+    """Children stand below their parents, links are arrows, a name that repeats is numbered."""
+    with captured_spans() as spans:
+        with tracer.start_as_current_span("request") as request:
+            with tracer.start_as_current_span("send"), tracer.start_as_current_span("retry"):
+                pass
+            with tracer.start_as_current_span("send"):
+                pass
+        links = [trace.Link(request.get_span_context()), trace.Link(span_context())]
+        with tracer.start_as_current_span("batch", context(), links=links) as batch:
+            tracer.start_span("sum", links=[trace.Link(batch.get_span_context())]).end()
+
+    assert drawn(spans) == dedent("""\
+        trace 1
+          request
+          ├─ send #1
+          │  └─ retry
+          └─ send #2
+
+        trace 2
+          batch (parent elsewhere) ··> request of trace 1, elsewhere
+          └─ sum ··> batch""")
+
+
+def test_nothing_is_drawn_of_nothing() -> None:
+    """No span gives no line."""
+    assert drawn([]) == ""
