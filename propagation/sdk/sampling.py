@@ -70,7 +70,7 @@ def is_verbatim(sampler: Sampler) -> bool:
 
 
 def deciders(sampler: Sampler) -> tuple[Sampler, ...]:
-    """Give who decides in each situation: *sampler* itself unless it is the SDK's ParentBased.
+    """Give whom to ask in each situation: *sampler*, or what it is certain to ask itself.
 
     A place for each: `ROOT`, `REMOTE` sampled, `REMOTE` + 1 not sampled, `LOCAL` alike.
     """
@@ -83,7 +83,10 @@ def deciders(sampler: Sampler) -> tuple[Sampler, ...]:
     # The description is public: it vouches for the private names.
     description: str = sampler.get_description()  # type: ignore[no-untyped-call]  # of the SDK
     same = description == f"ParentBased{{{told}}}"
-    return found if same else (sampler,) * len(_DELEGATES)
+    if not same:
+        return (sampler,) * len(_DELEGATES)
+    # Somebody else's delegate is asked through ParentBased: that is how it expects to be called.
+    return tuple(one if is_verbatim(one) else sampler for one in found)
 
 
 class RateLimited(Sampler):
