@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry import propagate, trace
 from opentelemetry.metrics import NoOpMeter
-from opentelemetry.trace import NonRecordingSpan, SpanContext
+from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags
 
 from propagation.carrier import adopt_w3c
 from propagation.integrations.conventions import prefer_stable
@@ -149,5 +149,8 @@ def _unrecorded(scope: Scope) -> SpanContext:
     carrier: Any = decodable(scope)
     context = propagate.extract(carrier, getter=asgi_getter)
     parent = trace.get_current_span(context).get_span_context()
-    trace_id = parent.trace_id if parent.is_valid else secrets.randbits(128) or 1
-    return SpanContext(trace_id, secrets.randbits(64) or 1, is_remote=False)
+    span_id, random = secrets.randbits(64) or 1, TraceFlags.RANDOM_TRACE_ID
+    if not parent.is_valid:
+        return SpanContext(secrets.randbits(128) or 1, span_id, False, TraceFlags(random))
+    flags = TraceFlags(parent.trace_flags & random)
+    return SpanContext(parent.trace_id, span_id, False, flags, parent.trace_state)

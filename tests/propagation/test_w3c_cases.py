@@ -32,7 +32,7 @@ from tests.propagation.w3c_cases import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     from starlette.requests import Request
     from starlette.responses import Response
@@ -126,9 +126,9 @@ async def relay(request: Request) -> Response:
     return JSONResponse(calls)
 
 
-def over_http(case: Case) -> Sent:
+def over_http(case: Case, probes: Collection[str] = ()) -> Sent:
     """Send *case* to the traced application, as a server hands it over."""
-    app = traced(Starlette(routes=[Route("/relay/{calls}", relay)]))
+    app = traced(Starlette(routes=[Route("/relay/{calls}", relay)]), probes=probes)
     request = scope("GET", f"/relay/{case.calls}", {})
     request["headers"] = [(name.encode(), value.encode()) for name, value in case.headers]
     body: list[bytes] = []
@@ -182,6 +182,14 @@ def test_a_request_is_treated_as_the_suite_asks(number: int, case: Case) -> None
     del number
 
     check(case, over_http(case))
+
+
+@each_case
+def test_a_probe_is_treated_as_the_suite_asks(number: int, case: Case) -> None:
+    """What has no span of its own still takes part: flags and state go on with the trace."""
+    del number
+
+    check(case, over_http(case, probes=["/relay/1", "/relay/3"]))
 
 
 def test_a_second_traceparent_restarts_a_real_request() -> None:

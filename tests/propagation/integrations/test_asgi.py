@@ -241,7 +241,7 @@ def test_a_probe_has_no_span(spans: list[ReadableSpan], log: Log) -> None:
     assert spans == []
     assert line["level"] == "debug"
     assert line["trace_id"] == reply.header("x-trace-id")
-    assert line["trace_flags"] == "00"
+    assert line["trace_flags"] == "02"  # random, and not sampled
 
 
 def test_a_probe_continues_its_clients_trace() -> None:
