@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
     from opentelemetry.propagators.textmap import TextMapPropagator
 
+    from propagation.options import Options
+
 # As `w3c.format_traceparent` writes it, at half its cost: this is done for every message.
 _TRACEPARENT: Final = b"00-%032x-%016x-%02x"
 _KNOWN_FLAGS: Final = int(TraceFlags.SAMPLED | TraceFlags.RANDOM_TRACE_ID)
@@ -53,13 +55,18 @@ class Format(Protocol):
         """Give the headers that carry *span* and the baggage of *context* (None: current)."""
 
 
-def extract(headers: object) -> Context:
+def extract(headers: object, *, topic: str = "", options: Options | None = None) -> Context:
     """Read the context out of *headers*, as ``Message.headers()`` gives them. Never raises.
 
     Of several ``traceparent`` the last valid one counts. Gives an empty context where there is
-    none.
+    none. With *options* it gives no more than they trust: nothing from a *topic* whose policy is
+    not to continue traces, and of the baggage the listed keys.
     """
-    return current_format().read(headers, Context(), None)
+    if options is None:
+        return current_format().read(headers, Context(), None)
+    if options.policy(topic).trust != "continue":
+        return Context()
+    return current_format().read(headers, Context(), options.baggage_keys)
 
 
 def inject(headers: object = None, context: Context | None = None) -> Headers:

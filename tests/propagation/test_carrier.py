@@ -15,7 +15,7 @@ from opentelemetry.propagators.composite import CompositePropagator
 from opentelemetry.propagators.textmap import TextMapPropagator
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from propagation import extract, inject
+from propagation import Options, TopicPolicy, extract, inject
 from propagation.carrier import W3C, Configured, adopt_w3c, current_format, inject_span
 from propagation.w3c import W3CPropagator
 from tests.propagation.builders import (
@@ -114,6 +114,28 @@ def test_the_last_valid_traceparent_counts(headers: Any, traceparent: str) -> No
 def test_headers_without_a_valid_trace_give_an_empty_context(headers: Any) -> None:
     """A trace starts anew; a state without a trace is nothing."""
     assert extract(headers) == Context()
+
+
+@pytest.mark.parametrize(
+    ("topic", "trust", "expected"),
+    [
+        ("plays", "continue", {"tenant": "acme"}),
+        ("plays", "link", None),
+        ("plays", "ignore", None),
+        ("other", "ignore", {"tenant": "acme"}),
+    ],
+)
+def test_no_more_is_extracted_than_is_trusted(
+    topic: str, trust: Any, expected: dict[str, str] | None
+) -> None:
+    """The policy for the topic decides on all of it, the options on the keys of the baggage."""
+    headers = [("traceparent", TRACEPARENT), ("baggage", "tenant=acme,secret=1")]
+    options = Options((TopicPolicy("plays", trust=trust),), frozenset({"tenant"}))
+
+    read = extract(headers, topic=topic, options=options)
+
+    assert span_in(read).is_valid is (expected is not None)
+    assert baggage.get_all(read) == (expected or {})
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,61 @@
+"""Read the pages of docs/, and run what they show against a cluster of the test's own."""
+
+from __future__ import annotations
+
+import re
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import confluent_kafka
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+DOCS = Path(__file__).parent.parent.parent / "docs"
+HERE = "localhost:9092"  # where the pages suppose Kafka
+
+
+class Block(NamedTuple):
+    """One fenced block of a page, and the heading it stands under."""
+
+    language: str
+    text: str
+    heading: str
+
+
+def blocks(page: str) -> list[Block]:
+    """Give the fenced blocks of a page in their order."""
+    found: list[Block] = []
+    heading = ""
+    pieces = re.finditer(
+        r"^(?:#+ (?P<heading>[^\n]*)|```(?P<language>\w+)\n(?P<text>.*?)^```)$",
+        (DOCS / page).read_text(),
+        flags=re.MULTILINE | re.DOTALL,
+    )
+    for piece in pieces:
+        if piece["language"]:
+            found.append(Block(piece["language"], piece["text"], heading))
+        else:
+            heading = piece["heading"]
+    return found
+
+
+@contextmanager
+def mock_cluster() -> Iterator[str]:
+    """Give the address of a Kafka that lives as long as the block, with no topic yet."""
+    host = confluent_kafka.Producer(
+        {"bootstrap.servers": "mock:1", "test.mock.num.brokers": "1", "log_level": 0}
+    )
+    [broker] = host.list_topics(timeout=10).brokers.values()
+    yield f"{broker.host}:{broker.port}"
+    host.close()
+
+
+def run(text: str, page: str, servers: str, names: dict[str, Any]) -> None:
+    """Execute *text*, a block of *page*, in *names*, with Kafka at *servers*."""
+    # On the mock cluster only the newer protocol assigns at once.
+    text = text.replace(HERE, servers).replace(
+        '"group.id":', '"group.protocol": "consumer", "group.id":'
+    )
+    exec(compile(text, page, "exec"), names)  # noqa: S102  # our own page
