@@ -9,8 +9,8 @@ and `pg_stat_statements` work as before.
 
 from __future__ import annotations
 
-from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING, Any, Final
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
+from typing import TYPE_CHECKING, Any, Final, overload
 
 from opentelemetry import trace
 
@@ -25,7 +25,8 @@ except ImportError as error:
     ) from error
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import AsyncIterator, Iterator
+    from contextlib import AbstractAsyncContextManager, AbstractContextManager
 
 SERVICE_BYTES: Final = 30
 """Postgres cuts names at 63 bytes (NAMEDATALEN - 1); a slash and a trace id take 33 of them."""
@@ -52,26 +53,85 @@ def uninstrument() -> None:
         instrumentor.uninstrument()
 
 
-@contextmanager
-def transaction(connection: psycopg.Connection[Any], service: str) -> Iterator[psycopg.Transaction]:
+@overload
+def transaction(
+    connection: psycopg.Connection[Any], service: str
+) -> AbstractContextManager[psycopg.Transaction]: ...
+
+
+@overload
+def transaction(
+    connection: psycopg.AsyncConnection[Any], service: str
+) -> AbstractAsyncContextManager[psycopg.AsyncTransaction]: ...
+
+
+def transaction(
+    connection: psycopg.Connection[Any] | psycopg.AsyncConnection[Any], service: str
+) -> (
+    AbstractContextManager[psycopg.Transaction]
+    | AbstractAsyncContextManager[psycopg.AsyncTransaction]
+):
     """Run the block in a transaction that carries *service* and the current trace id as its name.
 
-    It is psycopg's `connection.transaction()`: commits at the end, rolls back on an exception,
-    which passes unchanged. The name costs no round trip: it travels with BEGIN, in a pipeline that
-    is left before the block, and is gone after commit and rollback. *service* counts to its 30th
-    byte; what is not printable ASCII becomes a question mark. Without a current trace the name is
-    *service* alone. In an open transaction the block is a savepoint and the name stays what it is.
+    For ``with``, or for ``async with`` where *connection* is an `AsyncConnection`. It is psycopg's
+    `connection.transaction()`: commits at the end, rolls back on an exception, which passes
+    unchanged. The name costs no round trip: it travels with BEGIN, in a pipeline that is left
+    before the block, and is gone after commit and rollback. *service* counts to its 30th byte; what
+    is not printable ASCII becomes a question mark. Without a current trace the name is *service*
+    alone. In an open transaction the block is a savepoint and the name stays what it is. In a
+    pipeline of the caller's the block stays in it: it is sent by its end at the latest.
     """
+    if isinstance(connection, psycopg.AsyncConnection):
+        return _async_transaction(connection, service)
+    return _transaction(connection, service)
+
+
+@contextmanager
+def _transaction(
+    connection: psycopg.Connection[Any], service: str
+) -> Iterator[psycopg.Transaction]:
+    piped = _is_piped(connection)
+    if piped:
+        with connection.pipeline():  # send what waits: only then the state is known
+            pass
     if not _is_idle(connection):
         with connection.transaction() as savepoint:
             yield savepoint
         return
     with _autocommit(connection), ExitStack() as stack:
+        if piped:
+            stack.enter_context(connection.pipeline())  # waits for COMMIT
         with connection.pipeline():
             # Not connection.transaction(), which would keep the pipeline open around the block.
             begun = stack.enter_context(psycopg.Transaction(connection))
             # Not through the connection's cursor factory, which would make it a span.
             psycopg.Cursor(connection).execute(_NAME, (_named(service),))
+        if piped:
+            stack.enter_context(connection.pipeline())  # brings the block's errors before COMMIT
+        yield begun
+
+
+@asynccontextmanager
+async def _async_transaction(
+    connection: psycopg.AsyncConnection[Any], service: str
+) -> AsyncIterator[psycopg.AsyncTransaction]:
+    """Do, and for the same reasons, what `_transaction` does."""
+    piped = _is_piped(connection)
+    if piped:
+        async with connection.pipeline():
+            pass
+    if not _is_idle(connection):
+        async with connection.transaction() as savepoint:
+            yield savepoint
+        return
+    async with _async_autocommit(connection), AsyncExitStack() as stack:
+        if piped:
+            await stack.enter_async_context(connection.pipeline())
+        async with connection.pipeline():
+            begun = await stack.enter_async_context(psycopg.AsyncTransaction(connection))
+            await psycopg.AsyncCursor(connection).execute(_NAME, (_named(service),))
+        if piped:
+            await stack.enter_async_context(connection.pipeline())
         yield begun
 
 
@@ -92,7 +152,24 @@ def _autocommit(connection: psycopg.Connection[Any]) -> Iterator[None]:
             connection.autocommit = False
 
 
-def _is_idle(connection: psycopg.Connection[Any]) -> bool:
+@asynccontextmanager
+async def _async_autocommit(connection: psycopg.AsyncConnection[Any]) -> AsyncIterator[None]:
+    """Do what `_autocommit` does."""
+    own = connection.autocommit
+    if not own:
+        await connection.set_autocommit(True)
+    try:
+        yield
+    finally:
+        if not own and _is_idle(connection):
+            await connection.set_autocommit(False)
+
+
+def _is_piped(connection: psycopg.BaseConnection[Any]) -> bool:
+    return connection.info.pipeline_status != psycopg.pq.PipelineStatus.OFF
+
+
+def _is_idle(connection: psycopg.BaseConnection[Any]) -> bool:
     return connection.info.transaction_status == psycopg.pq.TransactionStatus.IDLE
 
 

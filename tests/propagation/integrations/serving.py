@@ -109,7 +109,7 @@ async def play(request: Request) -> Response:
 
 async def fail(request: Request) -> Response:
     """Fail without an answer."""
-    raise RuntimeError(f"password=hunter2 {request.method}")
+    raise RuntimeError(f"hunter2 {request.method}")
 
 
 async def own_failure(request: Request) -> Response:

@@ -7,19 +7,18 @@ import os
 import subprocess
 import sys
 import textwrap
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import psycopg
 import psycopg_pool
 import pytest
-from opentelemetry import trace
-from opentelemetry.trace import NonRecordingSpan, SpanKind
+from opentelemetry.trace import SpanKind
 
 from propagation.integrations.postgres import instrument, transaction, uninstrument
 from tests.infra.require import required
 from tests.infra.wait import until
-from tests.propagation.builders import TRACE_ID, span_context
+from tests.propagation.builders import TRACE_ID
+from tests.propagation.integrations.database import NAMED, OWN, traced
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,9 +29,6 @@ if TYPE_CHECKING:
 
     Connection = psycopg.Connection[tuple[Any, ...]]
 
-NAMED = f"game-consumer/{TRACE_ID:032x}"
-OWN = "set by the user"
-
 
 @pytest.fixture(params=[True, False], ids=["autocommit", "transactional"])
 def connection(database: str, request: pytest.FixtureRequest) -> Iterator[Connection]:
@@ -41,13 +37,6 @@ def connection(database: str, request: pytest.FixtureRequest) -> Iterator[Connec
         opened.execute("CREATE TABLE plays (id int PRIMARY KEY DEFERRABLE INITIALLY DEFERRED)")
         opened.autocommit = request.param
         yield opened
-
-
-@contextmanager
-def traced(flags: int = 1) -> Iterator[None]:
-    """Make the known trace current, as a consumer's span does."""
-    with trace.use_span(NonRecordingSpan(span_context(flags=flags))):
-        yield
 
 
 def value(connection: Connection, query: str) -> Any:
