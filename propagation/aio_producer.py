@@ -166,7 +166,7 @@ class AIOProducer(confluent_kafka.aio.AIOProducer):
         if wanted is not None and self._only_error:
             wanted = partial(_tell_error, wanted)
         land = partial(self._reports.land, future, wanted)
-        return partial(_delivered, span, land) if span.is_recording() else land
+        return partial(_delivered, span, land) if SendSpans.awaits_report(span) else land
 
     async def close(self) -> None:
         """Flush, then close; as the real method. A ``produce`` that still waits for room fails."""

@@ -18,7 +18,9 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, Generic
 
 import confluent_kafka
+from confluent_kafka import cimpl  # where no instrumentation puts classes of its own
 
+from propagation import contrib
 from propagation.callbacks import outside, outside_all, run_outside
 from propagation.carrier import inject_span
 from propagation.headers import NO_NAMES, replaced
@@ -47,7 +49,7 @@ _ON_DELIVERY: Final = "on_delivery"
 _QUEUE_FULL: Final = confluent_kafka.KafkaError._QUEUE_FULL  # noqa: SLF001  # public, its name aside
 
 # The unbound method, so that nothing a message in flight holds on to refers to the producer.
-queue_message: Final[Callable[..., None]] = confluent_kafka.Producer.produce
+queue_message: Final[Callable[..., None]] = cimpl.Producer.produce
 
 
 class Carried(list[Any]):
@@ -64,7 +66,7 @@ class Carried(list[Any]):
         self.queued = False
 
 
-class Producer(confluent_kafka.Producer):
+class Producer(cimpl.Producer):
     """Produce messages that carry the current trace; a drop-in for `confluent_kafka.Producer`.
 
     Takes what the real class takes, and *options*. Close it, use it as a context manager, or
@@ -91,6 +93,7 @@ class Producer(confluent_kafka.Producer):
         settings = {**(config or {}), **more}
         super().__init__(reporting_all(outside_all(settings)))
         self._trace(settings, options)
+        contrib.settle(self)
 
     def _trace(self, settings: dict[str, Any], options: Options | None) -> None:
         self._only_error = settings.get(_ONLY_ERROR) is True
@@ -135,7 +138,7 @@ class Producer(confluent_kafka.Producer):
 
     def _report(self, span: Span, callback: DeliveryCallback | None) -> DeliveryCallback | None:
         """Give what the client library is to call at delivery."""
-        if self._only_error or span.is_recording():
+        if self._only_error or SendSpans.awaits_report(span):
             wanted = self._on_delivery if callback is None else callback
             return _ending(span, wanted, only_error=self._only_error)
         return None if callback is None else outside(callback)

@@ -29,8 +29,10 @@ from opentelemetry.trace import (
 )
 
 from propagation import conventions as names
+from propagation import instruments
 from propagation.carrier import current_format
 from propagation.headers import NO_NAMES
+from propagation.measures import ProcessMeasure, SendMeasure, close_measure, open_measure
 from propagation.options import DEFAULT, Options
 from propagation.origins import read_origin
 from propagation.plans import Plan, Plans, encodable
@@ -70,14 +72,23 @@ class SendSpans:
                 return INVALID_SPAN
             parent = span_in(here).get_span_context()
         maker = recorder()
-        if (dropped := maker.dropped(parent)) is not None:
-            return dropped
-        plan = self._plans.of(topic)
-        attributes = plan.attributes.copy()
-        if isinstance(partition, int) and partition >= 0:
-            attributes[names.PARTITION] = str(partition)
-        _describe(attributes, key, value)
-        return maker.start(plan.name, SpanKind.PRODUCER, attributes, (), None, parent)
+        span = maker.dropped(parent)
+        if span is None:
+            plan = self._plans.of(topic)
+            attributes = plan.attributes.copy()
+            if isinstance(partition, int) and partition >= 0:
+                attributes[names.PARTITION] = str(partition)
+            _describe(attributes, key, value)
+            span = maker.start(plan.name, SpanKind.PRODUCER, attributes, (), None, parent)
+        heard = instruments.current()
+        if heard is not None:
+            return open_measure(span, SendMeasure(heard, self._plans.of(topic)))
+        return span
+
+    @staticmethod
+    def awaits_report(span: Span) -> bool:
+        """Tell whether `end_delivered` has anything to do for *span*."""
+        return span.is_recording() or instruments.current() is not None
 
     @staticmethod
     def end_delivered(span: Span, error: KafkaError | None, message: Message) -> None:
@@ -86,6 +97,9 @@ class SendSpans:
         Partition and offset are missing where the message never reached a broker (purge, abort,
         time-out).
         """
+        measure = close_measure(span)
+        if isinstance(measure, SendMeasure):
+            measure.end(error, message)
         if not span.is_recording():
             return
         attributes: dict[str, AttributeValue] = {}
@@ -104,6 +118,7 @@ class SendSpans:
     @staticmethod
     def end_refused(span: Span, error: BaseException) -> None:
         """End *span* with the *error* that ``produce`` raised: the message was never queued."""
+        close_measure(span)
         _fail(span, _error_type(error), str(error))
         span.end()
 
@@ -160,6 +175,9 @@ class ProcessSpans:
                 base = with_span(span_in(here), base)
             linked = () if remote is None or plan.follows == "none" else (remote,)
             span = self._started(message, plan, base, ambient, linked)
+        heard = instruments.current()
+        if heard is not None:
+            span = open_measure(span, ProcessMeasure(heard, plan, message))
         return span, with_span(span, base)
 
     @staticmethod
@@ -207,6 +225,9 @@ class ProcessSpans:
 
         ``KeyboardInterrupt``, ``SystemExit``, cancellation: ends, but not failures.
         """
+        measure = close_measure(span)
+        if isinstance(measure, ProcessMeasure):
+            measure.end(_error_type(error) if isinstance(error, Exception) else "")
         if error is not None and isinstance(error, Exception) and span.is_recording():
             span.record_exception(error)
             _fail(span, _error_type(error), f"{type(error).__name__}: {error}")
