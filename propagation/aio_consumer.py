@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Generic
 
 import confluent_kafka.aio
 
+from propagation import contrib
 from propagation.callbacks import outside_all, outside_async
 from propagation.consumer import spans_of
 
@@ -55,6 +56,7 @@ class AIOConsumer(confluent_kafka.aio.AIOConsumer):
         own = outside_all(consumer_conf, asynchronous=True)
         super().__init__(own, max_workers, executor)
         self.process_spans = spans_of(consumer_conf, options)
+        contrib.settle(self._consumer)
 
     async def subscribe(self, topics: list[str], *callbacks: Any, **named: Any) -> Any:
         """Subscribe to *topics*; as the real method.

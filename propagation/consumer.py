@@ -10,7 +10,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Generic, Protocol
 
 import confluent_kafka
+from confluent_kafka import cimpl  # where no instrumentation puts classes of its own
 
+from propagation import contrib
 from propagation.callbacks import outside, outside_all
 from propagation.options import DEFAULT, Options
 from propagation.spans import ProcessSpans
@@ -33,7 +35,7 @@ class Traced(Protocol):
     process_spans: ProcessSpans
 
 
-class Consumer(confluent_kafka.Consumer):
+class Consumer(cimpl.Consumer):
     """Consume messages; a drop-in for `confluent_kafka.Consumer`.
 
     Takes what the real class takes, and *options*. Hand it to ``processing(message, consumer=…)``
@@ -55,6 +57,7 @@ class Consumer(confluent_kafka.Consumer):
         settings = {**(config or {}), **more}
         super().__init__(outside_all(settings))
         self.process_spans = spans_of(settings, options)
+        contrib.settle(self)
 
     def subscribe(self, topics: list[str], *callbacks: Any, **named: Any) -> None:
         """Subscribe to *topics*; as the real method.

@@ -11,21 +11,19 @@ import sys
 from functools import wraps
 from typing import TYPE_CHECKING, Any, Final
 
-from confluent_kafka.cimpl import Consumer, Producer
-
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 _MODULE: Final = "opentelemetry.instrumentation.confluent_kafka"
 _INSTRUMENTOR: Final = "ConfluentKafkaInstrumentor"
 _CLASSES: Final = ("AutoInstrumentedProducer", "AutoInstrumentedConsumer")
-_METHODS: Final = ("produce", "poll", "consume", "close")
+_METHODS: Final = frozenset(("produce", "poll", "consume", "close"))
 
 _log: Final = logging.getLogger(__name__)
 
 
 class _State:
-    """What has been done to their module: nothing, where it was not imported."""
+    """What has been done to their module: nothing, where the application has not imported it."""
 
     def __init__(self) -> None:
         self.everywhere = False
@@ -38,15 +36,18 @@ _state: Final = _State()
 
 
 def settle(client: object) -> None:
-    """Let *client*, one of ours that is being made, be traced by us alone."""
+    """Let *client*, which is being made, be traced by us alone."""
     module = sys.modules.get(_MODULE)
     if module is None:
         return
     if _state.proxies is not module:
         _state.proxies = module
         _spare(getattr(module, _INSTRUMENTOR, None))
-    if _state.everywhere and isinstance(client, their_classes()):
-        _strip()
+    if isinstance(client, their_classes()):
+        if _state.everywhere:
+            _strip()
+        else:
+            _bypass(client)
 
 
 def take_off() -> None:
@@ -82,6 +83,15 @@ def _strip() -> None:
                 _state.methods.append((kind, name, method))
 
 
+def _bypass(client: object) -> None:
+    """Give *client* itself the methods that come after theirs."""
+    for kind in their_classes():
+        if isinstance(client, kind):
+            for name in vars(kind).keys() & _METHODS:
+                setattr(client, name, getattr(super(kind, client), name))
+            _warn()
+
+
 def _spare(instrumentor: Any) -> None:
     """Let their ``instrument_producer`` and ``instrument_consumer`` give back what is ours."""
     for name in ("instrument_producer", "instrument_consumer"):
@@ -102,8 +112,8 @@ def _sparing(theirs: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def traced(client: object) -> bool:
-    """Say whether *client* is traced by us."""
-    return isinstance(client, Producer | Consumer) and hasattr(client, "process_spans")
+    """Say whether the class of *client* has methods of ours."""
+    return any(kind.__module__.startswith("propagation.") for kind in type(client).__mro__)
 
 
 def _warn() -> None:

@@ -10,11 +10,13 @@ from __future__ import annotations
 import gc
 import sys
 from collections import Counter
-from types import CellType, FunctionType
-from typing import TYPE_CHECKING, Any
+from types import CellType, FunctionType, ModuleType
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Container, Iterator, Mapping
+
+    Place = tuple[int, str]  # the id of a class, and where it is kept
 
 # Modules whose names stay: they define the classes, and find each other by them.
 _OWN = ("propagation", "confluent_kafka", "opentelemetry.instrumentation.confluent_kafka")
@@ -56,54 +58,57 @@ def rebase(kind: type, real: type, stand_in: tuple[type, ...]) -> bool:
 
 def unreached(classes: Mapping[type, type]) -> list[str]:
     """Name what still leads to the keys of *classes*: their instances, functions, containers."""
-    made = Counter(id(type(thing)) for thing in gc.get_objects())
-    found = [
-        f"{made[id(kind)]} {kind.__name__} made before" for kind in classes if id(kind) in made
-    ]
+    names = {id(kind): kind.__name__ for kind in classes}
+    made: Counter[str] = Counter()
+    found: set[str] = set()
+    for thing in gc.get_objects():
+        if id(type(thing)) in names:
+            made[names[id(type(thing))]] += 1
+        elif isinstance(thing, FunctionType | type | ModuleType):
+            found |= {f"{names[kind]} in {place}" for kind, place in _places(thing, names)}
     for kind in classes:
-        found += [f"{kind.__name__} in {place}" for place in _places(kind)]
-    return sorted(found)
+        found |= {f"{kind.__name__} in {place}" for place in _objects(kind)}
+    return [f"{count} {name} made before" for name, count in sorted(made.items())] + sorted(found)
 
 
-def _places(kind: type) -> set[str]:
-    """Name the functions, objects and containers that hold *kind*."""
-    places: set[str] = set()
-    for holder in gc.get_referrers(kind):
-        if isinstance(holder, CellType):
-            places |= _functions(holder, lambda f: f.__closure__)
-        elif isinstance(holder, tuple):
-            places |= _functions(holder, lambda f: f.__defaults__)
-        elif isinstance(holder, dict):
-            if not hasattr(holder.get(kind), "stands_for"):  # our own table
-                places |= _owners(holder)
-        elif isinstance(holder, list | set):
-            places.add(f"a {type(holder).__name__}")
-        elif not _library(type(holder).__module__):  # an object's attribute, a functools.partial
-            places.add(f"a {type(holder).__module__}.{type(holder).__qualname__}")
-    return places
+def _places(thing: FunctionType | type | ModuleType, kinds: Container[int]) -> Iterator[Place]:
+    """List where *thing* keeps any of *kinds* (ids): a default, a closure, an attribute."""
+    module = thing.__name__ if isinstance(thing, ModuleType) else str(thing.__module__)
+    if _library(module):
+        return
+    if isinstance(thing, ModuleType):
+        for name, value in list(vars(thing).items()):
+            if isinstance(value, dict | list | tuple | set | frozenset):
+                held = list(value.values() if isinstance(value, dict) else value)
+                yield from ((id(one), f"{module}.{name}") for one in held if id(one) in kinds)
+        return
+    if isinstance(thing, type):
+        held = list(vars(thing).values())
+    else:
+        held = [*(thing.__defaults__ or ()), *(thing.__kwdefaults__ or {}).values()]
+        held += [cell.cell_contents for cell in thing.__closure__ or () if cell != CellType()]
+    place = f"{module}.{thing.__qualname__}"
+    yield from ((id(one), place) for one in held if id(one) in kinds)
 
 
-def _functions(holder: object, part: Callable[[FunctionType], Any]) -> set[str]:
-    """Name the functions whose *part* is *holder*, or a tuple that has it as an item."""
-    outer = [holder, *(o for o in gc.get_referrers(holder) if isinstance(o, tuple))]
+def _objects(kind: type) -> set[str]:
+    """Name the classes of objects that hold *kind* as an attribute, or as functools.partial does.
+
+    Containers are not looked for here: those of none but C classes are none of the collector's.
+    """
+    holders = gc.get_referrers(kind)
+    holders += [
+        owner
+        for holder in holders
+        if type(holder) is dict
+        for owner in gc.get_referrers(holder)
+        if getattr(owner, "__dict__", None) is holder
+    ]
     return {
-        f"{function.__module__}.{function.__qualname__}"
-        for one in outer
-        for function in gc.get_referrers(one)
-        if isinstance(function, FunctionType) and part(function) is one
-        if not _library(function.__module__ or "")
+        f"a {type(holder).__module__}.{type(holder).__qualname__}"
+        for holder in holders
+        if not _library(type(holder).__module__) and not isinstance(holder, type)
     }
-
-
-def _owners(holder: dict[Any, Any]) -> set[str]:
-    """Name what *holder* is: the dict of a module, class or object, or an unknown one."""
-    if "__name__" in holder and "__spec__" in holder:
-        name = str(holder["__name__"])
-        return set() if _library(name) else {name}
-    module = str(holder.get("__module__", ""))
-    if "__qualname__" in holder or "__dict__" in holder or module:
-        return set() if _library(module) else {f"{module} (a class)"}
-    return {"a dict"}
 
 
 def _concerned(module: str) -> bool:

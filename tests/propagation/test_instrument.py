@@ -1,0 +1,287 @@
+"""`instrument`: whatever way an application has come by its clients, they are traced, and back."""
+
+from __future__ import annotations
+
+import pytest
+
+import propagation
+from tests.propagation.zero_code import run
+
+# Each makes a producer in another way; "before" ran before instrument() was called.
+BEFORE = """
+import confluent_kafka
+import confluent_kafka.aio
+from confluent_kafka import Producer, Consumer, SerializingProducer
+from confluent_kafka.cimpl import Producer as Low
+from confluent_kafka.aio import AIOProducer
+
+class Sub(Producer):
+    def __init__(self, settings):
+        super().__init__(settings)
+        self.mine = 1
+
+class Old(confluent_kafka.Producer):
+    def __init__(self, settings):
+        confluent_kafka.Producer.__init__(self, settings)
+
+class SubSerializing(SerializingProducer): ...
+class SubConsumer(Consumer): ...
+early_sub = Sub(client)
+"""
+SITES = {
+    "the package's name": "confluent_kafka.Producer(client)",
+    "a name imported before": "Producer(client)",
+    "the C module's name": "Low(client)",
+    "a subclass from before": "Sub(client)",
+    "a subclass that names its base": "Old(client)",
+    "an object of a subclass from before": "early_sub",
+    "a serializing producer": "SerializingProducer(client)",
+    "a generic one with its types": "SerializingProducer[str, str](client)",
+    "a subclass of that": "SubSerializing(client)",
+    "a subclass from after, as AvroProducer is one": "Encoding(client)",
+}
+
+
+def test_every_way_to_a_producer_is_traced(bootstrap_servers: str) -> None:
+    """Names, subclasses and generics, imported before or after: one header on each message."""
+    app = (
+        BEFORE
+        + """
+from propagation import Consumer as Reader, instrument
+from propagation.testing import captured_spans
+from tests.propagation.zero_code import first, told_of, trace_of
+instrument()
+
+class Encoding(Producer):
+    def produce(self, topic, value=None, key=None, **kwargs):
+        super(Encoding, self).produce(topic, value, key, **kwargs)
+
+with captured_spans() as spans:
+    for place, make in SITES.items():
+        producer = eval(make)
+        name = topic + place.replace(" ", "-").replace("'", "")
+        producer.produce(name, key=b"k", value=b"v")
+        producer.flush(10)
+        with Reader({**group, "group.id": name}) as reader:
+            reader.subscribe([name])
+            told[place] = len(trace_of(first(reader)))
+told["spans"] = len(spans)
+"""
+    ).replace("SITES", repr(SITES))
+
+    told, _ = run(app, bootstrap_servers)
+
+    assert told == {**dict.fromkeys(SITES, 1), "spans": len(SITES)}
+
+
+def test_objects_are_of_the_classes_they_were_of(bootstrap_servers: str) -> None:
+    """The class checks say what they said: of early, raw, explicit and new clients."""
+    told, _ = run(
+        BEFORE
+        + """
+raw = Producer(client)
+import propagation
+propagation.instrument()
+one = confluent_kafka.Producer
+told["objects"] = [isinstance(each, one) for each in (
+    raw, early_sub, Sub(client), Producer(client), SerializingProducer(client),
+    propagation.Producer(client), propagation.SerializingProducer(client))]
+told["classes"] = [issubclass(each, one) for each in (
+    Sub, Old, SerializingProducer, SubSerializing, propagation.Producer, one)]
+told["others"] = [isinstance(raw, Sub), isinstance(5, one), isinstance(raw, Consumer),
+                  issubclass(Sub, SubSerializing), issubclass(int, one)]
+class New(Producer): ...
+told["new"] = [isinstance(New(client), one), isinstance(raw, New)]
+""",
+        bootstrap_servers,
+    )
+
+    assert set(told["objects"]) == set(told["classes"]) == {True}
+    assert set(told["others"]) == {False}
+    assert told["new"] == [True, False]
+
+
+def test_where_nothing_was_there_before_any_metaclass_goes(bootstrap_servers: str) -> None:
+    """An application that is instrumented first may subclass clients in every way it could."""
+    told, _ = run(
+        """
+        from propagation import instrument
+        instrument()
+        import abc
+        from confluent_kafka import Producer
+
+        class Single(type): ...
+        class One(Producer, metaclass=Single): ...
+        class Abstract(Producer, abc.ABC): ...
+        told["made"] = [len(One(client)), len(Abstract(client))]
+        told["type"] = type(Producer).__name__
+        told["error"] = ""
+        try:
+            Producer(5)
+        except TypeError as error:
+            told["error"] = str(error)
+        """,
+        bootstrap_servers,
+    )
+
+    assert told["made"] == [0, 0]
+    assert told["type"] == "type"
+    assert told["error"]
+
+
+@pytest.mark.parametrize("cycles", [1, 3])
+def test_uninstrument_restores_everything(bootstrap_servers: str, cycles: int) -> None:
+    """Names, bases, methods and the module's state are as they were, after every cycle."""
+    told, stderr = run(
+        BEFORE
+        + f"""
+import sys
+from propagation import instrument, uninstrument
+from propagation.testing import captured_spans
+
+def state():
+    found = {{name: {{k: id(v) for k, v in vars(module).items()}}
+             for name, module in list(sys.modules.items())
+             if name.startswith("confluent_kafka") or name == "__main__"}}
+    found["__main__"] = {{k: v for k, v in found["__main__"].items() if k[0].isupper()}}
+    found["bases"] = [str(kind.__mro__) for kind in (Sub, Old, SubSerializing, SubConsumer)]
+    return found
+
+with captured_spans() as spans:
+    before = state()
+    for _ in range({cycles}):
+        instrument()
+        made = Producer(client); meanwhile = Sub(client); serializing = SerializingProducer(client)
+        consumer = Consumer(group)
+        uninstrument()
+    after = state()
+    for producer in (Producer(client), Sub(client), made, meanwhile, serializing):
+        producer.produce(topic, key=b"k", value=b"v")
+        producer.flush(10)
+    consumer.subscribe([topic])
+    from tests.propagation.zero_code import first, trace_of, traced_span
+    got = [trace_of(first(consumer)) for _ in range(5)]
+    told["current"] = traced_span()[0]
+    consumer.close()
+told |= {{"headers": got, "spans": len(spans)}}
+told["changed"] = [name for name in after if after[name] != before.get(name)]
+""",
+        bootstrap_servers,
+    )
+
+    assert told["changed"] == []
+    assert told["headers"] == [[]] * 5
+    assert told["spans"] == 0
+    assert told["current"] == "0" * 32
+    assert "Traceback" not in stderr
+
+
+def test_cycles_do_not_grow(bootstrap_servers: str) -> None:
+    """What is made for instrumenting is made once."""
+    told, _ = run(
+        """
+        import gc
+        from propagation import instrument, uninstrument
+        counts = []
+        for _ in range(4):
+            instrument()
+            uninstrument()
+            gc.collect()
+            counts.append(len(gc.get_objects()))
+        told["grown"] = counts[-1] - counts[0]
+        """,
+        bootstrap_servers,
+    )
+
+    assert told["grown"] < 10
+
+
+def test_instrumenting_twice_is_instrumenting_once(bootstrap_servers: str) -> None:
+    """One header, one span; another scope replaces the first; undoing nothing does nothing."""
+    told, _ = run(
+        """
+        from propagation import instrument, uninstrument
+        from propagation.testing import captured_spans
+        from tests.propagation.zero_code import first, told_of, trace_of, traced_span
+        uninstrument()
+        instrument(); instrument(); instrument(scope="none")
+        from confluent_kafka import Consumer, Producer
+        with captured_spans() as spans:
+            producer = Producer(client)
+            producer.produce(topic, b"v"); producer.flush(10)
+            with Consumer(group) as consumer:
+                consumer.subscribe([topic])
+                told["headers"] = len(trace_of(first(consumer)))
+                told["current"] = traced_span()[0]
+        told["spans"] = [span["name"] for span in told_of(spans)]
+        uninstrument(); uninstrument()
+        """,
+        bootstrap_servers,
+    )
+
+    assert told["headers"] == 1
+    assert told["current"] == "0" * 32
+    assert len(told["spans"]) == 1
+
+
+def test_an_unknown_scope_is_refused() -> None:
+    """Nothing is changed then."""
+    with pytest.raises(ValueError, match=r"scope='message' must be one of poll, none"):
+        propagation.instrument(scope="message")  # type: ignore[arg-type]
+
+
+def test_what_could_not_be_reached_is_named_in_one_line(bootstrap_servers: str) -> None:
+    """Objects from before, closures, defaults, containers, attributes: what and where."""
+    _, stderr = run(
+        """
+        import logging
+        from functools import partial
+        from confluent_kafka import Consumer, Producer
+        raw = Producer(client), Producer(client)
+
+        def factory():
+            kind = Producer
+            return lambda settings: kind(settings)
+
+        def default(settings, kind=Consumer): ...
+        made_by, registry, later = factory(), {"plays": Producer}, partial(Producer, client)
+
+        class Service:
+            kind = Consumer
+
+        class Keeper:
+            def __init__(self, kind):
+                self.kind = kind
+
+        keeper = Keeper(Consumer)
+
+        logging.basicConfig()
+        import propagation
+        propagation.instrument()
+        """,
+        bootstrap_servers,
+    )
+
+    [line] = [line for line in stderr.splitlines() if "clients_not_reached" in line]
+    assert line.startswith("WARNING:propagation.instrument:")
+    for place in (
+        "2 Producer made before",
+        "Producer in __main__.factory.<locals>.<lambda>",
+        "Consumer in __main__.default",
+        "Producer in __main__.registry",
+        "Producer in a functools.partial",
+        "Consumer in __main__.Service",
+        "Consumer in a __main__.Keeper",
+    ):
+        assert place in line
+
+
+def test_where_all_was_reached_nothing_is_said(bootstrap_servers: str) -> None:
+    """Names and subclasses from before are no reason to warn."""
+    _, stderr = run(
+        BEFORE + "import logging; logging.basicConfig()\nimport propagation\n"
+        "propagation.instrument()\n",
+        bootstrap_servers,
+    )
+
+    assert stderr == ""
