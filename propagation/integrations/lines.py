@@ -10,9 +10,10 @@ from __future__ import annotations
 import json
 import math
 import traceback
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
+from json.encoder import encode_basestring_ascii
 from typing import Any
 
 STACK_CHARACTERS = 16_384
@@ -32,6 +33,25 @@ def encode(fields: Mapping[str, Any]) -> str:
     except Exception:  # noqa: BLE001 - a log call must not fail, whatever a __str__ raises
         line = _JSON.encode(plain(fields))
     return _paired(line) if "\\ud" in line else line
+
+
+def extended(head: str, fields: Mapping[str, Any]) -> str:
+    """Write *fields* behind *head*, which is the text of an object without its end. Never raises.
+
+    For a head that does not change from line to line it costs a fraction of `encode`.
+    """
+    if not fields:
+        return _paired(f"{head}}}") if "\\ud" in head else f"{head}}}"
+    try:
+        line = f"{head},{_written(fields)[1:]}"
+    except Exception:  # noqa: BLE001 - as in `encode`
+        line = f"{head},{_JSON.encode(plain(fields))[1:]}"
+    return _paired(line) if "\\ud" in line else line
+
+
+def quoted(value: str) -> str:
+    """Write *value* as a JSON string of ASCII."""
+    return encode_basestring_ascii(value)
 
 
 def plain(value: Any, depth: int = 0) -> Any:
@@ -111,3 +131,18 @@ def _paired(line: str) -> str:
 
 
 _JSON = json.JSONEncoder(allow_nan=False, separators=(",", ":"), default=plain)
+
+
+def _writer() -> Callable[[Any], str]:
+    """Give the standard library's C encoder with the settings of `_JSON`, made once.
+
+    `JSONEncoder.encode` makes one at each call, which costs more than a line of the log.
+    """
+    make = getattr(json.encoder, "c_make_encoder", None)
+    if make is None:
+        return _JSON.encode
+    write = make(None, plain, encode_basestring_ascii, None, ":", ",", False, False, False)
+    return lambda value: "".join(write(value, 0))
+
+
+_written = _writer()

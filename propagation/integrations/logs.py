@@ -5,13 +5,16 @@ span's `trace_id span_id trace_flags` (OpenTelemetry, "Trace Context in non-OTLP
 the caller's fields. The ids are read when the line is written, from whatever span is current,
 sampled or not, and never bound to anything. An exception is one field
 `error: {type, message, stack}`. What cannot be written as JSON is written as text: a log call never
-raises and never breaks a line. Fields are written as given: hand in no payloads.
+raises and never breaks a line. Secrets and personal data are masked by the name of their field and
+by what they look like (see `masking`); payloads do not belong into a log all the same. `service`,
+`version` and `environment` are what OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES make of them, as
+on the spans.
 """
 
 from __future__ import annotations
 
-import contextlib
 import logging
+import os
 import sys
 import time
 from dataclasses import dataclass
@@ -19,7 +22,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry import trace
 
-from propagation.integrations.lines import described, encode, rfc3339, text
+from propagation.identity import ENVIRONMENT, SERVICE, VERSION, identity
+from propagation.integrations.lines import described, encode, extended, quoted, rfc3339, text
+from propagation.integrations.masking import Masks
 
 try:
     import structlog
@@ -37,10 +42,26 @@ LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 _LATENCY_DIGITS = 3
 """latency_ms is written to the microsecond; more is noise of the clock."""
 
+_LOST = (OSError, ValueError, RuntimeError)
+"""A broken stream, a closed one, and one that a signal's handler finds in the middle of a write."""
+
 _UVICORN = ("uvicorn", "uvicorn.error", "uvicorn.access")
 
 _TALKATIVE = ("httpx",)
 """Libraries that say at INFO what belongs to DEBUG: a line per request they make, with its URL."""
+
+_COMMON = frozenset({"timestamp", "level", "service", "version", "environment", "event"})
+_IDS = frozenset({"trace_id", "span_id", "trace_flags"})
+_TAKEN = {
+    (False, False): _COMMON,
+    (False, True): _COMMON | _IDS,
+    (True, False): _COMMON | {"logger"},
+    (True, True): _COMMON | {"logger"} | _IDS,
+}
+"""The fields of a line that are not the caller's: with a logger's name or not, with ids or not."""
+
+DEFAULT_MASKS: Final = Masks()
+"""What is masked unless `configure` is told otherwise."""
 
 _RECORD_FIELDS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
@@ -52,20 +73,24 @@ def configure(
     environment: str = "",
     level: str = "INFO",
     stream: TextIO | None = None,
+    masks: Masks | None = DEFAULT_MASKS,
 ) -> None:
     """Write every log line of the process as JSON to *stream*, from *level* upwards.
 
     *stream* is standard output when None, looked up at each line. Handlers of the root logger that
     write to a terminal are replaced, others (files, error trackers) stay; uvicorn's own handlers
     are taken off and its access log is silenced, `request_served` stands in for it. Calling it
-    again starts over. Raises ValueError for an unknown *level*. `restore()` undoes it.
+    again starts over. *masks* says what is masked, None that nothing is. Raises ValueError for an
+    unknown *level*. `restore()` undoes it.
     """
     if level.upper() not in LEVELS:
         raise ValueError(f"log level {level!r} is unknown: use one of {', '.join(LEVELS)}")
     restore()
     _before.append(_Before.now())
     threshold: int = getattr(logging, level.upper())
-    writer = _Writer({"service": service, "version": version, "environment": environment}, stream)
+    known = identity(service, version, environment, os.environ)
+    names = {"service": SERVICE, "version": VERSION, "environment": ENVIRONMENT}
+    writer = _Writer({k: known.get(name, "") for k, name in names.items()}, stream, masks)
     _configure_structlog(writer, threshold)
     _configure_stdlib(writer, threshold)
 
@@ -82,10 +107,13 @@ class _Writer(logging.Handler):
     The lock is the handler's own, which the standard library renews in a forked child.
     """
 
-    def __init__(self, identity: Mapping[str, str], stream: TextIO | None) -> None:
+    def __init__(
+        self, identity: Mapping[str, str], stream: TextIO | None, masks: Masks | None
+    ) -> None:
         super().__init__()
-        self._identity = dict(identity)
+        self._identity = encode(identity)[1:-1]
         self._stream = stream
+        self._mask = masks.field if masks else _unmasked
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write a record of the standard library."""
@@ -100,25 +128,35 @@ class _Writer(logging.Handler):
 
     def line(self, at_ns: int, level: str, logger: str, event: Any, extra: EventDict) -> str:
         """Put a line together; the caller's fields come last and never replace those before."""
-        fields = {"timestamp": rfc3339(at_ns), "level": level, **self._identity, "event": event}
+        mask = self._mask
+        head = (
+            f'{{"timestamp":"{rfc3339(at_ns)}","level":{quoted(level)},{self._identity}'
+            f',"event":{_event(mask("event", event))}'
+        )
         if logger:
-            fields["logger"] = logger
+            head = f'{head},"logger":{quoted(logger)}'
         _add_error(extra)
-        if "trace_id" not in extra:
-            _add_ids(fields)
+        ids = "" if "trace_id" in extra else _ids()
+        taken = _TAKEN[bool(logger), bool(ids)]
+        fields = {}
         for key, value in extra.items():
             if key == "latency_ms" and isinstance(value, float):
                 fields[key] = round(value, _LATENCY_DIGITS)
             else:
-                fields[f"{key}_" if key in fields else key] = value
-        return encode(fields)
+                fields[f"{key}_" if key in taken else key] = mask(key, value)
+        return extended(head + ids, fields)
 
     def write(self, line: str) -> None:
         """Write *line* whole. A closed or broken stream loses it: no service dies of its log."""
-        with self.lock or contextlib.nullcontext(), contextlib.suppress(OSError, ValueError):
+        self.acquire()
+        try:
             stream = self._stream or sys.stdout
             stream.write(f"{line}\n")
             stream.flush()
+        except _LOST:
+            pass
+        finally:
+            self.release()
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,12 +258,23 @@ def _message(record: logging.LogRecord) -> str:
         return f"{text(record.msg)} {text(record.args)}"
 
 
-def _add_ids(fields: dict[str, Any]) -> None:
+def _event(event: Any) -> str:
+    return quoted(event) if isinstance(event, str) else encode({"": event})[4:-1]
+
+
+def _unmasked(_key: str, value: Any) -> Any:
+    return value
+
+
+def _ids() -> str:
+    """Write the ids of the current span as further fields, if there is one."""
     context = trace.get_current_span().get_span_context()
-    if context.is_valid:
-        fields["trace_id"] = f"{context.trace_id:032x}"
-        fields["span_id"] = f"{context.span_id:016x}"
-        fields["trace_flags"] = f"{context.trace_flags:02x}"
+    if not context.is_valid:
+        return ""
+    return (
+        f',"trace_id":"{context.trace_id:032x}","span_id":"{context.span_id:016x}"'
+        f',"trace_flags":"{context.trace_flags:02x}"'
+    )
 
 
 def _add_error(extra: EventDict) -> None:
