@@ -183,6 +183,9 @@ class Masks:
         try:
             if depth and isinstance(value, Mapping):
                 return {(k := text(key)): self.field(k, v, depth - 1) for key, v in value.items()}
+            if depth and isinstance(value, tuple) and len(value) == 2 and _is_text(value[0]):
+                # Headers come as pairs, of a message as of a request.
+                return [self.text(k := text(value[0])), self.field(k, value[1], depth - 1)]
             if depth and isinstance(value, list | tuple | set | frozenset):
                 return [self.value(item, depth - 1) for item in value]
         except Exception:  # noqa: BLE001 - somebody else's container
@@ -211,6 +214,10 @@ class Masks:
         raw = secret.encode(errors="replace")
         digest = hmac.new(self.hash_key, raw, hashlib.sha256).hexdigest()
         return f"[masked:{digest[:_DIGEST_CHARACTERS]}]"
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str | bytes)
 
 
 def _names_a_secret(key: str, names: Iterable[str]) -> bool:

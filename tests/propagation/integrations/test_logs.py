@@ -9,12 +9,18 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
 
+import confluent_kafka
 import pytest
 import structlog
+from hypothesis import given
+from hypothesis import strategies as st
 from opentelemetry import trace
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags
 
 from propagation.integrations import logs
+from propagation.integrations.masking import MASK, Masks
+from tests.infra.ports import free_port
+from tests.infra.wait import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -25,6 +31,10 @@ IDS = {
     "span_id": "00f067aa0ba902b7",
     "trace_flags": "00",
 }
+
+
+# Names that one of the libraries keeps for itself.
+RESERVED = {*vars(logging.makeLogRecord({})), "message", "asctime", "event", "self", "stack_info"}
 
 
 class Lines:
@@ -174,6 +184,144 @@ def test_an_odd_value_does_not_break_the_line(log: Callable[..., None], lines: L
 
     line = lines.only()
     assert (line["key"], line["ratio"], line["half"]) == ("\\xff\n", None, "\ufffd")
+
+
+@both
+def test_secrets_are_masked(log: Callable[..., None], lines: Lines) -> None:
+    """By name and by look, in the event, in fields and in what they contain, for both libraries."""
+    log(
+        "GET /?token=t1 failed",
+        password="p1",
+        note="to joe@example.com",
+        request={"headers": [("cookie", "c1"), ("a", b"b1")], "Authorization": "Bearer b1"},
+        url=b"http://u1:p1@host/",
+        card=4111111111111111,
+        offset=7,
+    )
+
+    line = lines.only()
+    assert line["event"] == f"GET /?token={MASK} failed"
+    assert (line["password"], line["note"]) == (MASK, f"to {MASK}")
+    assert line["request"] == {"headers": [["cookie", MASK], ["a", "b1"]], "Authorization": MASK}
+    assert line["url"] == f"http://{MASK}@host/"
+    assert (line["card"], line["offset"]) == (MASK, 7)
+
+
+def test_arguments_of_a_message_are_masked(lines: Lines) -> None:
+    """A message of the standard library is masked as it reads with its arguments."""
+    logging.getLogger("game").warning("connecting to %s", "postgresql://api:hunter2@db/game")
+
+    assert lines.only()["event"] == f"connecting to postgresql://{MASK}@db/game"
+
+
+def test_an_error_is_masked(lines: Lines) -> None:
+    """Neither message nor stack of an exception shows a secret, and the rest of them is kept."""
+    try:
+        raise ValueError("password=hunter2 refused")  # noqa: TRY301 - it is the subject
+    except ValueError:
+        structlog.get_logger().exception("x")
+
+    error = lines.only()["error"]
+    assert error["message"] == f"password={MASK} refused"
+    assert f"ValueError: password={MASK} refused" in error["stack"]
+    assert "test_logs.py" in error["stack"]
+
+
+@both
+def test_what_is_masked_can_be_said(log: Callable[..., None]) -> None:
+    """Masks of one's own stand in for the usual ones, and None masks nothing."""
+    written = []
+    for masks in (Masks(keys=("iban",), hash_key=b"k"), None):
+        stream = io.StringIO()
+        logs.configure("s", stream=stream, masks=masks)
+        log("x", iban="DE12", password="p1", mail="a@b.de")
+        written.append(json.loads(stream.getvalue()))
+    logs.restore()
+
+    hashed, bare = written
+    assert hashed["iban"].startswith("[masked:")
+    assert hashed["password"] == "p1"
+    assert hashed["mail"].startswith("[masked:")
+    assert (bare["iban"], bare["password"], bare["mail"]) == ("DE12", "p1", "a@b.de")
+
+
+@pytest.mark.parametrize(
+    ("environ", "service", "environment"),
+    [
+        ({"OTEL_SERVICE_NAME": "renamed"}, "renamed", "test"),
+        ({"OTEL_RESOURCE_ATTRIBUTES": "service.name=renamed"}, "renamed", "test"),
+        (
+            {"OTEL_RESOURCE_ATTRIBUTES": "deployment.environment.name=prod,broken"},
+            "game-api",
+            "prod",
+        ),
+    ],
+)
+def test_a_renamed_service_has_one_name(
+    environ: dict[str, str], service: str, environment: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Lines say what the spans say: the variables that rename a service rename it here too."""
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    stream = io.StringIO()
+    logs.configure("game-api", version="1.2", environment="test", stream=stream)
+    by_stdlib("x")
+    logs.restore()
+
+    line = json.loads(stream.getvalue())
+    assert (line["service"], line["environment"]) == (service, environment)
+    assert line["version"] == "1.2"
+
+
+@given(st.lists(st.tuples(st.text(), st.none() | st.binary() | st.text())), st.text(), st.text())
+def test_no_header_breaks_a_line(
+    headers: list[tuple[str, bytes | str | None]], key: str, event: str
+) -> None:
+    """Whatever bytes headers, names and events have, both libraries write one and the same line."""
+    stream = io.StringIO()
+    logs.configure("game-api", stream=stream)
+    fields = {key: headers} if key and key not in RESERVED else {"headers": headers}
+    structlog.get_logger("game").info(event, **fields)
+    logging.getLogger("game").info("%s", event, extra=fields)
+    logs.restore()
+
+    written = stream.getvalue()
+    assert written.isascii()
+    first, second = (json.loads(line) for line in written.splitlines())
+    assert first.pop("timestamp") <= second.pop("timestamp")
+    assert first == second
+
+
+def test_librdkafka_speaks_in_the_same_shape(lines: Lines) -> None:
+    """What a client's library says through `logger=` is a line like any other, and no trace's."""
+    client = confluent_kafka.Producer(
+        {
+            "bootstrap.servers": f"127.0.0.1:{free_port()}",
+            "socket.connection.setup.timeout.ms": 1000,
+        },
+        logger=logging.getLogger("librdkafka"),
+    )
+    until(lambda: client.poll(0.05) or lines.all(), what="a line of librdkafka's")
+
+    line = lines.all()[0]
+    assert (line["logger"], line["service"]) == ("librdkafka", "game-api")
+    assert "Connection refused" in line["event"]
+    assert "trace_id" not in line
+
+
+def test_a_stream_in_use_does_not_stop_the_caller() -> None:
+    """A handler of a signal that logs in the middle of a line loses its own line alone."""
+
+    class Busy(io.StringIO):
+        """A stream that is being written to."""
+
+        def write(self, _: str) -> int:
+            raise RuntimeError("reentrant call inside")
+
+    logs.configure("s", stream=Busy())
+    by_structlog("x")
+    by_stdlib("x")
+    logs.restore()
 
 
 def stdlib_exception() -> None:

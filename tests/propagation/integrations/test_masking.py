@@ -131,6 +131,20 @@ def test_containers_are_masked_all_the_way_down() -> None:
     assert given["user"]["Password"] == "x"
 
 
+def test_headers_are_masked_by_their_names() -> None:
+    """A pair is a name and its value, as messages and requests have their headers."""
+    headers = [
+        ("traceparent", b"00-"),
+        (b"Authorization", b"secret"),
+        ("X-Api-Key", "k"),
+        ("a", 1, 2),
+    ]
+
+    assert MASKS.field("headers", headers) == [
+        ["traceparent", "00-"], ["Authorization", MASK], ["X-Api-Key", MASK], ["a", 1, 2],
+    ]  # fmt: skip
+
+
 def test_depth_has_an_end() -> None:
     """What lies deeper than containers are followed is masked as text, also when it is circular."""
     circular: list[Any] = ["password=x"]
