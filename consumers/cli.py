@@ -244,7 +244,8 @@ def _open_store(
 
 
 def _serve(app: Starlette, settings: Settings, metrics: Metrics) -> Server:
-    server = Server(traced(measured(app, metrics)), host=settings.host, port=settings.port)
+    served = traced(measured(app, metrics), slow_seconds=settings.slow_request.total_seconds())
+    server = Server(served, host=settings.host, port=settings.port)
     log.info("service_started", address=server.start())
     return server
 

@@ -111,6 +111,11 @@ HTTP_SECONDS = Definition(
     "Time from the request's arrival to the end of its answer.",
     ("method", "route"),
 )
+HTTP_IN_FLIGHT = Definition(
+    "consumers_http_in_flight_requests",
+    Gauge,
+    "HTTP requests that have arrived and are not answered yet; a scrape sees itself.",
+)
 PLAYS_ACCEPTED = Definition(
     "consumers_plays_accepted_total",
     Counter,
@@ -145,6 +150,7 @@ REGISTER = (
     KAFKA_ERRORS,
     HTTP_REQUESTS,
     HTTP_SECONDS,
+    HTTP_IN_FLIGHT,
     PLAYS_ACCEPTED,
     PLAYS_REFUSED,
     PLAYS_SETTLED,
@@ -174,6 +180,7 @@ class Metrics:
         self.kafka_errors = self._counter(KAFKA_ERRORS)
         self.http_requests = self._counter(HTTP_REQUESTS)
         self.http_seconds = self._histogram(HTTP_SECONDS, REQUEST_BUCKETS)
+        self.http_in_flight = self._gauge(HTTP_IN_FLIGHT)
         self.plays_accepted = self._counter(PLAYS_ACCEPTED)
         self.plays_refused = self._counter(PLAYS_REFUSED)
         self.plays_settled = self._counter(PLAYS_SETTLED)

@@ -47,7 +47,7 @@ class Settings(BaseSettings):
     *client* holds librdkafka properties as they are written in its documentation; they reach both
     the producer and the consumer, each takes its own. After a failure a record is tried again
     *retries* times, *backoff_initial*, twice that, four times that ... later, never more than
-    *backoff_max*.
+    *backoff_max*. An HTTP request that takes longer than *slow_request* is warned of in the log.
     """
 
     model_config = SettingsConfigDict(
@@ -67,6 +67,7 @@ class Settings(BaseSettings):
     client: Client = Field(default={}, repr=False)
     produce_timeout: Duration = timedelta(seconds=5)
     shutdown_timeout: Duration = timedelta(seconds=8)
+    slow_request: Duration = timedelta(seconds=1)
     retries: Annotated[int, Field(ge=0, le=100)] = 3
     backoff_initial: Duration = timedelta(seconds=1)
     backoff_max: Duration = timedelta(seconds=30)

@@ -124,9 +124,11 @@ def measured(app: ASGIApp, metrics: Metrics) -> ASGIApp:
                 status = message["status"]
             await send(message)
 
+        metrics.http_in_flight.inc()
         try:
             await app(scope, receive, noting)
         finally:
+            metrics.http_in_flight.dec()
             elapsed = time.perf_counter() - started
             route = getattr(scope.get("route"), "path", UNROUTED)
             method = scope["method"] if scope["method"] in METHODS else "other"

@@ -142,6 +142,19 @@ def test_migrate_without_a_database_is_one_line(nothing: Product) -> None:
     assert "sesame" not in ended.stderr
 
 
+def test_a_slow_request_is_warned_of(nothing: Product) -> None:
+    """A request beyond CONSUMERS_SLOW_REQUEST is a warning with its trace id; by default 1s."""
+    api, usual = nothing.api(CONSUMERS_SLOW_REQUEST="0.001ms"), nothing.api()
+
+    answer = httpx.get(f"{address(api)}/nowhere")
+    httpx.get(f"{address(usual)}/nowhere")
+
+    line = api.wait_for_log("request_slow", timeout=10)
+    assert line["trace_id"] == answer.headers["x-trace-id"]
+    usual.wait_for_log("request_served", timeout=10)
+    assert "request_slow" not in {line.get("event") for line in usual.logs()}
+
+
 def test_a_play_goes_the_whole_way(product: Product) -> None:
     """What the API accepts, the worker settles, and the API then shows."""
     product.migrate()

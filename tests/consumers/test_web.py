@@ -162,3 +162,21 @@ def test_requests_are_counted_by_route(
     assert of("consumers_http_requests_total", dict(zip(names, labels, strict=True))) == 1
     timed = dict(zip(names[:2], labels[:2], strict=True))
     assert of("consumers_http_request_duration_seconds_count", timed) == 1
+
+
+def test_a_request_is_in_flight_until_it_is_answered() -> None:
+    """The gauge is one inside the handler, and zero after an answer and after a failure."""
+    metrics = Metrics()
+    seen: list[float | None] = []
+
+    async def look(_: Request) -> PlainTextResponse:
+        seen.append(metrics.registry.get_sample_value("consumers_http_in_flight_requests"))
+        raise RuntimeError
+
+    app = Starlette(routes=[Route("/", look)])
+    with serving(measured(app, metrics)) as (_, address):
+        httpx.get(address)
+        httpx.get(address)
+
+    assert seen == [1, 1]
+    assert metrics.registry.get_sample_value("consumers_http_in_flight_requests") == 0

@@ -279,6 +279,50 @@ def test_a_piped_statement_that_fails_rolls_back_its_transaction(
         assert watcher.name_of(connection.info.backend_pid) == OWN
 
 
+async def insert_nowhere_async(connection: AsyncConnection) -> None:
+    """Do as `insert_nowhere` does."""
+    async with transaction(connection, "game-consumer"):
+        await connection.execute(INSERT, (1,))
+        await connection.execute("INSERT INTO nothing VALUES (1)")
+
+
+@modes
+def test_an_async_piped_statement_that_fails_rolls_back_its_transaction(
+    plays: str, watcher: Watcher, *, autocommit: bool
+) -> None:
+    """The same holds for an async connection, what waited before is kept."""
+
+    async def run() -> None:
+        async with connected(plays, autocommit=autocommit) as connection, connection.pipeline():
+            if autocommit:
+                await connection.execute(INSERT, (3,))
+            with traced(), pytest.raises(psycopg.errors.UndefinedTable):
+                await insert_nowhere_async(connection)
+            assert connection.autocommit == autocommit
+            async with transaction(connection, "game-consumer"):
+                await connection.execute(INSERT, (2,))
+
+    asyncio.run(run())
+
+    left = [2, 3] if autocommit else [2]
+    assert watcher.value("SELECT array_agg(id ORDER BY id) FROM plays") == left
+
+
+def test_an_async_block_is_named_behind_what_waits_in_a_pipeline(plays: str) -> None:
+    """A statement that is still under way does not make the block a savepoint."""
+
+    async def run() -> Any:
+        async with connected(plays, autocommit=True) as connection, connection.pipeline():
+            await connection.execute(INSERT, (1,))
+            with traced():
+                async with transaction(connection, "game-consumer") as begun:
+                    name = await connection.execute("SELECT current_setting('application_name')")
+                    assert not begun.savepoint_name
+                    return await name.fetchone()
+
+    assert asyncio.run(run()) == (NAMED,)
+
+
 @modes
 def test_piped_prepared_statements_survive(plays: str, *, autocommit: bool) -> None:
     """In a pipeline too the prepared statement is executed through many transactions."""
