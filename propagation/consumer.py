@@ -1,8 +1,8 @@
 """Consumers: confluent-kafka's, which know their group and options for the spans of their messages.
 
-``poll`` and ``consume`` are the real methods and give the untouched messages: nothing is started
-or made current by receiving. The trace belongs to `propagation.processing`. Callbacks, those of a
-rebalance included, run where no trace is current.
+``poll`` and ``consume`` give the untouched messages: nothing is made current by receiving, and what
+is told of it, and of ``commit``, is in `propagation.receiving`. The trace belongs to
+`propagation.processing`. Callbacks, those of a rebalance included, run where no trace is current.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Generic, Protocol
 
 import confluent_kafka
-from confluent_kafka import cimpl  # where no instrumentation puts classes of its own
 
 from propagation import contrib
 from propagation.callbacks import outside, outside_all
 from propagation.options import DEFAULT, Options
+from propagation.receiving import ClientSpans, Receiving
 from propagation.spans import ProcessSpans
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class Traced(Protocol):
     process_spans: ProcessSpans
 
 
-class Consumer(cimpl.Consumer):
+class Consumer(Receiving):
     """Consume messages; a drop-in for `confluent_kafka.Consumer`.
 
     Takes what the real class takes, and *options*. Hand it to ``processing(message, consumer=…)``
@@ -57,6 +57,7 @@ class Consumer(cimpl.Consumer):
         settings = {**(config or {}), **more}
         super().__init__(outside_all(settings))
         self.process_spans = spans_of(settings, options)
+        self.client_spans = ClientSpans(self.process_spans)
         contrib.settle(self)
 
     def subscribe(self, topics: list[str], *callbacks: Any, **named: Any) -> None:
@@ -69,7 +70,9 @@ class Consumer(cimpl.Consumer):
         )
 
 
-class DeserializingConsumer(confluent_kafka.DeserializingConsumer[K, V], Consumer, Generic[K, V]):
+class DeserializingConsumer(  # type: ignore[misc]  # ours take any arguments, to raise the real errors
+    confluent_kafka.DeserializingConsumer[K, V], Consumer, Generic[K, V]
+):
     """Consume and deserialize; a drop-in for `confluent_kafka.DeserializingConsumer`.
 
     What ``poll`` raises where a message could not be deserialized has it as ``kafka_message``:
@@ -79,6 +82,7 @@ class DeserializingConsumer(confluent_kafka.DeserializingConsumer[K, V], Consume
     def __init__(self, conf: dict[str, Any], *, options: Options | None = None) -> None:
         super().__init__(conf)
         self.process_spans = spans_of(conf, options)
+        self.client_spans = ClientSpans(self.process_spans)
 
 
 def spans_of(settings: dict[str, Any], options: Options | None) -> ProcessSpans:

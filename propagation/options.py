@@ -60,10 +60,14 @@ class Options:
 
     *baggage_keys*: the only baggage that travels, out of a producer and into a processing scope.
     Baggage is copied into every message and may come from outside, so the default is none.
+
+    *poll_spans*: a span ``poll TOPIC`` for every call of ``poll`` and ``consume`` that gave
+    records, with links to them. The process spans tell as much, so the default is no.
     """
 
     policies: tuple[TopicPolicy, ...] = ()
     baggage_keys: frozenset[str] = frozenset()
+    poll_spans: bool = False
 
     def __post_init__(self) -> None:
         if isinstance(self.baggage_keys, str):

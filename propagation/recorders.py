@@ -83,11 +83,12 @@ class Recorder(Protocol):
         linked: Linked,
         context: Context | None,
         parent: SpanContext,
+        start_ns: int | None = None,
     ) -> Span:
         """Start a span where `dropped` gave none.
 
         *context* None means the current one; *parent* is the span context it holds.
-        *attributes* must need no cleaning.
+        *attributes* must need no cleaning. *start_ns* (since the epoch) None means now.
         """
 
 
@@ -111,9 +112,11 @@ class ApiRecorder:
         linked: Linked,
         context: Context | None,
         parent: SpanContext,  # noqa: ARG002  # the tracer looks for itself
+        start_ns: int | None = None,
     ) -> Span:
         """Start the span."""
-        return self._tracer.start_span(name, context, kind, attributes, as_links(linked))
+        links = as_links(linked)
+        return self._tracer.start_span(name, context, kind, attributes, links, start_ns)
 
 
 def recorder() -> Recorder:

@@ -119,14 +119,14 @@ class SendSpans:
     def end_refused(span: Span, error: BaseException) -> None:
         """End *span* with the *error* that ``produce`` raised: the message was never queued."""
         close_measure(span)
-        _fail(span, _error_type(error), str(error))
+        _fail(span, error_type(error), str(error))
         span.end()
 
 
 class ProcessSpans:
     """Start and end the process spans of one consumer. Empty names are not known."""
 
-    __slots__ = ("_identity", "_plans", "options")
+    __slots__ = ("_plans", "identity", "options")
 
     def __init__(
         self,
@@ -136,13 +136,13 @@ class ProcessSpans:
         servers: str = "",
         options: Options = DEFAULT,
     ) -> None:
-        self._identity = (client_id, group, servers)
-        self._plans = Plans(names.PROCESS, names.client_attributes(*self._identity), options)
+        self.identity = (client_id, group, servers)
+        self._plans = Plans(names.PROCESS, names.client_attributes(*self.identity), options)
         self.options = options
 
     def with_options(self, options: Options) -> ProcessSpans:
         """Give the spans of the same consumer under other *options*."""
-        client_id, group, servers = self._identity
+        client_id, group, servers = self.identity
         return ProcessSpans(group=group, client_id=client_id, servers=servers, options=options)
 
     def context_of(self, message: Message) -> Context:
@@ -227,10 +227,10 @@ class ProcessSpans:
         """
         measure = close_measure(span)
         if isinstance(measure, ProcessMeasure):
-            measure.end(_error_type(error) if isinstance(error, Exception) else "")
+            measure.end(error_type(error) if isinstance(error, Exception) else "")
         if error is not None and isinstance(error, Exception) and span.is_recording():
             span.record_exception(error)
-            _fail(span, _error_type(error), f"{type(error).__name__}: {error}")
+            _fail(span, error_type(error), f"{type(error).__name__}: {error}")
         span.end()
 
 
@@ -286,7 +286,7 @@ def _fail(span: Span, error_type: str, description: str) -> None:
     span.set_status(Status(StatusCode.ERROR, description))
 
 
-def _error_type(error: BaseException) -> str:
+def error_type(error: BaseException) -> str:
     """Name an error: Kafka's own name for it where it has one, else its qualified type."""
     if isinstance(error, KafkaException) and isinstance(error.args[0], KafkaError):
         return error.args[0].name()

@@ -234,6 +234,7 @@ class Recorder:
         linked: Linked,
         context: Context | None,
         parent: SpanContext,
+        start_ns: int | None = None,
     ) -> trace.Span:
         """Start a span as ``start_span`` does; *attributes* must need no cleaning.
 
@@ -267,6 +268,8 @@ class Recorder:
         span: LightSpan = _new(LightSpan)
         given = attributes if verbatim and self._roomy else self.bounded(result.attributes)
         span.begin(self, name, kind, own, above, given, linked)
+        if start_ns is not None:
+            span._start_time = start_ns  # noqa: SLF001  # our own
         tracer.span_processor.on_start(span, parent_context=context)
         return span
 

@@ -1,0 +1,173 @@
+"""What a consumer tells of receiving and settling: counts, durations, and spans where wanted.
+
+``poll``, ``consume`` and ``commit`` stay the real methods and give what those give. While no meter
+provider is set and no poll spans are asked for, each is one question dearer than the real one.
+A poll that brings nothing is told nowhere: an idle consumer must not fill a backend.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from confluent_kafka import cimpl
+from opentelemetry.context import get_current
+from opentelemetry.trace import INVALID_SPAN_CONTEXT, Link, SpanKind, Status, StatusCode
+
+from propagation import conventions as names
+from propagation import instruments
+from propagation.headers import NO_NAMES
+from propagation.origins import read_origin
+from propagation.plans import Plans
+from propagation.recorders import finish, is_suppressed, recorder, span_in
+from propagation.spans import ProcessSpans, error_type
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from confluent_kafka import Message
+    from opentelemetry.util.types import AttributeValue
+
+
+class ClientSpans:
+    """Start, end and measure the ``poll`` and ``commit`` operations of one consumer."""
+
+    __slots__ = ("_commits", "_options", "_polls")
+
+    def __init__(self, consumer: ProcessSpans) -> None:
+        shared, options = names.client_attributes(*consumer.identity), consumer.options
+        self._polls = Plans(names.POLL, shared, options)
+        self._commits = Plans(names.COMMIT, shared, options)
+        self._options = options
+
+    @property
+    def are_wanted(self) -> bool:
+        """Whether anybody would hear of a poll."""
+        return self._options.poll_spans or instruments.current() is not None
+
+    def polled(self, messages: Sequence[Message], began_ns: int, *, is_batch: bool) -> None:
+        """Tell of *messages* that one call gave, begun at *began_ns* of `time.time_ns`."""
+        records = [message for message in messages if message.error() is None]
+        if not records or is_suppressed(get_current()):
+            return
+        heard = instruments.current()
+        if heard is not None:
+            for record in records:
+                plan = self._polls.of(record.topic() or "")
+                heard.consumed_messages.add(1, plan.measured(record.partition()))
+            taken = (time.time_ns() - began_ns) / 1e9
+            heard.operation_duration.record(taken, self._polls.of(_topic(records)).measured(None))
+        if self._options.poll_spans:
+            self._tell(records, began_ns, is_batch=is_batch)
+
+    def _tell(self, records: Sequence[Message], began_ns: int, *, is_batch: bool) -> None:
+        """Record the span ``poll TOPIC``, which links to the context of every record."""
+        plan = self._polls.of(_topic(records))
+        attributes = plan.attributes.copy()
+        if is_batch:
+            attributes[names.BATCH_COUNT] = len(records)
+        elif (partition := records[0].partition()) is not None:
+            attributes[names.PARTITION] = str(partition)
+        here = get_current()
+        links = [
+            Link(origin)
+            for record in records
+            if self._polls.of(record.topic() or "").follows != "none"
+            if (origin := read_origin(record.headers(), here, NO_NAMES)[1]) is not None
+        ]
+        self._record(plan.name, attributes, links, began_ns, None)
+
+    def committed(self, subject: object, began_ns: int, error: BaseException | None) -> None:
+        """Tell of a commit that was begun at *began_ns*, and how it ended.
+
+        *subject*: the message or the list of partitions it was called with, if it was.
+        """
+        if is_suppressed(get_current()):
+            return
+        plan = self._commits.of(_topic_of(subject))
+        failed = "" if error is None else error_type(error)
+        heard = instruments.current()
+        if heard is not None:
+            taken = (time.time_ns() - began_ns) / 1e9
+            heard.operation_duration.record(taken, plan.measured(None, failed))
+        links: list[Link] = []
+        if isinstance(subject, cimpl.Message) and plan.follows != "none":
+            origin = read_origin(subject.headers(), get_current(), NO_NAMES)[1]
+            links = [] if origin is None else [Link(origin)]
+        self._record(plan.name, plan.attributes.copy(), links, began_ns, error)
+
+    @staticmethod
+    def _record(
+        name: str,
+        attributes: dict[str, AttributeValue],
+        links: list[Link],
+        began_ns: int,
+        error: BaseException | None,
+    ) -> None:
+        here = get_current()
+        parent = span_in(here).get_span_context() if here else INVALID_SPAN_CONTEXT
+        maker = recorder()
+        if maker.dropped(parent) is not None:
+            return
+        span = maker.start(name, SpanKind.CLIENT, attributes, links, None, parent, began_ns)
+        last: dict[str, AttributeValue] = {}
+        if error is not None:
+            last[names.ERROR_TYPE] = error_type(error)
+            span.set_status(Status(StatusCode.ERROR, str(error)))
+        finish(span, last)
+
+
+class Receiving(cimpl.Consumer):
+    """The real consumer, which tells `client_spans` of what it receives and settles."""
+
+    client_spans: ClientSpans = ClientSpans(ProcessSpans())
+
+    def poll(self, *args: Any, **kwargs: Any) -> Message | None:
+        """Give the next message or None; as the real method."""
+        if not self.client_spans.are_wanted:
+            return super().poll(*args, **kwargs)
+        began_ns = time.time_ns()
+        message = super().poll(*args, **kwargs)
+        if message is not None:
+            self.client_spans.polled((message,), began_ns, is_batch=False)
+        return message
+
+    def consume(self, *args: Any, **kwargs: Any) -> list[Message]:
+        """Give several messages; as the real method."""
+        began_ns = time.time_ns()
+        messages = super().consume(*args, **kwargs)
+        if messages and self.client_spans.are_wanted:
+            self.client_spans.polled(messages, began_ns, is_batch=True)
+        return messages
+
+    def commit(self, *args: Any, **kwargs: Any) -> Any:
+        """Commit offsets; as the real method. The span ``commit TOPIC`` lasts as long as the call.
+
+        With ``asynchronous=True``, the default, that is until it is handed over, not until the
+        broker has it.
+        """
+        began_ns = time.time_ns()
+        subject = kwargs.get("message") or kwargs.get("offsets") or next(filter(None, args), None)
+        try:
+            done = super().commit(*args, **kwargs)
+        except BaseException as error:
+            self.client_spans.committed(subject, began_ns, error)
+            raise
+        self.client_spans.committed(subject, began_ns, None)
+        return done
+
+
+def _topic(records: Sequence[Message]) -> str:
+    """Give the topic that all *records* are of, empty if they differ."""
+    topics = {record.topic() or "" for record in records}
+    return topics.pop() if len(topics) == 1 else ""
+
+
+def _topic_of(subject: object) -> str:
+    """Give the one topic that a commit is about, empty where there is not one."""
+    if isinstance(subject, cimpl.Message):
+        return subject.topic() or ""
+    if not isinstance(subject, list):
+        return ""
+    topics = {str(getattr(one, "topic", "")) for one in subject}
+    return topics.pop() if len(topics) == 1 else ""
