@@ -137,6 +137,8 @@ _suspicious: Final = re.compile(
     r"|(?<=[2-6])[0-9]{3}(?:[0-9]{9}|[ -][0-9]{4,6}[ -][0-9]))"
 ).search
 _PLAIN: Final = frozenset({bool, float, type(None)})
+_CONTAINERS: Final = (Mapping, list, tuple, set, frozenset)
+_PAIR: Final = 2
 _CARD_NUMBERS: Final = range(2 * 10**12, 7 * 10**18)
 
 
@@ -180,19 +182,24 @@ class Masks:
             return self.text(value)
         if kind in _PLAIN or (kind is int and value not in _CARD_NUMBERS):
             return value
-        try:
-            if depth and isinstance(value, Mapping):
-                return {(k := text(key)): self.field(k, v, depth - 1) for key, v in value.items()}
-            if depth and isinstance(value, tuple) and len(value) == 2 and _is_text(value[0]):
-                # Headers come as pairs, of a message as of a request.
-                return [self.text(k := text(value[0])), self.field(k, value[1], depth - 1)]
-            if depth and isinstance(value, list | tuple | set | frozenset):
-                return [self.value(item, depth - 1) for item in value]
-        except Exception:  # noqa: BLE001 - somebody else's container
-            return self.text(text(value))
+        if isinstance(value, _CONTAINERS):
+            try:
+                return self._contents(value, depth) if depth else self.text(text(value))
+            except Exception:  # noqa: BLE001 - somebody else's container
+                return self.text(text(value))
         masked = self.text(words := text(value))
         # A number that is no secret stays a number, whatever its type.
         return value if isinstance(value, int | float) and masked == words else masked
+
+    def _contents(self, value: Any, depth: int) -> Any:
+        if isinstance(value, Mapping):
+            return {(k := text(key)): self.field(k, v, depth - 1) for key, v in value.items()}
+        if isinstance(value, tuple | list) and len(value) == _PAIR:
+            key, second = value
+            if isinstance(key, str | bytes):
+                # Headers come as pairs, of a message as of a request.
+                return [self.text(k := text(key)), self.field(k, second, depth - 1)]
+        return [self.value(item, depth - 1) for item in value]
 
     def text(self, words: str) -> str:
         """Give *words* with the secrets in it masked."""
@@ -214,10 +221,6 @@ class Masks:
         raw = secret.encode(errors="replace")
         digest = hmac.new(self.hash_key, raw, hashlib.sha256).hexdigest()
         return f"[masked:{digest[:_DIGEST_CHARACTERS]}]"
-
-
-def _is_text(value: Any) -> bool:
-    return isinstance(value, str | bytes)
 
 
 def _names_a_secret(key: str, names: Iterable[str]) -> bool:
