@@ -111,6 +111,7 @@ class LightSpan(sdk.Span):
         parent: SpanContext | None,
         attributes: Any,
         linked: Linked,
+        start_ns: int | None,
     ) -> None:
         """Take the place of ``__init__``, whose arguments and containers cost most of a span."""
         self._recorder = recorder
@@ -124,7 +125,7 @@ class LightSpan(sdk.Span):
         self._status = _UNSET
         self._end_time = None
         self._lock = Lock()
-        self._start_time = time_ns()
+        self._start_time = time_ns() if start_ns is None else start_ns
 
     @property
     def _links(self) -> Any:  # type: ignore[override]  # nobody but `_add_link` writes it
@@ -236,29 +237,20 @@ class Recorder:
         parent: SpanContext,
         start_ns: int | None = None,
     ) -> trace.Span:
-        """Start a span as ``start_span`` does; *attributes* must need no cleaning.
-
-        To be called where `dropped` gave nothing for *parent*, which is the span context that
-        *context* holds (None: the current one).
-        """
+        """Start a span as ``start_span`` does, where `dropped` gave nothing; see the protocol."""
         tracer = self.tracer
         ids = tracer.id_generator
-        above: SpanContext | None = None
-        situation = ROOT
         if parent.is_valid:
-            above = parent
-            trace_id = parent.trace_id
-            flags = parent.trace_flags
+            trace_id, flags = parent.trace_id, parent.trace_flags
             situation = (REMOTE if parent.is_remote else LOCAL) + (not flags & _SAMPLED)
             bits = flags & _RANDOM
         else:
-            trace_id = ids.generate_trace_id()
+            trace_id, situation = ids.generate_trace_id(), ROOT
             bits = _RANDOM if ids.is_trace_id_random() else 0
         verbatim = self._verbatim[situation]
+        ask = self._deciders[situation].should_sample
         links = () if verbatim else as_links(linked)
-        result = self._deciders[situation].should_sample(
-            context, trace_id, name, kind, attributes, links
-        )
+        result = ask(context, trace_id, name, kind, attributes, links)
         if result.decision is _SAMPLE:
             bits |= _SAMPLED
         state = result.trace_state
@@ -267,9 +259,7 @@ class Recorder:
             return NonRecordingSpan(own)
         span: LightSpan = _new(LightSpan)
         given = attributes if verbatim and self._roomy else self.bounded(result.attributes)
-        span.begin(self, name, kind, own, above, given, linked)
-        if start_ns is not None:
-            span._start_time = start_ns  # noqa: SLF001  # our own
+        span.begin(self, name, kind, own, parent if situation else None, given, linked, start_ns)
         tracer.span_processor.on_start(span, parent_context=context)
         return span
 
