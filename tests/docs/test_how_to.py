@@ -1,0 +1,96 @@
+"""The how-tos run as they stand, against a broker, and print what they say they print."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from propagation.testing import captured_spans, drawn
+from tests.docs.pages import blocks, mock_cluster, run
+
+if TYPE_CHECKING:
+    from opentelemetry.sdk.trace import ReadableSpan
+
+IDS = [(r"\b[0-9a-f]{32}\b", "<trace id>"), (r"\b[0-9a-f]{16}\b", "<span id>")]
+
+
+def follow(page: str, capsys: pytest.CaptureFixture[str]) -> tuple[list[ReadableSpan], str]:
+    """Run all code of *page* in its order; compare its output, and give its spans and picture."""
+    names: dict[str, Any] = {"__name__": "how_to"}
+    picture = ""
+    with mock_cluster() as servers, captured_spans() as spans:
+        for block in blocks(page):
+            if block.language == "python":
+                run(block.text, page, servers, names)
+            elif block.language == "text":
+                assert without_ids(capsys.readouterr().out) == block.text
+            elif block.language == "picture":
+                picture = block.text.rstrip("\n")
+    assert capsys.readouterr().out == ""
+    return spans, picture
+
+
+def without_ids(text: str) -> str:
+    """Replace what differs each time."""
+    for pattern, name in IDS:
+        text = re.sub(pattern, name, text)
+    return text
+
+
+def test_wrap_a_producer(capsys: pytest.CaptureFixture[str]) -> None:
+    """Every way to send that the page shows carries a trace; only ours have a send span."""
+    spans, _ = follow("how-to/wrap-a-producer.md", capsys)
+
+    assert [span.name for span in spans].count("send orders") == 5
+    assert all(span.status.is_ok or span.status.is_unset for span in spans)
+
+
+def test_wrap_a_consumer(capsys: pytest.CaptureFixture[str]) -> None:
+    """Every scope that the page shows names group and topic, and one of them failed."""
+    spans, _ = follow("how-to/wrap-a-consumer.md", capsys)
+
+    scopes = [span.attributes or {} for span in spans if span.name == "process orders"]
+    assert len(scopes) == 8
+    assert {attributes["messaging.consumer.group.name"] for attributes in scopes} == {"billing"}
+    assert [one["error.type"] for one in scopes if "error.type" in one] == ["LookupError"]
+
+
+def test_retry_topics(capsys: pytest.CaptureFixture[str]) -> None:
+    """From the request to the dead letter it is one trace, and every try is an error."""
+    spans, picture = follow("how-to/retry-topics.md", capsys)
+
+    tries = [span for span in spans if span.name.startswith("process")]
+    assert drawn(spans) == picture
+    assert [(span.attributes or {}).get("error.type") for span in tries] == ["TimeoutError"] * 3
+
+
+CHAPTERS = [block for block in blocks("how-to/test-your-consumer.md") if block.language == "python"]
+
+
+def test_test_your_consumer() -> None:
+    """The tests that the page shows pass."""
+    names: dict[str, Any] = {"__name__": "how_to"}
+    for block in CHAPTERS:
+        run(block.text, "how-to/test-your-consumer.md", "", names)
+    tests = {name: value for name, value in names.items() if name.startswith("test_")}
+
+    for test in tests.values():
+        cases = [mark.args for mark in getattr(test, "pytestmark", [])]
+        for name, values in cases or [("", [None])]:
+            for value in values:
+                test(**({name: value} if name else {}))
+    assert len(tests) == 5
+
+
+def test_a_shown_test_can_fail() -> None:
+    """With a handler that forgets its scope the page's own tests of the trace are red."""
+    names: dict[str, Any] = {"__name__": "how_to"}
+    forgetful = CHAPTERS[0].text.replace("with processing(message):", "if True:")
+    for block in (CHAPTERS[0]._replace(text=forgetful), *CHAPTERS[1:]):
+        run(block.text, "how-to/test-your-consumer.md", "", names)
+
+    for name in ("test_an_order_is_billed_in_its_customers_trace", "test_the_trace_of_an_order"):
+        with pytest.raises(AssertionError):
+            names[name]()
