@@ -1,0 +1,100 @@
+"""A real Jaeger v2, and the traces that its own query API gives.
+
+``JAEGER_BIN`` names the program; else ``jaeger`` on PATH. It runs by the configuration that is
+shipped in deploy/jaeger, with its ports on 127.0.0.1. It ends with this process.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import httpx
+
+from tests.infra.ports import free_port
+from tests.infra.process import Service
+from tests.infra.require import Missing
+from tests.infra.wait import until
+
+if TYPE_CHECKING:
+    from typing import Self
+
+VARIABLE = "JAEGER_BIN"
+INSTALL = f"put Jaeger v2 on PATH as `jaeger`, or its path into {VARIABLE}"
+CONFIG = Path(__file__).parents[2] / "deploy" / "jaeger" / "config.yaml"
+SHIPPED_PORTS = (16686, 13133, 4318)  # query, health, OTLP over HTTP
+START_SECONDS = 60
+ANSWER_SECONDS = 5
+
+
+def binary() -> str | None:
+    """Give the path of Jaeger's program, None if this machine has none."""
+    return os.environ.get(VARIABLE) or shutil.which("jaeger")
+
+
+class Jaeger:
+    """One Jaeger: spans go to `endpoint` by OTLP over HTTP. A context manager."""
+
+    def __init__(self) -> None:
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._service: Service | None = None
+        self.endpoint = ""
+        self.url = ""
+
+    def __enter__(self) -> Self:
+        try:
+            self.start()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Start it and wait until it is healthy; raise `Missing` if it is not at hand."""
+        program = binary()
+        if program is None:
+            raise Missing("Jaeger", INSTALL)
+        text = CONFIG.read_text()
+        query, health, otlp = ports = [free_port() for _ in SHIPPED_PORTS]
+        for shipped, port in zip(SHIPPED_PORTS, ports, strict=True):
+            text = text.replace(f"0.0.0.0:{shipped}", f"127.0.0.1:{port}")
+        self._folder = tempfile.TemporaryDirectory(prefix="lagmon-jaeger-")
+        config = Path(self._folder.name) / "config.yaml"
+        config.write_text(text)
+        self.url, self.endpoint = f"http://127.0.0.1:{query}", f"http://127.0.0.1:{otlp}"
+        self._service = Service([program, "--config", str(config)], name="jaeger")
+        self._service.start()
+        until(
+            lambda: self._answers(f"http://127.0.0.1:{health}/status"),
+            timeout=START_SECONDS,
+            what="Jaeger to be healthy",
+        )
+
+    def stop(self) -> None:
+        """End it; its traces are gone."""
+        if self._service:
+            self._service.close()
+        if self._folder:
+            self._folder.cleanup()
+
+    def trace(self, trace_id: str) -> list[dict[str, Any]]:
+        """Give the spans of a trace as the API shows them; empty if it knows none."""
+        answer = httpx.get(f"{self.url}/api/traces/{trace_id}", timeout=ANSWER_SECONDS)
+        if answer.status_code == httpx.codes.NOT_FOUND:
+            return []
+        found: list[dict[str, Any]] = answer.raise_for_status().json()["data"][0]["spans"]
+        return found
+
+    def _answers(self, url: str) -> bool:
+        if self._service and not self._service.running:
+            raise RuntimeError(f"Jaeger ended\n{self._service.tail()}")
+        try:
+            return httpx.get(url, timeout=ANSWER_SECONDS).is_success
+        except httpx.TransportError:
+            return False
