@@ -42,11 +42,16 @@ def blocks(page: str) -> list[Block]:
 
 
 @contextmanager
-def mock_cluster() -> Iterator[str]:
-    """Give the address of a Kafka that lives as long as the block, with no topic yet."""
+def mock_cluster(*topics: str) -> Iterator[str]:
+    """Give the address of a Kafka that lives as long as the block, with *topics*.
+
+    Others appear when they are first written to, but nobody who subscribed before gets to know.
+    """
     host = confluent_kafka.Producer(
         {"bootstrap.servers": "mock:1", "test.mock.num.brokers": "1", "log_level": 0}
     )
+    for topic in topics:
+        host.list_topics(topic, timeout=10)
     [broker] = host.list_topics(timeout=10).brokers.values()
     yield f"{broker.host}:{broker.port}"
     host.close()

@@ -20,7 +20,7 @@ def follow(page: str, capsys: pytest.CaptureFixture[str]) -> tuple[list[Readable
     """Run all code of *page* in its order; compare its output, and give its spans and picture."""
     names: dict[str, Any] = {"__name__": "how_to"}
     picture = ""
-    with mock_cluster() as servers, captured_spans() as spans:
+    with mock_cluster("orders") as servers, captured_spans() as spans:
         for block in blocks(page):
             if block.language == "python":
                 run(block.text, page, servers, names)
