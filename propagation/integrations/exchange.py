@@ -70,9 +70,9 @@ class Exchange:
         self._error: str | None = None
         self._done = False
         self._counted = None
+        self._routes = routes_of(setup.app)
         if setup.metrics:
-            known = template(routes_of(setup.app), self._entry)
-            self._counted = setup.metrics.began(scope, known)
+            self._counted = setup.metrics.began(scope, self._route if self._routes else None)
 
     async def send(self, message: Message) -> None:
         """Pass *message* on, with the trace id on the response's start.
@@ -167,8 +167,8 @@ class Exchange:
 
     @cached_property
     def _route(self) -> str | None:
-        routes = routes_of(self._setup.app) or routes_of(self._scope.get("app"))
-        return template(routes, self._entry)
+        # Routes that are hidden here show once the application has put itself into the scope.
+        return template(self._routes or routes_of(self._scope.get("app")), self._entry)
 
     def _request(self) -> dict[str, Any]:
         return {
