@@ -1,0 +1,147 @@
+"""`opentelemetry-instrument python app.py`: the application does not know of any of it."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from propagation.integrations.zero_code import PropagationInstrumentor
+from tests.propagation.zero_code import run
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.infra.otlp import OtlpReceiver
+
+    Start = Callable[..., tuple[dict[str, Any], str]]
+
+# What opentelemetry-distro registers: it sets the SDK up as OTEL_* say.
+CONFIGURATOR = """[opentelemetry_configurator]
+configurator = opentelemetry.sdk._configuration:_OTelSDKConfigurator
+"""
+APP = """
+import logging
+logging.basicConfig()
+from confluent_kafka import Consumer, Producer
+
+producer = Producer(client)
+producer.produce(topic, b"1", headers={"a": "b"})
+producer.flush(10)
+consumer = Consumer(group)
+consumer.subscribe([topic])
+while (message := consumer.poll(1)) is None:
+    pass
+logging.warning("settled")
+told["headers"] = [name for name, _ in message.headers()]
+told["real"] = isinstance(producer, Producer)
+consumer.close()
+"""
+NO_CONTRIB = "confluent_kafka"
+
+
+@pytest.fixture
+def start(tmp_path: Path, bootstrap_servers: str, otlp: OtlpReceiver) -> Start:
+    """Give a function that runs the application by the command, exporting to `otlp`."""
+    found = tmp_path / "configurator-1.dist-info"
+    found.mkdir()
+    (found / "METADATA").write_text("Metadata-Version: 2.1\nName: configurator\nVersion: 1\n")
+    (found / "entry_points.txt").write_text(CONFIGURATOR)
+    command = str(Path(sys.executable).with_name("opentelemetry-instrument"))
+
+    def start(**env: str) -> tuple[dict[str, Any], str]:
+        return run(
+            APP,
+            bootstrap_servers,
+            "plays",
+            command=(command, sys.executable),
+            env={
+                "PYTHONPATH": str(tmp_path),
+                "OTEL_SERVICE_NAME": "app",
+                "OTEL_TRACES_EXPORTER": "otlp_proto_http",
+                "OTEL_METRICS_EXPORTER": "none",
+                "OTEL_LOGS_EXPORTER": "none",
+                "OTEL_EXPORTER_OTLP_ENDPOINT": otlp.endpoint,
+                **env,
+            },
+        )
+
+    return start
+
+
+def test_an_unchanged_application_has_one_trace(start: Start, otlp: OtlpReceiver) -> None:
+    """Send and process are one trace, although contrib's instrumentation is installed as well."""
+    told, stderr = start()
+
+    send, process = otlp.spans()
+    assert [send.name, process.name] == ["send plays", "process plays"]
+    assert process.trace_id == send.trace_id
+    assert process.parent_span_id == send.span_id
+    assert send.service == "app"
+    assert told == {"headers": ["a", "traceparent"], "real": True}
+    assert stderr.count("contrib_taken_off") == 1
+
+
+def test_without_contrib_nothing_is_said(start: Start) -> None:
+    """No warning, no error: what stands on stderr is the application's own."""
+    _, stderr = start(OTEL_PYTHON_DISABLED_INSTRUMENTATIONS=NO_CONTRIB)
+
+    assert stderr == "WARNING:root:settled\n"
+
+
+@pytest.mark.parametrize("disabled", ["propagation", "a, propagation", "*"])
+def test_it_can_be_switched_off(start: Start, otlp: OtlpReceiver, disabled: str) -> None:
+    """By the variable that switches off any instrumentation; contrib's then does what it does."""
+    told, _ = start(OTEL_PYTHON_DISABLED_INSTRUMENTATIONS=disabled)
+
+    assert told["headers"] == (["a"] if disabled == "*" else ["a", "traceparent"])
+    assert not [span for span in otlp.spans() if span.name == "send plays"]
+
+
+def test_the_instrumentor_is_opentelemetrys_handle(bootstrap_servers: str) -> None:
+    """Instrument, uninstrument, and the scope as an option."""
+    told, _ = run(
+        """
+        import confluent_kafka
+        from propagation.integrations.zero_code import PropagationInstrumentor, prepare
+        one = PropagationInstrumentor()
+        told["states"] = []
+        one.instrument(scope="none")
+        told["states"].append(confluent_kafka.Producer.__module__)
+        one.uninstrument()
+        told["states"].append(confluent_kafka.Producer.__module__)
+        one.instrument()
+        told["states"].append(confluent_kafka.Producer.__module__)
+        one.uninstrument()
+        told["states"].append(confluent_kafka.Producer.__module__)
+        """,
+        bootstrap_servers,
+    )
+
+    assert told["states"] == ["confluent_kafka", "cimpl", "confluent_kafka", "cimpl"]
+    assert PropagationInstrumentor().instrumentation_dependencies()
+
+
+def test_a_failure_of_ours_does_not_keep_an_application_from_starting(
+    bootstrap_servers: str,
+) -> None:
+    """It is logged, and the application runs without traces."""
+    told, stderr = run(
+        """
+        import logging
+        logging.basicConfig()
+        from propagation.integrations import zero_code
+        def fail():
+            raise LookupError("no such class")
+        zero_code.instrument = fail
+        zero_code.prepare()
+        told["alive"] = True
+        """,
+        bootstrap_servers,
+    )
+
+    assert told["alive"]
+    assert "instrument_failed" in stderr
+    assert "LookupError: no such class" in stderr
