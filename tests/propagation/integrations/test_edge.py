@@ -31,6 +31,7 @@ from starlette.routing import Route
 
 from propagation import inject
 from propagation.integrations.asgi import traced
+from propagation.sdk.sampling import RateLimited
 from tests.propagation.builders import SPAN_ID, TRACE_ID
 from tests.propagation.integrations.serving import call
 
@@ -201,6 +202,24 @@ def test_a_client_cannot_exceed_a_limit(parent_based: bool) -> None:  # noqa: FB
     assert len(service.spans) == 3
     assert [sampled(answer) for answer in answers] == [True] * 3 + [False] * 7
     assert budget.asked == 10
+
+
+@each_flag
+@pytest.mark.parametrize("parent_based", [True, False])
+def test_a_client_cannot_exceed_a_rate(flags: str, parent_based: bool) -> None:  # noqa: FBT001 - a parameter of the test
+    """The shipped rate limit records its spans a second at the edge, whatever clients say."""
+    now = 0.0
+    limited = RateLimited(2, clock=lambda: now)
+    service = Service(ParentBased(limited) if parent_based else limited)
+
+    recorded = []
+    for second in range(3):
+        now = float(second)
+        for _ in range(5):
+            service.ask(flags)
+        recorded.append(len(service.spans))
+
+    assert recorded == [2, 4, 6]
 
 
 @pytest.mark.parametrize(("flags", "recorded"), [("00", 0), ("01", 1)])
