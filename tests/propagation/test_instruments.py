@@ -1,0 +1,163 @@
+"""Metrics and suppression: nothing where nobody listens, or where somebody asks for nothing."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from opentelemetry.context import Context, attach, detach
+from opentelemetry.instrumentation.utils import suppress_instrumentation
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+
+from propagation import Producer, instruments, processing, processing_batch
+from propagation.measures import close_measure
+from propagation.spans import ProcessSpans, SendSpans
+from propagation.testing import message
+from tests.propagation.builders import TRACEPARENT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from opentelemetry.sdk.trace import ReadableSpan
+
+    from tests.propagation.conftest import Records
+
+TRACED = [("traceparent", TRACEPARENT)]
+
+
+@pytest.fixture(autouse=True)
+def nothing_current() -> Iterator[None]:
+    """Begin and end every test without a current span."""
+    token = attach(Context())
+    yield
+    detach(token)
+
+
+@pytest.fixture
+def metrics(monkeypatch: pytest.MonkeyPatch) -> Iterator[InMemoryMetricReader]:
+    """Give what reads the metrics of a provider of the test's own."""
+    reader = InMemoryMetricReader()
+    provider = MeterProvider([reader], shutdown_on_exit=False)
+    heard = instruments.Instruments(provider.get_meter("propagation"))
+    monkeypatch.setattr(instruments, "_heard", heard)
+    yield reader
+    provider.shutdown()
+
+
+def points(reader: InMemoryMetricReader, name: str) -> list[Any]:
+    """Give the data points of the metric *name*."""
+    data = reader.get_metrics_data()
+    every = (
+        [m for r in data.resource_metrics for s in r.scope_metrics for m in s.metrics]
+        if data
+        else []
+    )
+    return [point for metric in every if metric.name == name for point in metric.data.data_points]
+
+
+def test_nothing_is_measured_while_nobody_listens() -> None:
+    """No measurement is made, and no report awaited for a span that is not recorded."""
+    assert instruments.current() is None
+
+    span, _ = ProcessSpans().start(message())
+
+    assert close_measure(span) is None
+    ProcessSpans.end(span, None)
+    assert not SendSpans.awaits_report(span)
+
+
+LATE = """
+from opentelemetry import metrics
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from propagation import Producer, processing
+from propagation.testing import message
+
+def play():
+    settings = {"bootstrap.servers": "m:1", "test.mock.num.brokers": "1", "log_level": 0}
+    with processing(message(topic="t")), Producer(settings) as producer:
+        producer.produce("t", b"")
+
+play()
+reader = InMemoryMetricReader()
+metrics.set_meter_provider(MeterProvider([reader], shutdown_on_exit=False))
+play()
+[resource] = reader.get_metrics_data().resource_metrics
+counts = {}
+for metric in resource.scope_metrics[0].metrics:
+    for point in metric.data.data_points:
+        counts[metric.name] = getattr(point, "count", None) or point.value
+        assert point.attributes["messaging.destination.name"] == "t"
+assert counts == {
+    "messaging.process.duration": 1,
+    "messaging.client.operation.duration": 1,
+    "messaging.client.sent.messages": 1,
+}, counts
+"""
+
+
+def test_a_provider_that_comes_late_is_heard_from_then_on() -> None:
+    """Even without a tracer provider: metrics do not depend on spans."""
+    done = subprocess.run(
+        [sys.executable, "-c", LATE], capture_output=True, text=True, check=False, timeout=60
+    )
+
+    assert done.returncode == 0, done.stderr
+
+
+def test_scopes_are_measured_apart(metrics: InMemoryMetricReader) -> None:
+    """Nested and crossing scopes each count once, by what became of them."""
+    first, second = processing(message(topic="a")), processing(message(topic="b"))
+    first.__enter__()
+    second.__enter__()
+
+    first.__exit__(None, None, None)
+    second.__exit__(LookupError, LookupError(), None)
+
+    got = {
+        (p.attributes["messaging.destination.name"], p.attributes.get("error.type")): p.count
+        for p in points(metrics, "messaging.process.duration")
+    }
+    assert got == {("a", None): 1, ("b", "LookupError"): 1}
+
+
+def test_a_message_that_never_left_is_not_counted_as_sent(metrics: InMemoryMetricReader) -> None:
+    """The conventions forbid it; its duration is told with the error."""
+    producer = Producer({"bootstrap.servers": "127.0.0.1:1", "log_level": 0})
+    producer.produce("plays", b"")
+    producer.purge()
+    producer.flush(10)
+
+    assert points(metrics, "messaging.client.sent.messages") == []
+
+
+def test_suppressed_sends_go_out_as_they_were_given(
+    bootstrap_servers: str, topic: str, spans: list[ReadableSpan], records: Records
+) -> None:
+    """No span, no header; an exporter that sends spans by Kafka must not trace itself."""
+    with (
+        Producer({"bootstrap.servers": bootstrap_servers, "log_level": 0}) as producer,
+        suppress_instrumentation(),
+    ):
+        producer.produce(topic, b"", headers=[("a", b"1")])
+
+    [record] = records(topic, 1)
+    assert spans == []
+    assert record.headers() == [("a", b"1")]
+
+
+def test_suppressed_scopes_change_nothing(
+    spans: list[ReadableSpan], metrics: InMemoryMetricReader
+) -> None:
+    """Neither span nor measurement, and what was current stays."""
+    with suppress_instrumentation():
+        with processing(message(headers=TRACED)) as span:
+            assert not span.get_span_context().is_valid
+        with processing_batch([message(headers=TRACED)]) as batch:
+            assert not batch.get_span_context().is_valid
+
+    assert spans == []
+    assert points(metrics, "messaging.process.duration") == []
