@@ -65,16 +65,18 @@ class WideTraceState(TraceState):
         self._dict = dict(entries)
 
     def add(self, key: str, value: str) -> TraceState:
-        """Put a new member first; give *self* when the key is taken, invalid, or one too many."""
+        """Put a new member first; give *self* when the key is taken or the member invalid.
+
+        The last one goes where there would be 33 ("tracestate Header Field Values").
+        """
         return self if key in self else self.update(key, value)
 
     def update(self, key: str, value: str) -> TraceState:
-        """Put a member first with a new value; give *self* when it is invalid or one too many."""
+        """Put a member first with a new value; give *self* when it is invalid. 33 are as above."""
         rest = [(name, text) for name, text in self.items() if name != key]
-        valid = _TRACESTATE_MEMBER.fullmatch(f"{key}={value}")
-        if valid is None or len(rest) >= TRACESTATE_MAX_MEMBERS:
+        if _TRACESTATE_MEMBER.fullmatch(f"{key}={value}") is None:
             return self
-        return WideTraceState([(key, value), *rest])
+        return WideTraceState([(key, value), *rest][:TRACESTATE_MAX_MEMBERS])
 
     def delete(self, key: str) -> TraceState:
         """Remove a member, if it is there."""

@@ -204,11 +204,20 @@ def test_a_changed_member_moves_to_the_front() -> None:
     assert state.to_header() == "1a=1,b@=2,c=3"
 
 
+def test_a_33rd_member_takes_the_place_of_the_last() -> None:
+    """What is added here counts for more than what is oldest; a stranger cannot fill the state."""
+    full = w3c.parse_tracestate([",".join(f"k{i}=1" for i in range(32))])
+    kept = [f"k{i}=1" for i in range(31)]
+
+    assert full.add("new", "1").to_header().split(",") == ["new=1", *kept]
+    assert full.update("new", "1").to_header().split(",") == ["new=1", *kept]
+    assert len(full.update("k31", "2")) == 32
+
+
 def test_an_impossible_change_leaves_the_state() -> None:
-    """An invalid member, a taken key, a 33rd member: the same state comes back."""
+    """An invalid member or a taken key: the same state comes back."""
     full = w3c.parse_tracestate([",".join(f"k{i}=1" for i in range(32))])
 
-    assert full.add("one-more", "1") is full
     assert full.update("k0", "bad,value") is full
     assert full.add("k0", "2") is full
 
