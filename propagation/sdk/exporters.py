@@ -7,6 +7,9 @@ it is there.
 
 from __future__ import annotations
 
+# requests imports it at its first request. A process that forks while the exporting thread is in
+# the middle of that leaves its child an import that never ends.
+import netrc  # noqa: F401
 import sys
 from typing import TYPE_CHECKING, Final
 
