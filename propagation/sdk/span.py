@@ -57,6 +57,8 @@ _DROP: Final = Decision.DROP
 _SAMPLE: Final = Decision.RECORD_AND_SAMPLE
 _UNSET: Final = Status(StatusCode.UNSET)
 
+_NO_ATTRIBUTES: Final = BoundedAttributes()  # of a link that has none; nobody can change it
+
 _new: Final = object.__new__
 _log: Final = logging.getLogger(__name__)
 
@@ -129,9 +131,13 @@ class LightSpan(sdk.Span):
 
     @property
     def _links(self) -> Any:  # type: ignore[override]  # nobody but `_add_link` writes it
-        # Made anew each time until one is added: the exporter is the first and last who asks.
+        # Made for whoever asks, an exporter most often; kept once no other thread can add one.
         linked = self._linked
-        return linked if type(linked) is BoundedList else self._recorder.links(linked)
+        if type(linked) is not BoundedList:
+            linked = self._recorder.links(linked)
+            if self._end_time is not None:
+                self._linked = linked
+        return linked
 
     def set_attribute(self, key: str, value: AnyValue) -> None:
         """Set one attribute, cleaned and counted as the SDK does."""
@@ -278,9 +284,13 @@ class Recorder:
         limits = self.limits
         links = as_links(linked)
         for link in links:
-            link._attributes = BoundedAttributes(  # noqa: SLF001  # as the SDK's span does
-                limits.max_link_attributes,
-                link.attributes,
-                max_value_len=limits.max_attribute_length,
+            link._attributes = (  # noqa: SLF001  # as the SDK's span does
+                BoundedAttributes(
+                    limits.max_link_attributes,
+                    link.attributes,
+                    max_value_len=limits.max_attribute_length,
+                )
+                if link.attributes
+                else _NO_ATTRIBUTES
             )
         return BoundedList.from_seq(limits.max_links, links)
