@@ -1,6 +1,6 @@
 """One measurement of the propagation benchmark, in a process of its own: ``VARIANT SCENARIO``.
 
-Prints one JSON line: figures by name. Times are CPU of the calling thread in µs a message, the
+Prints one JSON line with the figure. Times are CPU of the calling thread in µs a message, the
 median of chunks: waiting for a broker or for another process on the same core does not count.
 """
 
@@ -25,7 +25,8 @@ CHUNKS: Final = 20
 CHUNK: Final = 1000
 WARM_UP: Final = 2
 VALUE: Final = b"x" * 100
-IN_FLIGHT: Final = 100_000
+IN_FLIGHT: Final = 1_000_000
+ASYNC_MESSAGES: Final = 60_000
 ENOUGH: Final = 4_000_000  # of whatever queue: nothing waits and nothing is dropped
 
 PRODUCER: Final = {
@@ -40,12 +41,12 @@ PRODUCER: Final = {
 
 def main(variant: str, scenario: str) -> None:
     """Measure *scenario* with the clients of *variant*."""
-    print(json.dumps(SCENARIOS[scenario](variant)))
+    print(json.dumps({"figure": SCENARIOS[scenario](variant)}))
 
 
 def provide(variant: str) -> Any:
     """Set the tracer provider that *variant* asks for: recorded, encoded, unsampled, or none."""
-    if variant == "raw":
+    if variant in {"raw", "ddtrace"}:
         return None
     from opentelemetry import trace
     from opentelemetry.sdk.trace import TracerProvider, sampling
@@ -100,6 +101,10 @@ def clients(variant: str) -> tuple[Any, Any, Callable[[Any, Any], object]]:
         from opentelemetry.instrumentation.confluent_kafka import ConfluentKafkaInstrumentor
 
         ConfluentKafkaInstrumentor().instrument()
+    if variant == "ddtrace":
+        import ddtrace
+
+        ddtrace.patch(kafka=True)
     return (
         confluent_kafka.Producer,
         confluent_kafka.Consumer,
@@ -112,12 +117,12 @@ def chunked(work: Iterable[float]) -> float:
     return statistics.median(list(work)[WARM_UP:]) / CHUNK * 1e6
 
 
-def produce(variant: str) -> dict[str, float]:
+def produce(variant: str) -> float:
     """Measure ``produce`` and the delivery report with a callback of the user's."""
     provide(variant)
     kind, _, _ = clients(variant)
     producer = kind(PRODUCER)
-    return {"us": chunked(produced(producer) for _ in range(CHUNKS + WARM_UP))}
+    return chunked(produced(producer) for _ in range(CHUNKS + WARM_UP))
 
 
 def produced(producer: Any) -> float:
@@ -172,7 +177,7 @@ def reader(kind: Any, servers: str) -> Any:
     return consumer
 
 
-def poll(variant: str) -> dict[str, float]:
+def poll(variant: str) -> float:
     """Measure ``poll`` and the processing of each message."""
     count = (CHUNKS + WARM_UP) * CHUNK
     provide(variant)
@@ -181,7 +186,7 @@ def poll(variant: str) -> dict[str, float]:
     consumer = reader(kind, servers)
     figure = chunked(polled(consumer, process) for _ in range(CHUNKS + WARM_UP))
     del kept
-    return {"us": figure}
+    return figure
 
 
 def polled(consumer: Any, process: Callable[[Any, Any], object]) -> float:
@@ -196,7 +201,7 @@ def polled(consumer: Any, process: Callable[[Any, Any], object]) -> float:
     return time.thread_time() - began
 
 
-def consume(variant: str) -> dict[str, float]:
+def consume(variant: str) -> float:
     """Measure ``consume(500)`` alone, without scopes."""
     batches = (CHUNKS + WARM_UP) * CHUNK // 500
     provide(variant)
@@ -209,10 +214,10 @@ def consume(variant: str) -> dict[str, float]:
         got = len(consumer.consume(500, timeout=5))
         used.append((time.thread_time() - began) / max(got, 1))
     del kept
-    return {"us": statistics.median(used[WARM_UP:]) * 1e6}
+    return statistics.median(used[WARM_UP:]) * 1e6
 
 
-def cpu(variant: str) -> dict[str, float]:
+def cpu(variant: str) -> float:
     """Measure the CPU of the whole process: produce, deliver, poll, process, export."""
     count = CHUNKS * CHUNK
     provider = provide(variant)
@@ -232,10 +237,10 @@ def cpu(variant: str) -> dict[str, float]:
         polled(consumer, process)
     if provider:
         provider.force_flush()
-    return {"us": (time.process_time() - began) / count * 1e6}
+    return (time.process_time() - began) / count * 1e6
 
 
-def memory(variant: str) -> dict[str, float]:
+def memory(variant: str) -> float:
     """Measure the bytes that a message in flight holds, by the growth of the process."""
     provide(variant)
     kind, _, _ = clients(variant)
@@ -245,15 +250,46 @@ def memory(variant: str) -> dict[str, float]:
     def on_delivery(_error: object, _message: object) -> None:
         """Make the wrapper of a delivery report necessary."""
 
-    for _ in range(CHUNK):
+    def send() -> None:
         producer.produce("plays", VALUE, key=b"player-7", on_delivery=on_delivery)
+
+    if variant.startswith("sdk"):
+        send = sdk_spans(producer)
+    for _ in range(CHUNK):
+        send()
     before = resident()
     for _ in range(IN_FLIGHT):
-        producer.produce("plays", VALUE, key=b"player-7", on_delivery=on_delivery)
+        send()
     time.sleep(1)
     grown = resident() - before
     producer.purge()
-    return {"bytes": grown / IN_FLIGHT}
+    return grown / IN_FLIGHT
+
+
+def sdk_spans(producer: Any) -> Callable[[], None]:
+    """Give what sends a message with a span of the SDK's that ends at delivery."""
+    from opentelemetry import propagate, trace
+
+    tracer = trace.get_tracer("sdk")
+    told = {
+        "messaging.system": "kafka",
+        "messaging.operation.name": "send",
+        "messaging.operation.type": "send",
+        "messaging.destination.name": "plays",
+        "messaging.kafka.message.key": "player-7",
+    }
+
+    def send() -> None:
+        span = tracer.start_span("send plays", kind=trace.SpanKind.PRODUCER, attributes=told)
+        headers: dict[str, str] = {}
+        propagate.inject(headers, trace.set_span_in_context(span))
+
+        def ended(_error: object, _message: object) -> None:
+            span.end()
+
+        producer.produce("plays", VALUE, b"player-7", on_delivery=ended, headers=headers)
+
+    return send
 
 
 def resident() -> int:
@@ -262,12 +298,96 @@ def resident() -> int:
         return int(statm.read().split()[1]) * resource.getpagesize()
 
 
-SCENARIOS: Final[dict[str, Callable[[str], dict[str, float]]]] = {
+def asynchronous(variant: str) -> float:
+    """Measure messages a second through the async producer; ours with headers, the real without."""
+    import asyncio
+
+    from confluent_kafka.aio import AIOProducer
+
+    provide(variant)
+    kind: Any = AIOProducer
+    named: dict[str, Any] = {}
+    if variant.startswith("ours"):
+        from propagation import AIOProducer as Ours
+
+        kind, named = Ours, {"headers": [("a", b"1")]}
+
+    async def send() -> float:
+        producer = kind(PRODUCER)
+        began = time.perf_counter()
+        waiting = [
+            await producer.produce("plays", VALUE, b"player-7", **named)
+            for _ in range(ASYNC_MESSAGES)
+        ]
+        await producer.flush()
+        await asyncio.gather(*waiting)
+        taken = time.perf_counter() - began
+        await producer.close()
+        return ASYNC_MESSAGES / taken
+
+    return asyncio.run(send())
+
+
+def log(variant: str) -> float:
+    """Measure one log line: structlog's plain JSON line, or ours inside a span."""
+    import io
+
+    import structlog
+    from opentelemetry import trace
+
+    provide("ours_recorded")
+    if variant == "ours":
+        from propagation.integrations import logs
+
+        logs.configure("bench", version="1", environment="test", stream=io.StringIO())
+    else:
+        structlog.configure(
+            processors=[
+                structlog.processors.add_log_level,
+                structlog.processors.TimeStamper(fmt="iso", utc=True),
+                structlog.processors.JSONRenderer(),
+            ],
+            logger_factory=structlog.WriteLoggerFactory(file=io.StringIO()),
+            cache_logger_on_first_use=True,
+        )
+    logger = structlog.get_logger("bench")
+
+    def lines() -> float:
+        began = time.thread_time()
+        for number in range(CHUNK):
+            logger.info("play_settled", play_id="p-1", partition=1, offset=number)
+        return time.thread_time() - began
+
+    with trace.get_tracer("bench").start_as_current_span("process plays"):
+        return chunked(lines() for _ in range(CHUNKS + WARM_UP))
+
+
+def export(variant: str) -> float:
+    """Measure spans a second that one thread encodes in batches of 512."""
+    from propagation import processing
+    from propagation.testing import captured_spans, message
+
+    encode = encoder(variant)
+    headers = [("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")]
+    with captured_spans() as spans:
+        for offset in range(CHUNKS * 512):
+            with processing(message(key="player-7", headers=headers, offset=offset)):
+                pass
+    began = time.thread_time()
+    for first in range(0, len(spans), 512):
+        encode(spans[first : first + 512])
+    return len(spans) / (time.thread_time() - began)
+
+
+SCENARIOS: Final[dict[str, Callable[[str], float]]] = {
     "produce": produce,
     "poll": poll,
     "consume": consume,
     "cpu": cpu,
     "memory": memory,
+    "async": asynchronous,
+    "log": log,
+    "export": export,
 }
 
 if __name__ == "__main__":
