@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     Sent = list[list[tuple[str, str]]]  # the trace headers of each call that a case asked for
 
 FIELDS = ("traceparent", "tracestate")
+RANDOM = 0b10
 VALID = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-0[0-3]")
 
 each_case = pytest.mark.parametrize(
@@ -159,8 +160,13 @@ def check(case: Case, sent: Sent) -> None:
     else:
         assert not any(trace.trace_id in value for trace in traces for _, value in case.headers)
     assert {trace.state for trace in traces} == {case.state}
-    if case.name == "propagates_random_flag":
-        assert {int(trace.flags, 16) & 2 for trace in traces} == {2}
+    assert {int(trace.flags, 16) & RANDOM for trace in traces} == {random_of(case)}
+
+
+def random_of(case: Case) -> int:
+    """Give the random flag that has to go out: of a new trace it is set, else as it came."""
+    came = [value.strip(" \t") for name, value in case.headers if name.lower() == "traceparent"]
+    return int(came[-1][53:55], 16) & RANDOM if case.keeps else RANDOM
 
 
 def test_all_cases_of_the_suite_are_here() -> None:
