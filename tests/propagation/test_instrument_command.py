@@ -42,14 +42,21 @@ consumer.close()
 NO_CONTRIB = "confluent_kafka"
 
 
-@pytest.fixture
-def start(tmp_path: Path, bootstrap_servers: str, otlp: OtlpReceiver) -> Start:
-    """Give a function that runs the application by the command, exporting to `otlp`."""
-    found = tmp_path / "configurator-1.dist-info"
+def configurator(folder: Path) -> Path:
+    """Make *folder* a place on Python's path where a distribution registers a configurator."""
+    found = folder / "configurator-1.dist-info"
     found.mkdir()
     (found / "METADATA").write_text("Metadata-Version: 2.1\nName: configurator\nVersion: 1\n")
     (found / "entry_points.txt").write_text(CONFIGURATOR)
+    return folder
+
+
+@pytest.fixture
+def start(tmp_path: Path, bootstrap_servers: str, otlp: OtlpReceiver) -> Start:
+    """Give a function that runs the application by the command, exporting to `otlp`."""
     command = str(Path(sys.executable).with_name("opentelemetry-instrument"))
+
+    path = str(configurator(tmp_path))
 
     def start(**env: str) -> tuple[dict[str, Any], str]:
         return run(
@@ -58,7 +65,7 @@ def start(tmp_path: Path, bootstrap_servers: str, otlp: OtlpReceiver) -> Start:
             "plays",
             command=(command, sys.executable),
             env={
-                "PYTHONPATH": str(tmp_path),
+                "PYTHONPATH": path,
                 "OTEL_SERVICE_NAME": "app",
                 "OTEL_TRACES_EXPORTER": "otlp_proto_http",
                 "OTEL_METRICS_EXPORTER": "none",
