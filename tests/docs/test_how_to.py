@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import pkgutil
 import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from propagation.testing import captured_spans, drawn
-from tests.docs.pages import blocks, mock_cluster, run
+from tests.docs.pages import DOCS, blocks, mock_cluster, run
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan
@@ -45,6 +46,21 @@ def test_wrap_a_producer(capsys: pytest.CaptureFixture[str]) -> None:
 
     assert [span.name for span in spans].count("send orders") == 5
     assert all(span.status.is_ok or span.status.is_unset for span in spans)
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours"),
+    re.findall(
+        r"^\| `(confluent_kafka[\w.]*)` \| `(propagation\.\w+)` \|$",
+        (DOCS / "how-to/wrap-a-producer.md").read_text(),
+        flags=re.MULTILINE,
+    ),
+)
+def test_a_class_is_what_it_replaces(theirs: str, ours: str) -> None:
+    """Where the page says what to import, that is a subclass of what was imported before."""
+    real, traced = (pkgutil.resolve_name(name) for name in (theirs, ours))
+
+    assert issubclass(traced, real)
 
 
 def test_wrap_a_consumer(capsys: pytest.CaptureFixture[str]) -> None:
