@@ -45,18 +45,19 @@ def store() -> Iterator[Store]:
 
 
 def from_jaeger(jaeger: Jaeger, trace_id: str) -> list[Stored]:
-    """Read a trace by Jaeger's API; a link is a reference too, but no parent."""
+    """Read a trace by Jaeger's API.
+
+    Jaeger merges a span's parent with a link to the same span into one reference, FOLLOWS_FROM;
+    its UI draws the tree by the first reference, of either kind. So is it read here.
+    """
     return [
-        Stored(span["spanID"], next(parents(span), ""), span["operationName"])
+        Stored(
+            span["spanID"],
+            span["references"][0]["spanID"] if span["references"] else "",
+            span["operationName"],
+        )
         for span in jaeger.trace(trace_id)
     ]
-
-
-def parents(span: dict[str, list[dict[str, str]]]) -> Iterator[str]:
-    """Yield the span that *span* is a child of, if there is one."""
-    for reference in span["references"]:
-        if reference["refType"] == "CHILD_OF":
-            yield reference["spanID"]
 
 
 def from_receiver(receiver: OtlpReceiver, trace_id: str) -> list[Stored]:
