@@ -74,8 +74,9 @@ class Attributes:
 def _attribute(tag: bytes, key: str, value: bytes) -> bytes:
     """Encode a KeyValue, of a *value* that is an AnyValue already, as the field *tag*."""
     name, size = _key(key), len(value)
-    if size < _ONE_BYTE - len(name):
-        return b"%b%c%b%c%b" % (tag, len(name) + 1 + size, name, size, value)
+    whole = len(name) + 1 + size
+    if whole < _ONE_BYTE:
+        return b"%b%c%b%c%b" % (tag, whole, name, size, value)
     return part(tag, name + varint(size) + value)
 
 

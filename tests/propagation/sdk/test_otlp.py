@@ -140,6 +140,13 @@ def test_a_text_has_the_length_that_it_needs(size: int) -> None:
     assert_same([span])
 
 
+@pytest.mark.parametrize("key", ["k", "messaging.kafka.offset", "k" * 70])
+def test_an_attribute_has_the_length_that_it_needs(key: str) -> None:
+    """Every length of key and value together is written right where it grows by a byte."""
+    assert_same([ReadableSpan("play", CONTEXT, attributes={key: "x" * n}) for n in range(140)])
+    assert_same([ReadableSpan("play", CONTEXT, attributes={key: b"x" * n}) for n in range(140)])
+
+
 def test_more_texts_than_are_kept_change_nothing() -> None:
     """What is remembered between spans never shows: neither by many values nor by many keys."""
     batch = [
