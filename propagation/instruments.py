@@ -7,7 +7,7 @@ have one (1.44.0, messaging metrics); queue time and end-to-end time are this pa
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry import metrics
 
@@ -63,26 +63,30 @@ class Instruments:
             explicit_bucket_boundaries_advisory=WAIT_BUCKETS_SECONDS,
         )
 
-    @property
-    def is_heard(self) -> bool:
-        """Whether a provider is behind them.
-
-        The API's stand-in instruments do not tell; they hold the real one, or None.
-        """
-        return getattr(self.sent_messages, "_real_instrument", self) is not None
-
 
 def current() -> Instruments | None:
     """Give the instruments of the application's meter provider; None while it has set none."""
-    global _heard, _made  # noqa: PLW0603  # made once; twice does no harm
     if _heard is not None:
         return _heard
+    # The API's stand-in for an instrument does not tell whether it is heard; it holds the real
+    # one, or None. Asking for the provider instead would read the environment per message.
+    if _stand_in is not None and _stand_in._real_instrument is None:  # noqa: SLF001
+        return None
+    return _found()
+
+
+def _found() -> Instruments | None:
+    global _heard, _made, _stand_in  # noqa: PLW0603  # made once; twice does no harm
     if _made is None:
         _made = Instruments(metrics.get_meter("propagation", schema_url=names.SCHEMA_URL))
-    if _made.is_heard:
+    probe: Any = _made.sent_messages
+    if getattr(probe, "_real_instrument", probe) is None:
+        _stand_in = probe
+    else:
         _heard = _made  # for good: OpenTelemetry allows no second provider
     return _heard
 
 
 _made: Instruments | None = None
 _heard: Instruments | None = None
+_stand_in: Any = None

@@ -14,6 +14,8 @@ from weakref import WeakKeyDictionary
 from confluent_kafka import KafkaError
 from opentelemetry.trace import NonRecordingSpan, Span
 
+from propagation import instruments
+
 if TYPE_CHECKING:
     from confluent_kafka import Message
 
@@ -84,7 +86,7 @@ def open_measure(span: Span, measure: Measure) -> Span:
 
 def close_measure(span: Span) -> Measure | None:
     """Take off what is tied to *span*, if anything is."""
-    return _open.pop(span, None) if _open else None
+    return None if instruments.current() is None else _open.pop(span, None)
 
 
 _open: WeakKeyDictionary[Span, Measure] = WeakKeyDictionary()
