@@ -235,7 +235,7 @@ def test_contrib_reads_what_we_write(
     """Its process span links to our send span."""
     with Producer({"bootstrap.servers": bootstrap_servers, "log_level": 0}) as producer:
         producer.produce(topic, b"x", partition=0)  # contrib takes an empty one for none
-    theirs = contrib.instrument_consumer(reader(bootstrap_servers, topic))
+    theirs = contrib.instrument_consumer(reader(confluent_kafka.Consumer, bootstrap_servers, topic))
 
     assert theirs.poll(10) is not None
     theirs.close()
@@ -252,7 +252,7 @@ def test_we_read_what_contrib_writes(
     theirs = contrib.instrument_producer(raw)
     theirs.produce(topic, b"", partition=0, headers=[])
     raw.flush(10)
-    ours = reader(bootstrap_servers, topic)
+    ours = reader(Consumer, bootstrap_servers, topic)
     received = ours.poll(10)
     ours.close()
 
@@ -264,9 +264,9 @@ def test_we_read_what_contrib_writes(
     assert ids(processed.parent) == ids(sent.get_span_context())
 
 
-def reader(bootstrap_servers: str, topic: str) -> Any:
-    """Make our consumer of partition 0 of *topic*."""
-    consumer = Consumer(
+def reader(kind: type[confluent_kafka.Consumer], bootstrap_servers: str, topic: str) -> Any:
+    """Make a consumer of partition 0 of *topic*."""
+    consumer = kind(
         {"bootstrap.servers": bootstrap_servers, "group.id": uuid.uuid4().hex, "log_level": 0}
     )
     consumer.assign([confluent_kafka.TopicPartition(topic, 0, 0)])
