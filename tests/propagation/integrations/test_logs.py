@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import confluent_kafka
 import pytest
 import structlog
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from opentelemetry import trace
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags
@@ -273,6 +273,7 @@ def test_a_renamed_service_has_one_name(
     assert line["version"] == "1.2"
 
 
+@settings(deadline=None)  # on a busy machine
 @given(st.lists(st.tuples(st.text(), st.none() | st.binary() | st.text())), st.text(), st.text())
 def test_no_header_breaks_a_line(
     headers: list[tuple[str, bytes | str | None]], key: str, event: str

@@ -7,7 +7,7 @@ import time
 from typing import Any
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from propagation.integrations.lines import STACK_CHARACTERS
@@ -235,6 +235,7 @@ def test_the_shortcut_overlooks_nothing(text: str) -> None:
     assert MASKS.text(text) == expected
 
 
+@settings(deadline=None)  # on a busy machine
 @given(
     st.recursive(
         st.text() | st.binary() | st.integers(),

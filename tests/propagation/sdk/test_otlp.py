@@ -7,7 +7,7 @@ from enum import IntEnum, StrEnum
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from opentelemetry.attributes import BoundedAttributes
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
@@ -114,6 +114,7 @@ def assert_same(batch: Sequence[ReadableSpan]) -> None:
     assert ours == theirs
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # on a busy machine
 @given(st.lists(spans, max_size=4))
 def test_a_batch_is_encoded_as_the_stock_encoder_does(batch: list[ReadableSpan]) -> None:
     """Whatever spans hold, both encoders give the same fields and the same bytes."""
