@@ -12,8 +12,8 @@ from functools import lru_cache
 from types import CellType, FunctionType, new_class
 from typing import Any, Final, Generic, TypeAlias, TypeVar
 
-from confluent_kafka import DeserializingConsumer as RealDeserializingConsumer
-from confluent_kafka import SerializingProducer as RealSerializingProducer
+from confluent_kafka import DeserializingConsumer as _RealDeserializingConsumer
+from confluent_kafka import SerializingProducer as _RealSerializingProducer
 from confluent_kafka import aio
 from confluent_kafka.cimpl import Consumer as RealConsumer
 from confluent_kafka.cimpl import Producer as RealProducer
@@ -30,22 +30,35 @@ from propagation.producer import Producer, SerializingProducer
 
 Classes: TypeAlias = dict[type, type]  # real → what stands in for it
 
+_OF_THE_CLASS_ITSELF: Final = frozenset(
+    ("__dict__", "__weakref__", "__orig_bases__", "__parameters__")
+)
+
 K = TypeVar("K")
 V = TypeVar("V")
 
 
-def without_layout(client: type) -> type:
-    """Copy the methods of *client* into a class that can be put before others' bases.
+def methods_of(client: type, *, but: type | None = None) -> tuple[type, ...]:
+    """Copy what this package adds to *client*'s real class, beyond *but*, into classes of methods.
 
     A class whose instances have a dict of their own cannot take the place of one whose instances
-    have none, as a type of the C library (TypeError: object layout differs). A class of methods
+    have none, as a type of the C library (TypeError: object layout differs). Classes of methods
     can. A bare ``super()`` in them means the copy.
     """
+    known = but.__mro__ if but else ()
+    return tuple(
+        _without_layout(kind)
+        for kind in client.__mro__
+        if kind.__module__.startswith("propagation.") and kind not in known
+    )
+
+
+def _without_layout(client: type) -> type:
     cell = CellType()
     members = {
         name: _rebound(value, cell) if isinstance(value, FunctionType) else value
         for name, value in vars(client).items()
-        if name not in {"__dict__", "__weakref__"}
+        if name not in _OF_THE_CLASS_ITSELF
     }
     copied = type(f"{client.__name__}Methods", (), {**members, "__slots__": ()})
     cell.cell_contents = copied
@@ -83,13 +96,15 @@ class Lenient(ABCMeta):
         return issubclass(subclass, real) if real else type.__subclasscheck__(cls, subclass)
 
 
-PRODUCER: Final = (without_layout(Producer),)
-CONSUMER: Final = (without_layout(Consumer),)
+PRODUCER: Final = methods_of(Producer)
+CONSUMER: Final = methods_of(Consumer)
 HOLDING_CONSUMER: Final = (HoldingConsumer, *CONSUMER)
 
 
 # Kept by names of their own: while stand-ins are in place, confluent-kafka's mean those.
-_ASYNC: Final = (
+_SERIALIZING: Final[Any] = _RealSerializingProducer
+_DESERIALIZING: Final[Any] = _RealDeserializingConsumer
+_ASYNC: Final[tuple[Any, ...]] = (
     aio.AIOProducer,
     aio.AIOConsumer,
     aio.AsyncSerializingProducer,
@@ -107,9 +122,9 @@ def stand_ins(*, holding: bool, lenient: bool) -> Classes:
         meta = {"metaclass": Lenient} if lenient else {}
         made[real] = new_class(real.__name__, bases, meta, lambda names: names.update(members))
 
-    def make_generic(real: Any, ours: Any, plain: type) -> None:
+    def make_generic(real: Any, plain: type, *ours: Any) -> None:
         generic: Any = Generic
-        make(real, ours[K, V], made[plain], generic[K, V])
+        make(real, *ours, made[plain], generic[K, V])
 
     aio_producer, aio_consumer, async_serializing, async_deserializing = _ASYNC
     held = (HoldingAIOConsumer,) if holding else ()
@@ -117,8 +132,11 @@ def stand_ins(*, holding: bool, lenient: bool) -> Classes:
     make(RealConsumer, *(HOLDING_CONSUMER if holding else CONSUMER), RealConsumer)
     make(aio_producer, AIOProducer)
     make(aio_consumer, *held, AIOConsumer)
-    make_generic(RealSerializingProducer, SerializingProducer, RealProducer)
-    make_generic(RealDeserializingConsumer, DeserializingConsumer, RealConsumer)
-    make_generic(async_serializing, AsyncSerializingProducer, aio_producer)
-    make_generic(async_deserializing, AsyncDeserializingConsumer, aio_consumer)
+    serializing = methods_of(SerializingProducer, but=Producer)
+    deserializing = methods_of(DeserializingConsumer, but=Consumer)
+    make_generic(_SERIALIZING, RealProducer, *serializing, _SERIALIZING[K, V])
+    make_generic(_DESERIALIZING, RealConsumer, *deserializing, _DESERIALIZING[K, V])
+    ours: tuple[Any, ...] = (AsyncSerializingProducer, AsyncDeserializingConsumer)
+    make_generic(async_serializing, aio_producer, ours[0][K, V])
+    make_generic(async_deserializing, aio_consumer, ours[1][K, V])
     return made

@@ -381,3 +381,66 @@ told["after"] = traced_span()[0]
 
     assert told["current"][0] == told["current"][1]
     assert told["after"] == NOWHERE
+
+
+def test_a_consumer_from_before_holds_and_settles_once(bootstrap_servers: str) -> None:
+    """An object of an early subclass, and a deserializing one: one process span, one commit."""
+    told, _ = run(
+        """
+        from confluent_kafka import Consumer, DeserializingConsumer, Producer
+        class Own(Consumer): ...
+        class Deserializing(DeserializingConsumer): ...
+        consumers = {
+            "object": Own({**group, "enable.auto.commit": False}),
+            "subclass": lambda: Deserializing({**group, "enable.auto.commit": False}),
+            "new": lambda: DeserializingConsumer[str, str]({**group, "enable.auto.commit": False}),
+        }
+        from propagation import instrument
+        from propagation.testing import captured_spans
+        from tests.propagation.zero_code import first, told_of, trace_of, traced_span
+        instrument()
+        with captured_spans() as spans:
+            for name, made in consumers.items():
+                to = topic + name
+                producer = Producer(client)
+                producer.produce(to, b"1")
+                producer.flush(10)
+                spans.clear()
+                consumer = made() if callable(made) else made
+                consumer.subscribe([to])
+                message = first(consumer)
+                same = [traced_span()[0]] == trace_of(message)
+                consumer.commit(message, asynchronous=False)
+                consumer.close()
+                told[name] = [same, sorted(span["name"].split()[0] for span in told_of(spans))]
+        """,
+        bootstrap_servers,
+    )
+
+    once = [True, ["commit", "process"]]
+    assert told == {"object": once, "subclass": once, "new": once}
+
+
+def test_suppressed_polls_have_no_scope(bootstrap_servers: str) -> None:
+    """What OpenTelemetry is told to leave alone is left alone, and nothing breaks."""
+    told, _ = run(
+        BEGIN
+        + """
+from opentelemetry.instrumentation.utils import suppress_instrumentation
+send(b"1", b"2")
+consumer = opened()
+with suppress_instrumentation():
+    first(consumer)
+    told["within"] = traced_span()[0]
+second = first(consumer)
+told["second"] = [traced_span()[0], *trace_of(second)]
+consumer.close()
+told["spans"] = len(told_of(spans))
+told["after"] = traced_span()[0]
+""",
+        bootstrap_servers,
+    )
+
+    assert told["within"] == told["after"] == NOWHERE
+    assert told["second"][0] == told["second"][1]
+    assert told["spans"] == 1
