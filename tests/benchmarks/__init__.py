@@ -1,0 +1,1 @@
+"""Every benchmark runs, and says in the agreed form how it went."""
