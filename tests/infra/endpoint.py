@@ -93,7 +93,10 @@ def _handler(
 
         def _serve(self) -> None:
             headers = {name.lower(): value for name, value in self.headers.items()}
-            body = self.rfile.read(int(headers.get("content-length", 0)))
+            length = int(headers.get("content-length", 0))
+            body = self.rfile.read(length)
+            if len(body) < length:
+                return  # the client was gone before it had said everything: it asked nothing
             request = Request(self.command, self.path.partition("?")[0], headers, body)
             try:
                 response = answer(request)
