@@ -145,7 +145,9 @@ class Receiving(cimpl.Consumer):
         broker has it.
         """
         began_ns = time.time_ns()
-        subject = kwargs.get("message") or kwargs.get("offsets") or next(filter(None, args), None)
+        # By type, not by truth: a message without a value is an empty one.
+        given = (kwargs.get("message"), kwargs.get("offsets"), *args)
+        subject = next((one for one in given if isinstance(one, cimpl.Message | list)), None)
         try:
             done = super().commit(*args, **kwargs)
         except BaseException as error:

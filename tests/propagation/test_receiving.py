@@ -131,6 +131,23 @@ def test_a_commit_is_a_span_of_the_scope_it_is_made_in(
     assert links(commit) == origins([message])
 
 
+def test_a_commit_of_a_tombstone_names_its_topic(
+    make: Make, bootstrap_servers: str, topic: str, spans: Spans
+) -> None:
+    """A message without a value is one all the same, though Python calls it empty."""
+    consumer = make()
+    with Producer({"bootstrap.servers": bootstrap_servers, "log_level": 0}) as producer:
+        producer.produce(topic, None, partition=1)
+    consumer.assign([TopicPartition(topic, 1, 0)])
+    message = first(consumer)
+    spans.clear()
+
+    consumer.commit(message, asynchronous=False)
+
+    assert [span.name for span in spans] == [f"commit {topic}"]
+    assert links(spans[0]) == origins([message])
+
+
 def test_a_commit_of_partitions_names_their_topic(make: Make, topic: str, spans: Spans) -> None:
     """By the list it is given; what is returned is the real method's."""
     offsets = [TopicPartition(topic, 0, 2)]
