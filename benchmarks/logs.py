@@ -14,12 +14,16 @@ import statistics
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness import Goal, report, table
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+# benchmarks/propagation.py, which lies beside this script, would hide the package of that name.
+sys.path[:] = [path for path in sys.path if Path(path).resolve() != Path(__file__).resolve().parent]
 
 ROUNDS, CHUNKS, LINES = 7, 15, 2000
 VARIANTS = (
