@@ -140,6 +140,21 @@ def test_a_scope_is_closed_before_the_client_is_called(spans: Spans) -> None:
     assert current() == NOWHERE
 
 
+def test_a_poll_ends_no_other_consumers_scope(spans: Spans) -> None:
+    """Another's message stays current, until that one is polled; then nothing of either is."""
+    a, b = Consumer(), Consumer()
+    b.given = 10
+
+    a.poll()
+    b.poll()
+    a.poll(0)
+    assert current()[0] == TRACE_ID + 10
+    b.poll(0)
+
+    assert current() == NOWHERE
+    assert len(spans) == 2
+
+
 def test_a_poll_that_fails_or_gives_nothing_leaves_nothing(spans: Spans) -> None:
     """The message from before has ended all the same."""
     consumer = Consumer()
