@@ -19,7 +19,7 @@ $(READY): pyproject.toml requirements/dev.txt
 	touch $@
 
 demo: $(READY)  ## the whole story on embedded Kafka and Postgres; KEEP=1 leaves it running
-	$(BIN)/python -m demo $(if $(KEEP),--keep)
+	$(BIN)/python -m demo $(if $(filter-out 0,$(KEEP)),--keep)
 
 test: $(READY)  ## every test; what a machine lacks is skipped and named
 	$(BIN)/pytest $(ARGS)

@@ -50,15 +50,18 @@ def tell(console: Console, stage: Stage, *, keep: bool) -> None:
         console.show(name, place)
 
     trace.tell(console, stage, services["game API"], services["worker"], places["game API"])
-    page.tell(console, stage, services["worker"], places["game API"], places["lagmon"])
+    services["worker"] = page.tell(
+        console, stage, services["worker"], places["game API"], places["lagmon"]
+    )
+    places["worker"] = address(services["worker"])
 
     if keep:
         console.step("Everything is still running; Ctrl-C ends it")
         for name, place in places.items():
             console.show(name, place)
         wait_for_interrupt()
-    for name in ("game API", "lagmon"):
-        code = services[name].stop()
+    for name, service in services.items():
+        code = service.stop()
         console.check(f"{name} ended with exit code 0 on SIGTERM", holds=code == 0, found=code)
 
 
@@ -71,4 +74,7 @@ def wait_for_interrupt() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit("\ninterrupted; everything that was started has been ended")

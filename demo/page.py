@@ -29,8 +29,11 @@ SHOWN = (
 )  # fmt: skip
 
 
-def tell(console: Console, stage: Stage, worker: Service, api: str, lagmon: str) -> None:
-    """Play some rounds, stop the worker, play on until the page comes, wait for the resolve."""
+def tell(console: Console, stage: Stage, worker: Service, api: str, lagmon: str) -> Service:
+    """Play some rounds, stop the worker, play on until the page comes, wait for the resolve.
+
+    Gives the worker that was started in place of *worker*.
+    """
     console.step(f"{PLAYERS} players play a round; the worker keeps up")
     play_rounds(api, PLAYERS)
     until(lambda: caught_up(lagmon), timeout=40, what="lagmon to see that all is settled")
@@ -47,11 +50,12 @@ def tell(console: Console, stage: Stage, worker: Service, api: str, lagmon: str)
     check_page(console, stage, page, accepted)
 
     console.step("The worker is back")
-    stage.product.worker()
+    successor = stage.product.worker()
     resolved = next_page(console, stage, lagmon, "resolved", seen=1)
     console.check("the same page is resolved", holds=resolved.labels == page.labels, found=resolved)
     until(lambda: caught_up(lagmon), timeout=40, what="the worker to catch up")
     console.check("lagmon sees no lag", holds=lag_of(lagmon) == 0)
+    return successor
 
 
 def backlog(console: Console, api: str, lagmon: str) -> set[str]:

@@ -63,16 +63,14 @@ def test_the_example_carries_the_trace(mock_kafka: MockKafka) -> None:
     example = example.replace(HERE, mock_kafka.bootstrap_servers).replace(
         '"group.id": "billing"', '"group.id": "billing", "group.protocol": "consumer"'
     )
-    around = (
-        "from opentelemetry import trace\n"
-        "from propagation.sdk import telemetry\n"
-        "with telemetry('readme'), trace.get_tracer('t').start_as_current_span('request') as s:\n"
-        "    print(s.get_span_context().trace_id)\n"
+    request = 'as_current_span("POST /orders")'
+    assert request in example
+    example = example.replace(
+        f"{request}:", f"{request} as sent:\n    print(hex(sent.context.trace_id))"
     )
-    indented = "".join(f"    {line}\n" for line in example.splitlines())
 
     done = subprocess.run(
-        [sys.executable, "-c", around + indented],
+        [sys.executable, "-c", example],
         env={"OTEL_TRACES_EXPORTER": "none"},
         capture_output=True,
         text=True,
@@ -81,8 +79,8 @@ def test_the_example_carries_the_trace(mock_kafka: MockKafka) -> None:
     )
 
     assert done.returncode == 0, done.stderr
-    request, printed = done.stdout.splitlines()
-    assert printed == f"b'one' {request}"
+    sent, printed = done.stdout.splitlines()
+    assert printed == f"b'one' {int(sent, 16):032x}"
 
 
 def test_serve_needs_no_file(kafka: KafkaBroker) -> None:

@@ -95,4 +95,6 @@ def host(topics: list[str]) -> None:
 
 
 if __name__ == "__main__":
+    if any(name.startswith("-") for name in sys.argv[1:]):
+        sys.exit("usage: python -m tests.infra.mock_kafka [TOPIC…]")
     host(sys.argv[1:])
