@@ -142,6 +142,32 @@ def test_a_queue_of_one_keeps_moving(make: Make, topic: str) -> None:
     assert asyncio.run(send()) == 20
 
 
+def test_nobody_overtakes_those_who_wait(spans: Spans) -> None:
+    """A message that comes when there is room again, before they know of it, goes behind them."""
+
+    async def send() -> tuple[bool, bool]:
+        producer = AIOProducer({**NOWHERE, "queue.buffering.max.messages": 1})
+        one = await producer.produce("plays", b"1")
+        waits = asyncio.create_task(producer.produce("plays", b"2"))
+        await asyncio.sleep(0)
+        # There is room from here on, and the loop has had no turn to tell it.
+        producer._producer.purge()
+        until(lambda: producer._producer.flush(1) == 0, what="an empty queue")
+        late = asyncio.create_task(producer.produce("plays", b"3"))
+
+        await asyncio.wait([waits, late], return_when=asyncio.FIRST_COMPLETED)
+        first, last = waits.done(), late.done()
+        await producer.purge()
+        await asyncio.wait([waits, late])
+        await purged(producer)
+        await asyncio.gather(one, waits.result(), late.result(), return_exceptions=True)
+        return first, last
+
+    assert asyncio.run(send()) == (True, False)
+
+    assert len(spans) == 3
+
+
 def test_a_cancelled_produce_has_sent_nothing(spans: Spans) -> None:
     """What waits for room and is cancelled leaves the queue to the others, and no span open."""
 

@@ -167,6 +167,43 @@ def test_a_refused_message_ends_its_span_once(
     assert not caplog.records
 
 
+def test_a_wrong_argument_ends_its_span_once(
+    settings: dict[str, Any], topic: str, spans: Spans, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The error of the client library comes out of produce."""
+
+    async def send() -> None:
+        wrong: Any = "x"
+        async with await AsyncSerializingProducer(settings) as producer:
+            with pytest.raises(TypeError):
+                await producer.produce(topic, 7, {}, partition=wrong)
+
+    asyncio.run(send())
+
+    assert [(span.attributes or {})["error.type"] for span in spans] == ["TypeError"]
+    assert not caplog.records
+
+
+def test_a_message_is_sent_though_its_produce_was_cancelled_after(
+    settings: dict[str, Any], topic: str, spans: Spans, records: Records
+) -> None:
+    """Cancelled while other tasks have their turn: the message is queued, its span ends well."""
+
+    async def send() -> None:
+        plain = {name: value for name, value in settings.items() if "serializer" not in name}
+        async with await AsyncSerializingProducer(plain, batch_size=1) as producer:
+            task = asyncio.create_task(producer.produce(topic, None, b"1"))
+            await asyncio.sleep(0)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+
+    asyncio.run(send())
+
+    assert [record.value() for record in records(topic, 1)] == [b"1"]
+    assert [span.status.status_code for span in spans] == [StatusCode.UNSET]
+
+
 @pytest.mark.parametrize(("topic_given", "error"), [(5, TypeError), ("t", RuntimeError)])
 def test_wrong_calls_raise_the_real_errors(
     settings: dict[str, Any], topic_given: Any, error: type[Exception]
