@@ -1,8 +1,10 @@
 """Put classes in the place of others in a running process, and find out where that cannot be done.
 
-Names of modules are bound anew, subclasses get other bases; both can be undone, and are undone by
-looking again, not by remembering, so that what came in between is found too. What only the
-garbage collector can see (instances, closures, containers) is told and left alone.
+Names of modules are bound anew, subclasses get other bases; both can be undone. Names are undone by
+looking again, not by remembering, so that what came in between is found too. What only the garbage
+collector can see (instances, closures, containers) is told and left alone. Objects are looked at by
+their type and identity alone: asking a stranger's object for an attribute, and be it by
+``isinstance``, may load a module, open a connection, or raise.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ import gc
 import sys
 from collections import Counter
 from types import CellType, FunctionType, ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterator, Mapping
@@ -23,17 +25,24 @@ _OWN = ("propagation", "confluent_kafka", "opentelemetry.instrumentation.conflue
 _PUBLIC = frozenset(
     ("confluent_kafka", "confluent_kafka.cimpl", "confluent_kafka.aio", "confluent_kafka.avro")
 )
+_CONTAINERS = (dict, list, tuple, set, frozenset)
 
 
 def rename(classes: Mapping[type, type]) -> None:
     """Bind every name of a module that stands for a class in *classes* to the other one."""
-    for module in list(sys.modules.values()):
-        if not _concerned(getattr(module, "__name__", "")):
-            continue
-        names = vars(module)
-        for name, value in list(names.items()):
-            if isinstance(value, type) and value in classes:
-                names[name] = classes[value]
+    others = {id(kind): other for kind, other in classes.items()}
+    for module, names in _modules():
+        if module in _PUBLIC or not _library(module):
+            for name, value in list(names.items()):
+                if id(value) in others:
+                    names[name] = others[id(value)]
+
+
+def _modules() -> Iterator[tuple[str, dict[str, Any]]]:
+    """List the modules and their names. No attribute is asked for, so no lazy one is loaded."""
+    for name, module in list(sys.modules.items()):
+        if issubclass(type(module), ModuleType):
+            yield name, ModuleType.__getattribute__(module, "__dict__")
 
 
 def subclasses(of: type) -> list[type]:
@@ -64,30 +73,28 @@ def unreached(classes: Mapping[type, type]) -> list[str]:
     for thing in gc.get_objects():
         if id(type(thing)) in names:
             made[names[id(type(thing))]] += 1
-        elif isinstance(thing, FunctionType | type | ModuleType):
+        elif issubclass(type(thing), FunctionType | type):
             found |= {f"{names[kind]} in {place}" for kind, place in _places(thing, names)}
+    for module, attributes in _modules():
+        for name, value in list(attributes.items()):
+            if type(value) in _CONTAINERS and not _library(module):
+                held = value.values() if type(value) is dict else value
+                found |= {f"{names[id(k)]} in {module}.{name}" for k in held if id(k) in names}
     for kind in classes:
         found |= {f"{kind.__name__} in {place}" for place in _objects(kind)}
     return [f"{count} {name} made before" for name, count in sorted(made.items())] + sorted(found)
 
 
-def _places(thing: FunctionType | type | ModuleType, kinds: Container[int]) -> Iterator[Place]:
+def _places(thing: FunctionType | type, kinds: Container[int]) -> Iterator[Place]:
     """List where *thing* keeps any of *kinds* (ids): a default, a closure, an attribute."""
-    module = thing.__name__ if isinstance(thing, ModuleType) else str(thing.__module__)
-    if _library(module):
-        return
-    if isinstance(thing, ModuleType):
-        for name, value in list(vars(thing).items()):
-            if isinstance(value, dict | list | tuple | set | frozenset):
-                held = list(value.values() if isinstance(value, dict) else value)
-                yield from ((id(one), f"{module}.{name}") for one in held if id(one) in kinds)
+    if _library(str(thing.__module__)):
         return
     if isinstance(thing, type):
         held = list(vars(thing).values())
     else:
         held = [*(thing.__defaults__ or ()), *(thing.__kwdefaults__ or {}).values()]
         held += [cell.cell_contents for cell in thing.__closure__ or () if cell != CellType()]
-    place = f"{module}.{thing.__qualname__}"
+    place = f"{thing.__module__}.{thing.__qualname__}"
     yield from ((id(one), place) for one in held if id(one) in kinds)
 
 
@@ -109,10 +116,6 @@ def _objects(kind: type) -> set[str]:
         for holder in holders
         if not _library(type(holder).__module__) and not isinstance(holder, type)
     }
-
-
-def _concerned(module: str) -> bool:
-    return module in _PUBLIC or not _library(module)
 
 
 def _library(module: str) -> bool:

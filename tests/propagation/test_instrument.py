@@ -285,3 +285,42 @@ def test_where_all_was_reached_nothing_is_said(bootstrap_servers: str) -> None:
     )
 
     assert stderr == ""
+
+
+def test_strangers_objects_are_not_asked_for_anything(bootstrap_servers: str) -> None:
+    """Lazy objects stay lazy, and those that raise at every touch do not disturb."""
+    told, stderr = run(
+        """
+        import sys, types
+        touched = []
+
+        class Touchy:
+            def __getattribute__(self, name):
+                touched.append(name)
+                raise RuntimeError("outside of a request")
+            def __eq__(self, other):
+                touched.append("==")
+            __hash__ = None
+
+        class Lazy(types.ModuleType):
+            def __getattribute__(self, name):
+                touched.append(name)
+                return super().__getattribute__(name)
+
+        class Unhashable(type):
+            __hash__ = None
+
+        class Odd(metaclass=Unhashable): ...
+        one, many, kept = Touchy(), [Touchy()], {"a": Touchy()}
+        sys.modules["lazy"] = Lazy("lazy")
+        import propagation
+        touched.clear()
+        propagation.instrument()
+        propagation.uninstrument()
+        told["touched"] = touched
+        """,
+        bootstrap_servers,
+    )
+
+    assert told["touched"] == []
+    assert stderr == ""
