@@ -419,10 +419,11 @@ def test_callbacks_run_in_the_loop_without_a_trace(
         settings = {"on_delivery": callback("set"), "delivery.report.only.error": only_error}
         async with make(**settings) as producer:
             with processing(message()):
-                await producer.produce(topic, b"")
+                good = await producer.produce(topic, b"")
                 await producer.produce(topic, b"", on_delivery=callback("own"))
                 lost = await producer.produce(topic, b"", partition=99, callback=callback("own"))
                 await asyncio.gather(lost, return_exceptions=True)
+                await asyncio.wait_for(good, 10)  # a success is always known here
                 await producer.flush()
         await asyncio.sleep(0)
 
