@@ -13,8 +13,13 @@
      └── SettingsError       the settings are wrong; holds every problem found
 
 Any other exception is judged by `reaction_to`, which knows the SQLSTATE classes of PostgreSQL and
-Python's own connection errors. It is pure, and it looks at attributes and names alone, so that no
-database driver has to be installed to use the runtime.
+Python's own connection errors. The rule: a record is given up only for what is said about the
+record. An error about the server, the session, the schema or a grant would meet every record alike,
+and trying four times would empty a topic into the dead-letter queue while somebody repairs a disk;
+so the record waits until it is mended, however long.
+
+This module is pure, and it looks at attributes and names alone, so that no database driver has to
+be installed to use the runtime.
 """
 
 from __future__ import annotations
@@ -81,13 +86,24 @@ _BY_TYPE: tuple[tuple[type[Exception], Reaction], ...] = (
 )
 
 # PostgreSQL documentation, appendix A, "PostgreSQL Error Codes". The first prefix that fits counts.
-# 40001 and 40P01 (serialization failure, deadlock) are retried like everything that is not listed.
+# 40001 and 40P01 (serialization failure, deadlock) are retried like everything that is not listed,
+# 57014 (a statement that took too long) too: it may be the record that takes too long.
 _BY_SQLSTATE: tuple[tuple[str, Reaction], ...] = (
-    ("08", Reaction.WAIT),  # connection exception
-    ("53", Reaction.WAIT),  # insufficient resources: disk full, too many connections
-    ("57P", Reaction.WAIT),  # operator intervention: shutdown, crash, starting up
     ("22", Reaction.DEAD_LETTER),  # data exception: this value will never fit
     ("23", Reaction.DEAD_LETTER),  # integrity constraint violation
+    ("08", Reaction.WAIT),  # connection exception
+    ("25006", Reaction.WAIT),  # read-only transaction: a standby that is not promoted yet
+    ("25P03", Reaction.WAIT),  # idle in transaction for too long: this process was slow
+    ("25P04", Reaction.WAIT),  # transaction timeout: as above, or the server was
+    ("28", Reaction.WAIT),  # invalid authorization: a password that is being changed
+    ("3D", Reaction.WAIT),  # invalid catalog name: no such database
+    ("3F", Reaction.WAIT),  # invalid schema name
+    ("42", Reaction.WAIT),  # syntax or access rule: a table or grant is missing, or our SQL is bad
+    ("53", Reaction.WAIT),  # insufficient resources: disk full, too many connections
+    ("55", Reaction.WAIT),  # object not in prerequisite state: somebody holds the lock
+    ("57P", Reaction.WAIT),  # operator intervention: shutdown, crash, starting up
+    ("58", Reaction.WAIT),  # system error: a file that is missing or cannot be read
+    ("XX", Reaction.WAIT),  # internal error, corrupted data or index
 )
 
 

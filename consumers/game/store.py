@@ -46,17 +46,6 @@ CONNECTION = {
     "options": "-c statement_timeout=30s",
 }
 
-# The record is fine and the runtime's table would give it up: not migrated, not granted, a standby
-# that is not promoted yet, a lock that somebody holds.
-NOT_NOW = (
-    errors.UndefinedTable,
-    errors.UndefinedColumn,
-    errors.InsufficientPrivilege,
-    errors.ReadOnlySqlTransaction,
-    errors.QueryCanceled,
-    errors.LockNotAvailable,
-)
-
 INSERT_PLAY = (
     "INSERT INTO plays (play_id, player_id, game, bet, symbols, payout, trace_id, accepted_at)"
     " VALUES (%(play_id)s, %(player_id)s, %(game)s, %(bet)s, %(symbols)s, %(payout)s,"
@@ -168,7 +157,9 @@ class Store:
             with self._pool.connection() as connection, transaction(connection, self._service):
                 yield connection
         except psycopg.Error as error:
-            if isinstance(error, NOT_NOW) or reaction_to(error) is Reaction.WAIT:
+            # Our statements touch a row or two: one that took too long stood behind a lock.
+            locked = isinstance(error, errors.QueryCanceled)
+            if locked or reaction_to(error) is Reaction.WAIT:
                 raise Unavailable(f"the database cannot work now: {_named(error)}") from error
             raise
 

@@ -51,8 +51,9 @@ def test_the_type_decides(error: BaseException, reaction: Reaction) -> None:
         ("22003", DEAD_LETTER),  # numeric value out of range
         ("22P02", DEAD_LETTER),  # invalid text representation
         ("23505", DEAD_LETTER),  # unique violation
-        ("42P01", RETRY),  # undefined table
-        ("XX000", RETRY),  # internal error
+        ("21000", RETRY),  # cardinality violation: nobody knows whose fault
+        ("25P02", RETRY),  # in failed transaction: a bug of the handler's
+        ("P0001", RETRY),  # raised by a trigger: it may be about the record
     ],
 )
 def test_an_error_of_postgres_is_judged_by_its_sqlstate(sqlstate: str, reaction: Reaction) -> None:
@@ -61,6 +62,32 @@ def test_an_error_of_postgres_is_judged_by_its_sqlstate(sqlstate: str, reaction:
 
     assert error.sqlstate == sqlstate
     assert reaction_to(error) is reaction
+
+
+@pytest.mark.parametrize(
+    "sqlstate",
+    [
+        "25006",  # read-only transaction: a standby
+        "25P03",  # idle in transaction session timeout
+        "25P04",  # transaction timeout
+        "28P01",  # invalid password
+        "3D000",  # invalid catalog name
+        "3F000",  # invalid schema name
+        "42501",  # insufficient privilege
+        "42601",  # syntax error
+        "42P01",  # undefined table
+        "55000",  # object not in prerequisite state
+        "55P03",  # lock not available
+        "58030",  # io error
+        "58P01",  # undefined file
+        "XX000",  # internal error
+        "XX001",  # data corrupted
+        "XX002",  # index corrupted
+    ],
+)
+def test_a_fault_of_the_database_is_waited_for(sqlstate: str) -> None:
+    """What says nothing about the record never gives the record up."""
+    assert reaction_to(psycopg.errors.lookup(sqlstate)("as the server would say")) is WAIT
 
 
 @pytest.mark.parametrize(

@@ -247,6 +247,22 @@ def test_a_lock_that_is_held_too_long_is_waited_for(tables: str) -> None:
             store.settle(play(), outcome(), None)
 
 
+@pytest.mark.parametrize("sqlstate", ["58P01", "XX002", "55000"])
+def test_a_broken_server_is_waited_for(store: Store, tables: str, sqlstate: str) -> None:
+    """A file that is missing, an index that is corrupt: `Unavailable`, and no play is given up."""
+    with psycopg.connect(tables) as connection:
+        connection.execute(
+            "CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS"
+            f" $$ BEGIN RAISE 'broken' USING ERRCODE = '{sqlstate}'; END $$"
+        )
+        connection.execute(
+            "CREATE TRIGGER fail BEFORE INSERT ON plays FOR EACH ROW EXECUTE FUNCTION fail()"
+        )
+
+    with pytest.raises(Unavailable, match=sqlstate):
+        store.settle(play(), outcome(), None)
+
+
 def test_what_does_not_fit_is_judged_by_the_runtime(store: Store) -> None:
     """A value that the table refuses travels on as the database's error: a dead letter."""
     with pytest.raises(psycopg.Error) as refused:
