@@ -7,7 +7,8 @@ again under the same key and bets once. A 503 names the id to use when there was
 belongs to one bet: sent with another one it is accepted too, because only the worker can know; the
 first that is settled stands, and ``GET`` shows which that was.
 
-``GET /game/plays/{play_id}``: 200 with the settled play | 404, also while it is still queued.
+``GET /game/plays/{play_id}``: 200 with the settled play | 404, also while it is still queued | 503
+when the database cannot be read, or when `MAX_READS` others wait for it already.
 
 After a 4xx nothing is published. Every error is
 ``{"error": {"code", "message", "trace_id", "retryable"}}``, with ``field`` where one is at fault.
@@ -22,6 +23,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Protocol
 
 import structlog
+from anyio import CapacityLimiter, to_thread
 from opentelemetry import trace
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -43,6 +45,9 @@ if TYPE_CHECKING:
 
 MAX_BODY = 4096  # bytes; the largest good one has about 200
 RETRY_AFTER_SECONDS = 1
+# Reads that may wait for the database at once, each in a thread. More would only wait longer: with
+# a database that hangs they are answered at once instead.
+MAX_READS = 32
 KEY = "Idempotency-Key"
 UNAVAILABLE = 503
 
@@ -103,6 +108,7 @@ class _Game:
         self._publisher = publisher
         self._plays = plays
         self._now = now
+        self._reads = CapacityLimiter(MAX_READS)
         self._accepted = metrics.plays_accepted
         self._invalid = metrics.plays_refused.labels("invalid")
         self._unavailable = metrics.plays_refused.labels("unavailable")
@@ -123,8 +129,13 @@ class _Game:
         answer = {"play_id": play.play_id, "trace_id": _trace_id(), "status": "accepted"}
         return JSONResponse(answer, 202)
 
-    def show(self, request: Request) -> Response:
-        return JSONResponse(_settled(self._plays, request.path_params["play_id"]))
+    async def show(self, request: Request) -> Response:
+        if not self._reads.available_tokens:
+            raise _not_read("too many reads wait for the database")
+        play_id = request.path_params["play_id"]
+        return JSONResponse(
+            await to_thread.run_sync(_settled, self._plays, play_id, limiter=self._reads)
+        )
 
 
 async def _play(request: Request, accepted_at: int) -> Play:
@@ -170,11 +181,15 @@ def _settled(plays: Plays, play_id: str) -> dict[str, Any]:
         raise unknown from error
     except Unavailable as error:
         log.warning("play_not_read", reason=str(error))
-        raise Refusal(UNAVAILABLE, "database_unavailable", "plays cannot be read now") from error
+        raise _not_read("plays cannot be read now") from error
     if found is None:
         raise unknown
     times = {"accepted_at": found.accepted_at, "settled_at": found.settled_at}
     return asdict(found) | {name: at.isoformat() for name, at in times.items()}
+
+
+def _not_read(message: str) -> Refusal:
+    return Refusal(UNAVAILABLE, "database_unavailable", message)
 
 
 def _not_accepted(play_id: str) -> Refusal:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from typing import TYPE_CHECKING
 
+import anyio.to_thread
 import httpx
 import pytest
 from starlette.applications import Starlette
 
 from consumers import health
 from consumers.metrics import Metrics
+from tests.infra.wait import until
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,13 +32,14 @@ def asked(
 ) -> httpx.Response:
     """Ask for *path* of a service with these checks."""
     routes = health.routes(Metrics().registry, alive=alive, ready=ready or {})
-    transport = httpx.ASGITransport(Starlette(routes=routes))
+    return asyncio.run(got(Starlette(routes=routes), path, accept))
 
-    async def ask() -> httpx.Response:
-        async with httpx.AsyncClient(transport=transport, base_url="http://service") as client:
-            return await client.get(path, headers={"accept": accept})
 
-    return asyncio.run(ask())
+async def got(app: Starlette, path: str, accept: str = "*/*") -> httpx.Response:
+    """Get *path* of *app* inside a loop that runs."""
+    transport = httpx.ASGITransport(app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://service") as client:
+        return await client.get(path, headers={"accept": accept})
 
 
 def test_a_live_service_says_so() -> None:
@@ -102,6 +106,64 @@ def test_metrics_are_openmetrics_on_request() -> None:
 
     assert answer.headers["content-type"].startswith("application/openmetrics-text")
     assert answer.text.endswith("# EOF\n")
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/metrics", "/readyz"])
+def test_probes_need_no_thread_of_the_requests(path: str) -> None:
+    """While requests hold every thread that endpoints share, probes are answered all the same."""
+    held = threading.Event()
+    routes = health.routes(Metrics().registry, ready={"database": lambda: None})
+
+    async def ask() -> int:
+        shared = anyio.to_thread.current_default_thread_limiter()
+        waiting = [
+            asyncio.ensure_future(anyio.to_thread.run_sync(held.wait, 10))
+            for _ in range(int(shared.total_tokens))
+        ]
+        await asyncio.to_thread(until, lambda: not shared.available_tokens, what="no thread left")
+        try:
+            async with asyncio.timeout(5):
+                return (await got(Starlette(routes=routes), path)).status_code
+        finally:
+            held.set()
+            await asyncio.gather(*waiting)
+
+    assert asyncio.run(ask()) == 200
+
+
+def test_probes_that_come_at_once_share_one_round() -> None:
+    """A hundred probes while a check hangs take one thread, and all get its answer."""
+    asked, held = [], threading.Event()
+
+    def slow() -> str | None:
+        asked.append(1)
+        held.wait(10)
+        return "down"
+
+    app = Starlette(routes=health.routes(Metrics().registry, ready={"database": slow}))
+
+    async def ask() -> list[httpx.Response]:
+        probes = [asyncio.ensure_future(got(app, "/readyz")) for _ in range(100)]
+        await asyncio.to_thread(until, lambda: asked, what="the check to begin")
+        probes.append(asyncio.ensure_future(got(app, "/readyz")))
+        asyncio.get_running_loop().call_later(0.1, held.set)
+        return await asyncio.gather(*probes)
+
+    answers = asyncio.run(ask())
+
+    assert {answer.json()["checks"]["database"] for answer in answers} == {"down"}
+    assert len(asked) == 1
+
+
+def test_checks_wait_side_by_side() -> None:
+    """Two checks that block are asked at the same time: readiness waits for the slower alone."""
+    both = threading.Barrier(2, timeout=5)
+
+    def meet() -> str | None:
+        both.wait()
+        return None
+
+    assert asked("/readyz", ready={"kafka": meet, "database": meet}).status_code == 200
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/readyz"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -12,13 +13,14 @@ import pytest
 from opentelemetry import trace
 
 from consumers.errors import Unavailable
-from consumers.game.api import MAX_BODY, game_app
+from consumers.game.api import MAX_BODY, MAX_READS, game_app
 from consumers.game.events import MAX_BET, decode, encode
 from consumers.game.store import SettledPlay
 from consumers.metrics import Metrics
 from propagation.integrations.asgi import traced
 from propagation.testing import captured_spans
 from tests.consumers.game.builders import ACCEPTED_AT, bet
+from tests.infra.wait import until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -39,6 +41,9 @@ class InMemory:
         self.spans: list[int] = []
         self.settled: dict[str, SettledPlay] = {}
         self.away: Unavailable | None = None
+        self.reading = 0
+        self.answers = threading.Event()
+        self.answers.set()
 
     async def publish(self, play: Play) -> None:
         """Keep *play*, unless this is away."""
@@ -48,7 +53,9 @@ class InMemory:
         self.spans.append(trace.get_current_span().get_span_context().span_id)
 
     def find(self, play_id: str) -> SettledPlay | None:
-        """Give what was settled, unless this is away."""
+        """Give what was settled, unless this is away; only while it answers."""
+        self.reading += 1
+        assert self.answers.wait(10)
         if self.away:
             raise self.away
         return self.settled.get(play_id)
@@ -67,11 +74,15 @@ class Api:
         """Send one request and give its response."""
 
         async def sent() -> httpx.Response:
-            transport = httpx.ASGITransport(self._app)
-            async with httpx.AsyncClient(transport=transport, base_url="http://api") as client:
+            async with self.client() as client:
                 return await client.request(method, path, **parts)
 
         return asyncio.run(sent())
+
+    def client(self) -> httpx.AsyncClient:
+        """Give a client to send several requests with."""
+        transport = httpx.ASGITransport(self._app)
+        return httpx.AsyncClient(transport=transport, base_url="http://api")
 
     def play(self, body: Any = None, headers: Mapping[str, str] | None = None) -> httpx.Response:
         """Post one play; *body* replaces a good one, as it is if it is bytes."""
@@ -295,6 +306,33 @@ def test_a_database_that_is_away_is_no_missing_play(api: Api) -> None:
         "database_unavailable",
         True,
     )
+
+
+def test_reads_do_not_pile_up_behind_a_database_that_hangs(api: Api) -> None:
+    """When as many reads wait as may, the next is refused at once; afterwards all is well."""
+    api.behind.settled["play-1"] = SETTLED
+    api.behind.answers.clear()
+
+    async def asked() -> tuple[httpx.Response, list[httpx.Response]]:
+        async with api.client() as client:
+            waiting = [
+                asyncio.create_task(client.get("/game/plays/play-1")) for _ in range(MAX_READS)
+            ]
+            await asyncio.to_thread(
+                until, lambda: api.behind.reading == MAX_READS, what="every read to wait"
+            )
+            refused = await client.get("/game/plays/play-1")
+            api.behind.answers.set()
+            answers = await asyncio.gather(*waiting)
+            return refused, [*answers, await client.get("/game/plays/play-1")]
+
+    refused, answers = asyncio.run(asked())
+
+    assert refused.status_code == 503
+    assert refused.headers["retry-after"]
+    assert error_of(refused)["code"] == "database_unavailable"
+    assert error_of(refused)["retryable"]
+    assert {answer.status_code for answer in answers} == {200}
 
 
 @pytest.mark.parametrize(
