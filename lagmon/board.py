@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 # How many cycles in a row may fail before the last known values are taken down.
 KEPT_CYCLES = 3
 
+# Counted beside the groups' own reasons: the list itself did not come from every broker.
+LIST_INCOMPLETE = "list_incomplete"
+
 _NOT_AN_ERROR = frozenset({Why.NEVER_COMMITTED, Why.TOPIC_DELETED})
 
 
@@ -91,6 +94,7 @@ def advance(report: ClusterReport, cycle: Cycle) -> ClusterReport:
         error=None,
         last_success=cycle.snapshot.at,
         lag=cycle.lag,
+        list_errors=cycle.snapshot.list_errors,
         topics=cycle.snapshot.topics,
         durations=cycle.snapshot.durations,
         group_errors=_add(report.group_errors, _errors(cycle.lag)),
@@ -103,7 +107,7 @@ def _blind(report: ClusterReport, error: str) -> ClusterReport:
     report = replace(report, failed_cycles=report.failed_cycles + 1, error=error)
     if report.failed_cycles <= KEPT_CYCLES:
         return report
-    return replace(report, lag=None, topics=(), durations=())
+    return replace(report, lag=None, list_errors=(), topics=(), durations=())
 
 
 def _outcome(cycle: Cycle) -> str:
@@ -113,6 +117,8 @@ def _outcome(cycle: Cycle) -> str:
 
 
 def _errors(lag: ClusterLag) -> Iterable[str]:
+    if not lag.complete:
+        yield LIST_INCOMPLETE
     for group in lag.groups:
         yield from sorted(_reasons(group))
 

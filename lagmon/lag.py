@@ -92,7 +92,10 @@ def _found(
 def _partition(one: Committed, log: PartitionOffsets, owner: Member | None) -> PartitionLag:
     why, detail = _missing(one, log)
     if why is not None or one.offset is None or log.high is None:
-        return PartitionLag(one.at, None, why, one.offset, log.high, owner=owner, detail=detail)
+        waiting = why is Why.NEVER_COMMITTED and not _is_empty(log)
+        return PartitionLag(
+            one.at, None, why, one.offset, log.high, waiting=waiting, owner=owner, detail=detail
+        )
     return PartitionLag(
         one.at,
         max(0, log.high - one.offset),
@@ -111,13 +114,23 @@ def _missing(one: Committed, log: PartitionOffsets) -> tuple[Why | None, str | N
     if one.error is not None:
         gone = one.error.startswith(DELETED)
         return (Why.TOPIC_DELETED if gone else Why.NO_COMMITTED_OFFSET), one.error
-    if log.error is not None and log.error.startswith(DELETED) and one.offset is not None:
+    if _is_deleted(log) and one.offset is not None:
         return Why.TOPIC_DELETED, log.error
     if one.offset is None:
         return Why.NEVER_COMMITTED, None
     if log.high is None:
         return Why.NO_END_OFFSET, log.error
     return None, None
+
+
+def _is_deleted(log: PartitionOffsets) -> bool:
+    return log.error is not None and log.error.startswith(DELETED)
+
+
+def _is_empty(log: PartitionOffsets) -> bool:
+    if _is_deleted(log):
+        return True
+    return log.start is not None and log.high is not None and log.high <= log.start
 
 
 def _ends_disagree(offset: int, log: PartitionOffsets) -> bool:

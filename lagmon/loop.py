@@ -159,6 +159,7 @@ class Watch:
         self._clock = clock
         self._memory = Memory()
         self._answering = True
+        self._list_errors: tuple[str, ...] = ()
         self._stopping = False
 
     async def run(self) -> None:
@@ -192,6 +193,7 @@ class Watch:
         for mailbox in self._mailboxes:
             mailbox.put(judged.notices)
         self._log_answering(judged.lag.error)
+        self._log_list(snapshot)
         self._board.put(self._cycle(snapshot, judged, crashed=crashed))
         self._board.put_sent(sent for mailbox in self._mailboxes for sent in mailbox.sent())
         self._board.page = render(self._board.report)
@@ -224,6 +226,17 @@ class Watch:
             log.warning("cluster_silent", kafka_cluster=cluster, reason=error)
         if error is None and not was_answering:
             log.info("cluster_answers", kafka_cluster=cluster)
+
+    def _log_list(self, snapshot: Snapshot) -> None:
+        errors = tuple(sorted(snapshot.list_errors))  # whichever broker said it first
+        if snapshot.error is not None or errors == self._list_errors:
+            return
+        self._list_errors = errors
+        if errors:
+            reason = "; ".join(errors)
+            log.warning("groups_list_incomplete", kafka_cluster=snapshot.cluster, reason=reason)
+        else:
+            log.info("groups_list_complete", kafka_cluster=snapshot.cluster)
 
 
 async def run(

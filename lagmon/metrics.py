@@ -131,7 +131,7 @@ COLLECT_DURATION = Metric(
 GROUP_ERRORS = Metric(
     "lagmon_group_errors_total",
     Kind.COUNTER,
-    "Readings of a group in which something was unknown, by reason.",
+    "Readings of a group with something unknown, by reason; list_incomplete: of the list itself.",
     (*_CLUSTER, "reason"),
 )
 LAG_CLAMPED = Metric(

@@ -163,7 +163,8 @@ class PartitionLag:
     """How far a group is behind on one partition; ``lag`` is ``None`` beside a *why*.
 
     *lost* counts the records that were deleted before the group read them. *clamped* is True when
-    a negative difference that no commit past the end explains was cut to 0.
+    a negative difference that no commit past the end explains was cut to 0. *waiting* is True when
+    the group never committed here although the partition is not known to be empty.
     """
 
     at: TopicPartition
@@ -173,6 +174,7 @@ class PartitionLag:
     end: int | None = None
     lost: int = 0
     clamped: bool = False
+    waiting: bool = False
     owner: Member | None = None
     detail: str | None = None
 

@@ -53,6 +53,7 @@ class ClusterReport:
 
     *lag* and *topics* are the last known values, for as long as they may be shown: *failed_cycles*
     tells how stale they are, and after too many *lag* is ``None``. *asked* counts every cycle.
+    *list_errors* say, as long as *lag* is shown, why groups may be missing from it.
     *error* says why the last one failed; ``None`` means that the cluster is up. *restarts*,
     *group_errors*, *cycles*, *clamped* and *sanitised* only grow.
     """
@@ -63,6 +64,7 @@ class ClusterReport:
     error: str | None = None
     last_success: float | None = None
     lag: ClusterLag | None = None
+    list_errors: tuple[str, ...] = ()
     topics: tuple[PartitionOffsets, ...] = ()
     durations: tuple[StepDuration, ...] = ()
     pending: frozenset[str] = frozenset()

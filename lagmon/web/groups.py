@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lagmon.labels import safe
+from lagmon.model import Why
 from lagmon.wording import clock, counted, duration, number
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from lagmon.model import GroupLag, Incident, PartitionLag, Why
+    from lagmon.model import GroupLag, Incident, PartitionLag
     from lagmon.report import ClusterReport, Links, OldestRecord
     from lagmon.rules import Rule
 
@@ -90,8 +91,25 @@ class GroupView:
     partitions_hidden: int
 
 
+def is_unknown(group: GroupLag) -> bool:
+    """Tell whether something of *group*'s lag cannot be told, for another reason than no commit.
+
+    Deleted topics, and partitions that are empty and were never committed, hold nothing to read.
+    """
+    if group.unknown:
+        return True
+    return group.lag is None and not (
+        group.partitions and group.why in {Why.NEVER_COMMITTED, Why.TOPIC_DELETED}
+    )
+
+
+def is_uncommitted(group: GroupLag) -> bool:
+    """Tell whether records wait, as far as is known, where *group* never committed."""
+    return any(part.waiting for part in group.partitions)
+
+
 def worst_first(cluster: ClusterReport) -> list[GroupLag]:
-    """Sort the groups of *cluster*: incidents, pending, unknown, then by lag from the largest."""
+    """Sort the groups of *cluster* as `_TONES` has them, then by lag from the largest."""
     firing = {incident.key.group for incident in cluster.incidents}
     groups = () if cluster.lag is None else cluster.lag.groups
 
@@ -132,6 +150,8 @@ _TONES = (
     ("warn", "over the limit"),
     ("unknown", "unknown"),
     ("warn", "partly unknown"),
+    ("warn", "not committed"),
+    ("unknown", "nothing to read"),
     ("good", "ok"),
 )
 
@@ -141,9 +161,11 @@ def _rank(group: GroupLag, firing: set[str | None], pending: frozenset[str]) -> 
         return 0
     if group.group in pending:
         return 1
-    if group.lag is None:
-        return 2
-    return 3 if group.unknown else 4
+    if is_unknown(group):
+        return 2 if group.lag is None else 3
+    if is_uncommitted(group):
+        return 4
+    return 5 if group.lag is None else 6
 
 
 def _filled(group: GroupLag, rules: Sequence[Rule]) -> float | None:
@@ -164,7 +186,8 @@ def _notes(group: GroupLag) -> list[str]:
     if group.unknown and group.lag is not None:
         notes.append(f"{counted(group.unknown, 'partition')} unknown: the lag may be larger")
     if group.uncommitted:
-        notes.append(f"{counted(group.uncommitted, 'partition')} never committed")
+        waiting = "; records wait there" if is_uncommitted(group) else ""
+        notes.append(f"{counted(group.uncommitted, 'partition')} never committed{waiting}")
     lost = sum(part.lost for part in group.partitions)
     if lost:
         notes.append(f"{counted(lost, 'message')} deleted before being read")

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lagmon.labels import safe
-from lagmon.web.groups import GroupView, group_view, worst_first
+from lagmon.web.groups import GroupView, group_view, is_uncommitted, is_unknown, worst_first
 from lagmon.wording import clock, counted, duration, number
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from lagmon.rules import Rule
 
 GROUPS_SHOWN = 200
-INCIDENTS_NAMED = 3
+NAMED = 3  # incidents or clusters; the rest is counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +30,7 @@ class ClusterView:
     """One cluster; *tone* as for a group, *word* the same in a word, *facts* name and value.
 
     *stale* says how old the shown values are, and is empty while they are those of the last cycle.
+    *empty* says why no group is shown, where none is.
     """
 
     name: str
@@ -37,6 +38,7 @@ class ClusterView:
     word: str
     error: str
     stale: str
+    empty: str
     facts: tuple[tuple[str, str], ...]
     groups: tuple[GroupView, ...]
     groups_hidden: int
@@ -64,11 +66,12 @@ def status(report: Report, rules: Sequence[Rule], links: Links, now: float) -> S
 def _headline(report: Report) -> tuple[str, str, str]:
     incidents = [incident for cluster in report.clusters for incident in cluster.incidents]
     blind = [safe(cluster.cluster) for cluster in report.clusters if cluster.error is not None]
-    watched = sum(len(cluster.lag.groups) for cluster in report.clusters if cluster.lag)
-    detail = f"No answer from {', '.join(blind)}." if blind else _watching(watched)
+    missing = [f"No answer from {_named(blind)}."] if blind else []
+    missing += _not_known(report.clusters)
+    detail = " ".join(missing) or _watching(report)
     if incidents:
-        named = f"{_named(incidents)}. {detail if blind else ''}".rstrip()
-        return "bad", f"{counted(len(incidents), 'incident')} open", named
+        who = _named([_about(incident) for incident in incidents])
+        return "bad", f"{counted(len(incidents), 'incident')} open", " ".join([f"{who}.", *missing])
     if blind:
         return "warn", f"{counted(len(blind), 'cluster')} not answering", detail
     if not all(cluster.asked for cluster in report.clusters):
@@ -76,16 +79,48 @@ def _headline(report: Report) -> tuple[str, str, str]:
     pending = sum(len(cluster.pending) for cluster in report.clusters)
     if pending:
         return "warn", f"{counted(pending, 'group')} over the limit", detail
+    if missing:
+        return "warn", "Not everything is known", detail
     return "good", "All is well", detail
 
 
-def _named(incidents: Sequence[Incident]) -> str:
-    names = [f"{safe(i.key.group or '')} on {safe(i.key.cluster)}" for i in incidents]
-    more = len(names) - INCIDENTS_NAMED
-    return ", ".join(names[:INCIDENTS_NAMED]) + (f" and {number(more)} more" if more > 0 else "")
+def _not_known(clusters: Sequence[ClusterReport]) -> Iterable[str]:
+    """Say in sentences what of *clusters*, as far as they answer, is not known."""
+    shown = [cluster for cluster in clusters if cluster.lag is not None]
+    partial = [safe(cluster.cluster) for cluster in shown if not _complete(cluster)]
+    if partial:
+        yield f"Groups may be missing from the list of {_named(partial)}."
+    bare = [safe(cluster.cluster) for cluster in shown if _complete(cluster) and _bare(cluster)]
+    if bare:
+        yield f"No consumer group is watched on {_named(bare)}."
+    groups = [group for each in shown if each.lag is not None for group in each.lag.groups]
+    unknown = sum(is_unknown(group) for group in groups)
+    if unknown:
+        yield f"The lag of {counted(unknown, 'group')} is not known, or not all of it."
+    waiting = sum(is_uncommitted(group) for group in groups)
+    if waiting:
+        yield f"Records wait where {counted(waiting, 'group')} never committed."
 
 
-def _watching(groups: int) -> str:
+def _complete(cluster: ClusterReport) -> bool:
+    return cluster.lag is None or cluster.lag.complete
+
+
+def _bare(cluster: ClusterReport) -> bool:
+    return cluster.lag is None or not cluster.lag.groups
+
+
+def _about(incident: Incident) -> str:
+    return f"{safe(incident.key.group or '')} on {safe(incident.key.cluster)}"
+
+
+def _named(names: Sequence[str]) -> str:
+    more = len(names) - NAMED
+    return ", ".join(names[:NAMED]) + (f" and {number(more)} more" if more > 0 else "")
+
+
+def _watching(report: Report) -> str:
+    groups = sum(len(cluster.lag.groups) for cluster in report.clusters if cluster.lag)
     return f"{counted(groups, 'consumer group')} watched."
 
 
@@ -101,8 +136,9 @@ def _cluster(
         name=safe(cluster.cluster),
         tone=tone,
         word=word,
-        error=safe(cluster.error or ""),
+        error=_error(cluster),
         stale=stale,
+        empty=_empty(cluster) if _bare(cluster) else "",
         facts=tuple(_facts(cluster, now)),
         groups=tuple(
             group_view(group, cluster, rules, links, now) for group in groups[:GROUPS_SHOWN]
@@ -114,9 +150,28 @@ def _cluster(
 def _state(cluster: ClusterReport) -> tuple[str, str]:
     if not cluster.asked:
         return "unknown", "starting"
-    if cluster.error is None:
-        return "good", "up"
-    return ("warn", "stale") if cluster.lag is not None else ("bad", "down")
+    if cluster.error is not None:
+        return ("warn", "stale") if cluster.lag is not None else ("bad", "down")
+    if not _complete(cluster):
+        return "warn", "list incomplete"
+    return ("unknown", "nothing watched") if _bare(cluster) else ("good", "up")
+
+
+def _error(cluster: ClusterReport) -> str:
+    if cluster.error is not None:
+        return safe(cluster.error)
+    reasons = "; ".join(safe(one) for one in cluster.list_errors[:NAMED])
+    return "" if _complete(cluster) else f"Groups may be missing from the list: {reasons}"
+
+
+def _empty(cluster: ClusterReport) -> str:
+    if not cluster.asked:
+        return ""
+    if cluster.lag is None:
+        return "No values: the last ones were too old to be shown."
+    if not cluster.lag.complete:
+        return "Which consumer groups this cluster has is not known."
+    return "This cluster has no consumer groups that are watched: none exists, or none is selected."
 
 
 def _facts(cluster: ClusterReport, now: float) -> Iterable[tuple[str, str]]:

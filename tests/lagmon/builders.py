@@ -48,6 +48,7 @@ def part(
     lost: int = 0,
     why: Why | None = None,
     clamped: bool = False,
+    waiting: bool = False,
     owner: Member | None = None,
 ) -> PartitionLag:
     """Build the lag of one partition of a group."""
@@ -60,6 +61,7 @@ def part(
         end=end,
         lost=lost,
         clamped=clamped,
+        waiting=waiting,
         owner=owner,
     )
 
@@ -120,7 +122,14 @@ def cycle(
     """Build what one cycle brought, with a snapshot that fits *lag*."""
     lag = lags(group()) if lag is None else lag
     return Cycle(
-        Snapshot(lag.at, lag.cluster, topics=topics, durations=durations, error=lag.error),
+        Snapshot(
+            lag.at,
+            lag.cluster,
+            topics=topics,
+            list_errors=() if lag.complete else ("_TRANSPORT: broker down",),
+            durations=durations,
+            error=lag.error,
+        ),
         lag,
         pending=pending,
         incidents=incidents,

@@ -94,6 +94,16 @@ def test_errors_are_counted_by_reason_once_a_group() -> None:
     assert report.group_errors == (Total("group_unreadable", 1), Total("no_end_offset", 2))
 
 
+def test_an_incomplete_list_is_counted_as_such() -> None:
+    """A list that did not come from every broker is a reason of its own, once a cycle."""
+    partial = cycle(lags(group(), complete=False))
+
+    report = after(partial, partial, cycle(lags(group())))
+
+    assert report.group_errors == (Total("list_incomplete", 2),)
+    assert report.list_errors == ()
+
+
 def test_an_answer_is_no_error() -> None:
     """That a group never committed, or that a topic was deleted, is known and not counted."""
     quiet = group(

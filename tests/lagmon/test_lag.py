@@ -42,6 +42,7 @@ class Row:
     why: Why | None = None
     lost: int = 0
     clamped: bool = False
+    waiting: bool = False
     detail: str | None = None
 
 
@@ -66,6 +67,7 @@ TABLE = (
         None,
         log=log(),
         why=Why.NEVER_COMMITTED,
+        waiting=True,
     ),
     Row(
         6,
@@ -73,6 +75,7 @@ TABLE = (
         None,
         log=log(high=None, error=SILENT),
         why=Why.NEVER_COMMITTED,
+        waiting=True,
     ),
     Row(
         7,
@@ -182,6 +185,13 @@ TABLE = (
         neighbour=False,
         why=Why.NEVER_COMMITTED,
     ),
+    Row(
+        23,
+        "never committed where nothing lies: nothing waits",
+        None,
+        log=log(start=100),
+        why=Why.NEVER_COMMITTED,
+    ),
 )
 
 
@@ -219,6 +229,7 @@ def test_the_table(row: Row) -> None:
         end=row.log.high if row.log else None,
         lost=row.lost,
         clamped=row.clamped,
+        waiting=row.waiting,
         detail=row.detail,
     )
 

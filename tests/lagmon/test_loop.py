@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from structlog.testing import capture_logs
@@ -96,6 +97,11 @@ def lagging(plan: Plan, now: float) -> Snapshot:
 def blind(_: Plan, now: float) -> Snapshot:
     """Answer that no snapshot came."""
     return Snapshot(now, CLUSTER, error="no broker answers")
+
+
+def listing(*errors: str) -> Callable[[Plan, float], Snapshot]:
+    """Answer with a list of groups that came with *errors*."""
+    return lambda _, now: replace(snapshot(7, when=now), list_errors=errors)
 
 
 def broken(_: Plan, now: float) -> Snapshot:
@@ -293,6 +299,29 @@ def test_silence_is_logged_when_it_begins_and_when_it_ends() -> None:
             ("cluster_silent", "no broker answers"),
             ("cluster_answers", None),
         ]
+
+    play(story())
+
+
+def test_an_incomplete_list_is_logged_when_it_changes() -> None:
+    """Why groups may be missing is said once, again when it is another reason, and when it ends."""
+
+    async def story() -> None:
+        collector = FakeCollector(lagging)
+        watch, _, _ = watching(collector)
+
+        with capture_logs() as lines:
+            for errors in (("a", "b"), ("b", "a"), None, ("a",), (), ()):
+                collector.answer = blind if errors is None else listing(*errors)
+                await watch.cycle()
+
+        told = [line for line in lines if line["event"].startswith("groups_list")]
+        assert [(one["log_level"], one["event"], one.get("reason")) for one in told] == [
+            ("warning", "groups_list_incomplete", "a; b"),
+            ("warning", "groups_list_incomplete", "a"),
+            ("info", "groups_list_complete", None),
+        ]
+        assert {one["kafka_cluster"] for one in told} == {CLUSTER}
 
     play(story())
 

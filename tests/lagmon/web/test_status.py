@@ -30,6 +30,7 @@ from tests.lagmon.builders import (
 )
 
 if TYPE_CHECKING:
+    from lagmon.model import ClusterLag, PartitionLag
     from lagmon.web.groups import GroupView, RecordView
 
 BLIND = cycle(lags(error="no broker answers"))
@@ -78,7 +79,7 @@ def test_the_headline_names_no_more_than_three() -> None:
     """Of a storm of incidents the first are named and the rest counted."""
     storm = tuple(incident(f"g{number}") for number in range(9))
 
-    assert shown(watched(incidents=storm)).detail == (
+    assert shown(watched(group(), incidents=storm)).detail == (
         "g0 on local, g1 on local, g2 on local and 6 more."
     )
 
@@ -103,6 +104,102 @@ def test_pending_groups_are_a_warning() -> None:
     page = shown(watched(group(1203), pending=frozenset({GROUP})))
 
     assert (page.tone, page.headline) == ("warn", "1 group over the limit")
+
+
+@pytest.mark.parametrize(
+    ("report", "sentence"),
+    [
+        (
+            watched(group(None, GROUP, part(0, None, why=Why.NEVER_COMMITTED, waiting=True),
+                          why=Why.NEVER_COMMITTED, uncommitted=1)),
+            "Records wait where 1 group never committed.",
+        ),
+        (
+            watched(group(5, GROUP, part(0, 5), part(1, None, why=Why.NEVER_COMMITTED,
+                                                     waiting=True), uncommitted=1)),
+            "Records wait where 1 group never committed.",
+        ),
+        (
+            watched(group(None, why=Why.GROUP_UNREADABLE), group(0, "b")),
+            "The lag of 1 group is not known, or not all of it.",
+        ),
+        (
+            watched(group(None, why=Why.NEVER_COMMITTED)),
+            "The lag of 1 group is not known, or not all of it.",
+        ),
+        (watched(group(5, unknown=1)), "The lag of 1 group is not known, or not all of it."),
+        (
+            advance(ClusterReport(CLUSTER), cycle(lags(group(), complete=False))),
+            "Groups may be missing from the list of local.",
+        ),
+        (
+            advance(ClusterReport(CLUSTER), cycle(lags(complete=False))),
+            "Groups may be missing from the list of local.",
+        ),
+        (watched(), "No consumer group is watched on local."),
+    ],
+)  # fmt: skip
+def test_what_is_not_known_is_not_called_well(report: ClusterReport, sentence: str) -> None:
+    """Whatever cannot be told keeps the headline from being calm, and is what it says."""
+    page = shown(report)
+
+    assert (page.tone, page.headline, page.detail) == ("warn", "Not everything is known", sentence)
+
+
+def test_what_is_not_known_is_said_beside_an_incident() -> None:
+    """Bad news does not hide what nobody can see."""
+    sick = group(None, "sick", why=Why.GROUP_UNREADABLE)
+
+    assert shown(watched(group(1203), sick, incidents=(incident(),))).detail == (
+        "settle on local. The lag of 1 group is not known, or not all of it."
+    )
+
+
+@pytest.mark.parametrize(
+    ("quiet", "verdict"),
+    [
+        (part(0, None, why=Why.NEVER_COMMITTED), ("unknown", "nothing to read")),
+        (part(0, None, why=Why.TOPIC_DELETED), ("unknown", "nothing to read")),
+        (part(0, None, why=Why.NEVER_COMMITTED, waiting=True), ("warn", "not committed")),
+    ],
+)
+def test_a_group_without_a_lag_is_never_called_ok(
+    quiet: PartitionLag, verdict: tuple[str, str]
+) -> None:
+    """Empty and deleted partitions hold nothing to read; waiting records are a warning."""
+    view = the_group(watched(group(None, GROUP, quiet, why=quiet.why)))
+
+    assert (view.tone, view.verdict) == verdict
+
+
+def test_partitions_that_hold_nothing_do_not_spoil_the_headline() -> None:
+    """A group that never committed on empty partitions has nothing to be behind on."""
+    empty = part(1, None, why=Why.NEVER_COMMITTED)
+
+    page = shown(watched(group(5, GROUP, part(0, 5), empty, uncommitted=1)))
+
+    assert (page.tone, page.headline) == ("good", "All is well")
+    assert page.clusters[0].groups[0].verdict == "ok"
+
+
+@pytest.mark.parametrize(
+    ("lag", "pill", "empty"),
+    [
+        (lags(group()), ("good", "up"), ""),
+        (lags(), ("unknown", "nothing watched"), "none exists, or none is selected"),
+        (lags(group(), complete=False), ("warn", "list incomplete"), ""),
+        (lags(complete=False), ("warn", "list incomplete"), "is not known"),
+    ],
+)
+def test_the_pill_of_a_cluster_says_what_its_list_is_worth(
+    lag: ClusterLag, pill: tuple[str, str], empty: str
+) -> None:
+    """Up is a cluster that gave its groups, all of them."""
+    (view,) = shown(advance(ClusterReport(CLUSTER), cycle(lag))).clusters
+
+    assert (view.tone, view.word) == pill
+    assert empty in view.empty
+    assert ("broker down" in view.error) is not lag.complete
 
 
 def test_before_the_first_answer_nothing_is_claimed() -> None:
