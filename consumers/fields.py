@@ -15,6 +15,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from pydantic_settings import NoDecode
 
 DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)")
+LONGEST = timedelta(days=1)  # librdkafka counts milliseconds in 31 bits: 24 days would be too long
 UNITS = {"ms": "milliseconds", "s": "seconds", "m": "minutes", "h": "hours"}
 TOPIC = re.compile(r"[a-zA-Z0-9._-]{1,249}")
 SERVER = re.compile(r"(?:[^\s,:/]+|\[[0-9a-fA-F:]+\]):\d{1,5}")
@@ -48,12 +49,31 @@ def parse_duration(value: object) -> object:
     match = DURATION.fullmatch(str(value).strip())
     if match is None:
         raise ValueError("write a duration with its unit, such as 15s, 500ms or 2m")
-    return timedelta(**{UNITS[match[2]]: float(match[1])})
+    try:
+        return timedelta(**{UNITS[match[2]]: float(match[1])})
+    except OverflowError:
+        return timedelta.max  # refused like anything else that is too long
 
 
-def _positive(value: timedelta) -> timedelta:
+def _bounded(value: timedelta) -> timedelta:
     if value <= timedelta():
         raise ValueError("a duration must be longer than nothing, such as 5s")
+    if value > LONGEST:
+        raise ValueError("a duration is at most 24h")
+    return value
+
+
+def group(value: str) -> str:
+    """Check the name of a consumer group: librdkafka ends the process over a blank one."""
+    if not value or value != value.strip() or not value.isprintable():
+        raise ValueError("a group has a name without control characters, or spaces at its ends")
+    return value
+
+
+def host(value: str) -> str:
+    """Check an address to listen on: to the system an empty one means all there are."""
+    if not value or not value.isprintable() or " " in value:
+        raise ValueError("write one address, such as 127.0.0.1, or 0.0.0.0 to listen on all")
     return value
 
 
@@ -83,7 +103,7 @@ def client_properties(value: object) -> object:
     if isinstance(value, str):
         try:
             value = json.loads(value)
-        except ValueError:
+        except (ValueError, RecursionError):
             value = None
     if not isinstance(value, dict):
         raise ValueError('write librdkafka properties as an object: {"security.protocol": "ssl"}')  # noqa: TRY004 - pydantic collects ValueError alone
@@ -97,8 +117,10 @@ def client_properties(value: object) -> object:
     return value
 
 
-Duration = Annotated[timedelta, BeforeValidator(parse_duration), AfterValidator(_positive)]
+Duration = Annotated[timedelta, BeforeValidator(parse_duration), AfterValidator(_bounded)]
 Topic = Annotated[str, AfterValidator(topic)]
+Group = Annotated[str, AfterValidator(group)]
+Host = Annotated[str, AfterValidator(host)]
 Port = Annotated[int, Field(ge=0, le=65535)]
 Servers = Annotated[str, AfterValidator(servers)]
 DatabaseUrl = Annotated[SecretStr, AfterValidator(database_url)]

@@ -27,7 +27,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from consumers.errors import SettingsError
-from consumers.fields import TOPIC, Client, DatabaseUrl, Duration, Port, Servers, Topic
+from consumers.fields import TOPIC, Client, DatabaseUrl, Duration, Group, Host, Port, Servers, Topic
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -57,13 +57,13 @@ class Settings(BaseSettings):
     bootstrap_servers: Servers
     database_url: DatabaseUrl
     database_url_file: Path | None = None
-    host: str = "127.0.0.1"
+    host: Host = "127.0.0.1"
     port: Port = 0
     environment: str = "development"
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     topic: Topic = "game.slots.plays"
     dlq_topic: Topic = ""
-    group: Annotated[str, Field(min_length=1)] = "game-consumer"
+    group: Group = "game-consumer"
     client: Client = Field(default={}, repr=False)
     produce_timeout: Duration = timedelta(seconds=5)
     shutdown_timeout: Duration = timedelta(seconds=8)
@@ -148,6 +148,8 @@ def _read(path: Path | None) -> tuple[dict[str, Any], list[str]]:
         # Its own words quote the line, which may hold a password.
         mark = getattr(error, "problem_mark", None)
         return {}, [f"{path}: is not YAML" + (f", line {mark.line + 1}" if mark else "")]
+    except RecursionError:
+        return {}, [f"{path}: is nested too deeply"]
     values = {} if values is None else values
     if not isinstance(values, dict):
         return {}, [f"{path}: must hold keys and values, such as topic: game.slots.plays"]

@@ -135,6 +135,7 @@ def test_a_name_like_no_other_is_answered_with_all_that_are_known(
         ("a: [", "is not YAML, line 1"),
         ("- a\n- b\n", "must hold keys and values"),
         ("\x00", "is not YAML"),
+        ("[" * 3000, "is nested too deeply"),
     ],
 )
 def test_a_file_that_cannot_be_used_is_named(file: Path, text: str | None, problem: str) -> None:
@@ -214,6 +215,7 @@ def test_client_properties_come_as_json(environ: pytest.MonkeyPatch) -> None:
     [
         ("security.protocol=ssl", "write librdkafka properties as an object"),
         ("[1]", "write librdkafka properties as an object"),
+        ("[" * 100_000, "write librdkafka properties as an object"),
         ('{"enable.auto.commit": true}', "the runtime sets enable.auto.commit itself"),
         ('{"sasl.password": {"a": 1}}', "sasl.password must be text, a number, true or false"),
         (
@@ -265,3 +267,31 @@ def test_a_duration_is_longer_than_nothing(environ: pytest.MonkeyPatch) -> None:
     (found,) = problems()
 
     assert found.startswith("CONSUMERS_PRODUCE_TIMEOUT: a duration must be longer than nothing")
+
+
+@pytest.mark.parametrize("text", ["999999999999h", "25h", "9" * 400 + "s"])
+def test_a_duration_has_an_end(environ: pytest.MonkeyPatch, text: str) -> None:
+    """What is longer than a day is refused, however long it is."""
+    environ.setenv("CONSUMERS_PRODUCE_TIMEOUT", text)
+
+    assert problems() == ("CONSUMERS_PRODUCE_TIMEOUT: a duration is at most 24h",)
+
+
+@pytest.mark.parametrize("text", ["", " ", "\t", " game", "game\n", "a\x07b"])
+def test_a_group_has_a_name(environ: pytest.MonkeyPatch, text: str) -> None:
+    """A blank name, over which librdkafka would abort the process, is refused, and odd ones too."""
+    environ.setenv("CONSUMERS_GROUP", text)
+
+    (found,) = problems()
+
+    assert found.startswith("CONSUMERS_GROUP: a group has a name")
+
+
+@pytest.mark.parametrize("text", ["", " ", "127.0.0.1 "])
+def test_to_listen_on_every_address_is_said(environ: pytest.MonkeyPatch, text: str) -> None:
+    """An empty address opens nothing by accident: the problem says how all are named."""
+    environ.setenv("CONSUMERS_HOST", text)
+
+    assert problems() == (
+        "CONSUMERS_HOST: write one address, such as 127.0.0.1, or 0.0.0.0 to listen on all",
+    )
