@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from lagmon.settings import Selection
 
     Leaders = Mapping[TopicPartition, str | None]  # every partition; why it cannot be asked, if so
+    Topics = Mapping[str, tuple[TopicPartition, ...]]  # the partitions of each, in order
     Offsets = Mapping[TopicPartition, int | Failure]
 
 DEAD = "dead"
@@ -59,16 +60,22 @@ def static_heads(
     return found
 
 
-def partitions_in(topics: Iterable[str], leaders: Leaders) -> tuple[TopicPartition, ...]:
-    """List the partitions of *topics*."""
-    wanted = frozenset(topics)
-    return tuple(sorted(at for at in leaders if at.topic in wanted))
+def by_topic(leaders: Leaders) -> dict[str, tuple[TopicPartition, ...]]:
+    """Sort the partitions of *leaders* by topic: once a cycle, not once a group."""
+    found: dict[str, list[TopicPartition]] = {}
+    for at in sorted(leaders):
+        found.setdefault(at.topic, []).append(at)
+    return {topic: tuple(partitions) for topic, partitions in found.items()}
 
 
-def absent(topics: Iterable[str], leaders: Leaders) -> tuple[Committed, ...]:
+def partitions_in(wanted: Iterable[str], topics: Topics) -> tuple[TopicPartition, ...]:
+    """List the partitions of the *wanted* topics."""
+    return tuple(at for topic in sorted(set(wanted)) for at in topics.get(topic, ()))
+
+
+def absent(wanted: Iterable[str], topics: Topics) -> tuple[Committed, ...]:
     """Say of each configured topic that does not exist that it does not, as its partition 0."""
-    there = {at.topic for at in leaders}
-    gone = [topic for topic in topics if topic not in there]
+    gone = [topic for topic in wanted if topic not in topics]
     return tuple(Committed(TopicPartition(topic, 0), None, GONE) for topic in gone)
 
 
@@ -76,16 +83,21 @@ def unanswered(
     head: GroupReading,
     answer: Iterable[Committed],
     known: Collection[TopicPartition],
-    leaders: Leaders,
+    topics: Topics,
 ) -> tuple[TopicPartition, ...]:
-    """List the partitions that *answer* should have had: owned by a member, or *known* before.
+    """List the partitions that *answer* should have had.
+
+    They are those that a member owns, those *known* before, and all others of a topic on which the
+    group has a commit: with one commit on a topic of four partitions, three are not read.
 
     The answer for all of a group's partitions leaves out those never committed, but also those
     that it may not tell, and those with a commit under way in a transaction.
     """
-    owned = {at for member in head.assignments for at in member.partitions}
     given = {one.at for one in answer}
-    return tuple(sorted(at for at in (owned | set(known)) - given if at in leaders))
+    wanted = {at for member in head.assignments for at in member.partitions} | set(known)
+    there = wanted & set(partitions_in((at.topic for at in wanted), topics))
+    whole = partitions_in((at.topic for at in given), topics)
+    return tuple(sorted(there.union(whole) - given))
 
 
 def joined(

@@ -23,7 +23,7 @@ from lagmon.model import Isolation, Snapshot, StepDuration
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from lagmon.collector.assemble import Leaders
+    from lagmon.collector.assemble import Leaders, Topics
     from lagmon.model import Committed, GroupReading, PartitionOffsets, Plan, TopicPartition
     from lagmon.settings import CollectorSettings
 
@@ -66,7 +66,7 @@ class Cycle:
         # Committed before ends: a record that arrives in between overstates the lag by one. The
         # other way round a commit in between would lie past the end, and the lag below 0.
         with self._step("committed"):
-            groups = self._groups(heads, leaders, until)
+            groups = self._groups(heads, assemble.by_topic(leaders), until)
         at = time.time()
         topics = self._topics(groups, leaders, until)
         with self._step("peeks"):
@@ -93,16 +93,16 @@ class Cycle:
         return assemble.heads(listed, described, errors), errors
 
     def _groups(
-        self, heads: dict[str, GroupReading], leaders: Leaders, until: Deadline
+        self, heads: dict[str, GroupReading], topics: Topics, until: Deadline
     ) -> tuple[GroupReading, ...]:
         static = self._cluster.groups.static
         readable = self._failed_last({name for name, head in heads.items() if head.error is None})
         asked = {
-            name: assemble.partitions_in(static[name], leaders) if name in static else None
+            name: assemble.partitions_in(static[name], topics) if name in static else None
             for name in readable
         }
         commits = self._calls.committed(asked, until)
-        commits |= self._asked_again(heads, commits, leaders, until)
+        commits |= self._asked_again(heads, commits, topics, until)
         readings = tuple(
             assemble.reading(head, commits[name], self._cluster.topics) if name in commits else head
             for name, head in sorted(heads.items())
@@ -111,13 +111,13 @@ class Cycle:
         return readings
 
     def _asked_again(
-        self, heads: dict[str, GroupReading], commits: Commits, leaders: Leaders, until: Deadline
+        self, heads: dict[str, GroupReading], commits: Commits, topics: Topics, until: Deadline
     ) -> Commits:
         """Complete each answer by what it should have had and has not."""
         static = self._cluster.groups.static
         whole = {name: one for name, one in commits.items() if not isinstance(one, Failure)}
         missing = {
-            name: assemble.unanswered(heads[name], one, self._known.get(name, ()), leaders)
+            name: assemble.unanswered(heads[name], one, self._known.get(name, ()), topics)
             for name, one in whole.items()
             if name not in static
         }
@@ -127,7 +127,7 @@ class Cycle:
             name: assemble.joined(whole[name], asked[name], answers[name]) for name in asked
         }
         for name in static.keys() & whole.keys():
-            found[name] = whole[name] + assemble.absent(static[name], leaders)
+            found[name] = whole[name] + assemble.absent(static[name], topics)
         return found
 
     def _topics(

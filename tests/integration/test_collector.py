@@ -182,6 +182,21 @@ def test_a_partition_that_was_never_committed_is_known_to_be(
     assert found.members == 1
 
 
+@pytest.mark.parametrize("static", [True, False])
+def test_a_topic_is_measured_with_all_its_partitions(kafka: KafkaBroker, static: bool) -> None:  # noqa: FBT001 - a parameter
+    """Of four partitions a group without members committed one: the others are uncommitted."""
+    group, topic = new_group(), f"topic-{uuid4().hex[:8]}"
+    kafka.create_topic(topic, partitions=4)
+    commit(kafka.bootstrap_servers, group, topic, 0)
+    chosen: dict[str, Any] = {"static": {group: [topic]}} if static else {"include": [group]}
+
+    snapshot = once(settings(kafka.bootstrap_servers, **chosen), lambda s: s.groups)
+
+    (found,) = measure(snapshot).groups
+    assert (found.lag, found.uncommitted, found.unknown) == (0, 3, 0)
+    assert [row.at.partition for row in found.partitions] == [0, 1, 2, 3]
+
+
 def test_excluded_groups_are_not_read(kafka: KafkaBroker, topic: str) -> None:
     """Exclude wins over include, and console consumers are excluded by default."""
     wanted, console = new_group(), f"console-consumer-{uuid4().hex[:8]}"

@@ -10,6 +10,8 @@ from lagmon.settings import Selection
 P0, P1, P2 = (TopicPartition("plays", number) for number in range(3))
 OTHER = TopicPartition("other", 0)
 LEADERS = {P0: None, P1: LEADERLESS, P2: None}
+TOPICS = assemble.by_topic({**LEADERS, OTHER: None})
+NONE = TopicPartition("none", 0)
 LATE = Failure("_TIMED_OUT: Local: Timed out")
 LISTED = GroupReading("g", "empty", "classic")
 DESCRIBED = GroupReading("g", "stable", "classic", 1, assignments=(Member("m", "c", "h", (P0,)),))
@@ -63,23 +65,30 @@ def test_a_configured_group_exists_by_configuration() -> None:
 
 def test_configured_topics_give_their_partitions() -> None:
     """The partitions of a named group are those its topics have, in order."""
-    assert assemble.partitions_in(["plays", "none"], {**LEADERS, OTHER: None}) == (P0, P1, P2)
+    assert assemble.partitions_in(["plays", "none"], TOPICS) == (P0, P1, P2)
 
 
 def test_configured_topics_that_are_missing_are_told() -> None:
     """A named topic that does not exist stands in the snapshot as such."""
-    assert assemble.absent(["plays", "none"], LEADERS) == (
+    assert assemble.absent(["plays", "none"], TOPICS) == (
         Committed(TopicPartition("none", 0), None, GONE),
     )
 
 
 def test_owned_and_known_partitions_must_be_answered() -> None:
     """Missing from the answer are those a member owns and those committed before, if they exist."""
-    answer = (Committed(P2, 7),)
-
-    missing = assemble.unanswered(DESCRIBED, answer, {P1, P2, OTHER}, LEADERS)
+    missing = assemble.unanswered(DESCRIBED, (Committed(OTHER, 7),), {P1, OTHER, NONE}, TOPICS)
 
     assert missing == (P0, P1)
+
+
+def test_a_topic_with_a_commit_must_be_answered_whole() -> None:
+    """Without members too, one commit on a topic makes its other partitions ones never read."""
+    empty = GroupReading("g", "empty", "classic", 0)
+
+    missing = assemble.unanswered(empty, (Committed(P1, 7),), (), TOPICS)
+
+    assert missing == (P0, P2)
 
 
 def test_what_was_asked_by_name_is_added() -> None:
