@@ -26,15 +26,15 @@ if TYPE_CHECKING:
     from consumers.types import Record
 
 
-def make_worker(settings: WorkerSettings, handler: Handler, metrics: Metrics) -> Runtime:
+def make_worker(
+    settings: WorkerSettings, handler: Handler, metrics: Metrics, client_log: ClientLog
+) -> Runtime:
     """Make the runtime that calls *handler* with every record of the topic in *settings*.
 
-    Its thread and its clients end with its `Runtime.run`. Raises `Fatal` when a client refuses its
-    properties.
+    *client_log* hears the consumer, and knows whether a broker answers it. The runtime's thread and
+    its clients end with its `Runtime.run`. Raises `Fatal` when a client refuses its properties.
     """
-    source = KafkaSource(
-        consumer_properties(settings), settings.topic, ClientLog("consumer", metrics)
-    )
+    source = KafkaSource(consumer_properties(settings), settings.topic, client_log)
     dead_letters = DeadLetterQueue(
         make_producer(settings, ClientLog("dead-letters", metrics)),
         topic=settings.dlq_topic,

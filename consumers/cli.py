@@ -154,12 +154,17 @@ def run_worker(settings: WorkerSettings, stop: Stop, stack: ExitStack) -> None:
     metrics = Metrics()
     store = _open_store(settings, WORKER, WORKER_CONNECTIONS, stop, stack)
     work = max(settings.shutdown_timeout - AFTERWARDS, settings.shutdown_timeout / 2)
+    client_log = ClientLog("consumer", metrics)
     runtime = make_worker(
         settings.model_copy(update={"shutdown_timeout": work}),
         SettlePlay(store, metrics),
         metrics,
+        client_log,
     )
-    ready: dict[str, health.Check] = {"kafka": runtime.unassigned, "database": Cached(store.ready)}
+    ready: dict[str, health.Check] = {
+        "kafka": lambda: runtime.unassigned() or client_log.silent(),
+        "database": Cached(store.ready),
+    }
     routes = health.routes(metrics.registry, alive=runtime.stuck, ready=ready)
     server = _serve(Starlette(routes=routes), settings, metrics)
     stack.callback(lambda: _stop_server(server, stop))

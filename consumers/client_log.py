@@ -1,12 +1,18 @@
-"""What a Kafka client says about itself: its log and its error callback, as structured events.
+"""What a Kafka client says about itself: its log and its errors, and when a broker last answered.
 
 librdkafka writes a line for every attempt to reach a broker. Of lines that say the same kind of
 thing one a minute is kept, with the number of those left out. Errors are counted, all of them, and
 one that the client can never recover from is remembered for its owner.
+
+A broker that hangs is no error to librdkafka before a minute has passed: its connections stand. But
+a member of a group is answered all the time: a fetch within half a second, a heartbeat every 3 s
+(5 s with the new protocol), also while all is paused. So a consumer looks at the number of answers
+in its statistics, and `ClientLog.silent` speaks up `SILENT_SECONDS` after the last one.
 """
 
 from __future__ import annotations
 
+import json
 import logging
 import time
 from typing import TYPE_CHECKING, Any
@@ -21,6 +27,9 @@ if TYPE_CHECKING:
     from consumers.metrics import Metrics
 
 QUIET_SECONDS = 60.0
+STATISTICS_MS = 2000
+# Longer than the pause between two heartbeats of either protocol and one look at the statistics.
+SILENT_SECONDS = 8.0
 
 log = structlog.get_logger(__name__)
 
@@ -52,11 +61,28 @@ class ClientLog:
         self._log = log.bind(client=client)
         self._errors = metrics.kafka_errors
         self._quiet = Quiet(clock)
+        self._clock = clock
+        self._answers, self._answered_at = 0, clock()
         self.fatal: KafkaError | None = None
 
     def callbacks(self) -> dict[str, Any]:
         """Give the properties that make a client talk to this object."""
         return {"logger": self, "error_cb": self.error}
+
+    def listening(self) -> dict[str, Any]:
+        """Give the properties that let `silent` know; for a client that is never idle."""
+        return {"statistics.interval.ms": STATISTICS_MS, "stats_cb": self.statistics}
+
+    def silent(self) -> str | None:
+        """Say for how long no broker has answered, ``None`` while one does. From any thread."""
+        seconds = self._clock() - self._answered_at
+        return f"no broker has answered for {seconds:.0f} s" if seconds > SILENT_SECONDS else None
+
+    def statistics(self, text: str) -> None:
+        """Take librdkafka's statistics, a JSON object; ``rx`` counts the answers of all brokers."""
+        answers = json.loads(text)["rx"]
+        if answers != self._answers:
+            self._answers, self._answered_at = answers, self._clock()
 
     def log(self, level: int, _: str, facility: str, name: str, text: str) -> None:
         """Take one line of librdkafka's, called as `logging.Logger.log` is."""

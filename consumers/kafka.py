@@ -69,7 +69,12 @@ class KafkaSource:
         self._unannounced: list[TopicPartition] | None = None
         try:
             self.consumer = Consumer(
-                {**properties, **client_log.callbacks(), "on_commit": self._on_commit}
+                {
+                    **properties,
+                    **client_log.callbacks(),
+                    **client_log.listening(),
+                    "on_commit": self._on_commit,
+                }
             )
         except (KafkaException, ValueError, TypeError) as error:
             raise Fatal(f"the consumer cannot be made: {_words(error)}") from error

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from typing import TYPE_CHECKING
 
 from confluent_kafka import KafkaError
 
-from consumers.client_log import QUIET_SECONDS, ClientLog
+from consumers.client_log import QUIET_SECONDS, SILENT_SECONDS, ClientLog
 from consumers.metrics import Metrics
 from tests.fakes import FakeClock
 
@@ -80,3 +81,39 @@ def test_an_error_for_good_is_remembered(logged: list[EventDict]) -> None:
 
     assert log.fatal is fatal
     assert len(logged) == 2
+
+
+def answered(log: ClientLog, answers: int) -> None:
+    """Hand in statistics with *answers* in all."""
+    log.statistics(json.dumps({"type": "consumer", "rx": answers}))
+
+
+def test_a_broker_that_answers_is_not_silent() -> None:
+    """As long as the number of answers grows there is nothing to say."""
+    clock = FakeClock()
+    log = ClientLog("consumer", Metrics(), clock)
+
+    for answers in range(1, 20):
+        clock.advance(2)
+        answered(log, answers)
+
+        assert log.silent() is None
+
+
+def test_a_broker_that_hangs_is_silent() -> None:
+    """Statistics without a new answer do not count; the first answer afterwards does."""
+    clock = FakeClock()
+    log = ClientLog("consumer", Metrics(), clock)
+    answered(log, 7)
+
+    clock.advance(SILENT_SECONDS)
+    answered(log, 7)
+    just_in_time = log.silent()
+    clock.advance(1)
+    answered(log, 7)
+    late = log.silent()
+    answered(log, 8)
+
+    assert just_in_time is None
+    assert late == "no broker has answered for 9 s"
+    assert log.silent() is None

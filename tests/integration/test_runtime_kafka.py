@@ -12,6 +12,7 @@ import pytest
 from confluent_kafka import ConsumerGroupTopicPartitions
 
 from consumers.assembly import make_worker
+from consumers.client_log import ClientLog
 from consumers.errors import Fatal, Poison, Retryable
 from consumers.metrics import Metrics
 from consumers.settings import WorkerSettings
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from consumers.ports import Handler
     from consumers.types import Record
     from tests.infra.kafka import KafkaBroker
+    from tests.infra.proxy import TcpProxy
 
 TRACE_ID = "0af7651916cd43dd8448eb211c80319c"
 TRACEPARENT = f"00-{TRACE_ID}-b7ad6b7169203331-01".encode()
@@ -44,7 +46,10 @@ class Worker:
             "produce_timeout": "2s",
         }
         self.metrics = Metrics()
-        self.runtime = make_worker(WorkerSettings(**values | changed), handler, self.metrics)
+        self.heard = ClientLog("consumer", self.metrics)
+        self.runtime = make_worker(
+            WorkerSettings(**values | changed), handler, self.metrics, self.heard
+        )
         self.stop = threading.Event()
         self.error: BaseException | None = None
         self._thread = threading.Thread(target=self._run)
@@ -271,6 +276,7 @@ def test_a_group_without_a_starting_point_says_what_to_set(kafka: KafkaBroker, t
 
 def test_a_property_that_nobody_knows_is_one_clear_error() -> None:
     """A client that refuses its properties is told in its own words, before anything is started."""
+    metrics = Metrics()
     values: dict[str, Any] = {
         "bootstrap_servers": "127.0.0.1:1",
         "database_url": "postgresql://not-used",
@@ -278,7 +284,7 @@ def test_a_property_that_nobody_knows_is_one_clear_error() -> None:
     }
 
     with pytest.raises(Fatal, match=r'consumer cannot be made: .*"no\.such\.property"'):
-        make_worker(WorkerSettings(**values), lambda _: None, Metrics())
+        make_worker(WorkerSettings(**values), lambda _: None, metrics, ClientLog("test", metrics))
 
 
 @PROTOCOLS
@@ -311,6 +317,51 @@ def test_a_handler_slower_than_the_poll_interval_stays_in_the_group(
     assert handled == [0, 1]
     assert worker.count("consumers_rebalances_total", event="lost") == 0
     assert committed(kafka, topic) == {0: 2}
+
+
+@PROTOCOLS
+def test_a_broker_that_hangs_is_noticed(
+    kafka: KafkaBroker, kafka_proxy: TcpProxy, topic: str, protocol: str
+) -> None:
+    """Within 10 s of a broker's last answer its silence is told; with its next answer it ends."""
+    client = {"group.protocol": protocol}
+    with working(
+        kafka, topic, lambda _: None, client=client, bootstrap_servers=kafka.proxied_servers
+    ) as worker:
+        worker.joined()
+        assert worker.heard.silent() is None
+
+        kafka_proxy.delay(15)
+        until(worker.heard.silent, timeout=12, what="the silence")
+        kafka_proxy.delay(0)
+        until(lambda: worker.heard.silent() is None, timeout=20, what="an answer")
+
+
+@PROTOCOLS
+def test_an_idle_or_paused_worker_hears_its_broker(
+    kafka: KafkaBroker, topic: str, protocol: str
+) -> None:
+    """While a handler holds every partition paused for long, heartbeats alone keep it ready."""
+    gate, handled = threading.Event(), threading.Event()
+    silences: list[str] = []
+
+    def handle(_: Record) -> None:
+        handled.set()
+        gate.wait(40)
+
+    def listened() -> bool:
+        if said := worker.heard.silent():
+            silences.append(said)
+        return time.monotonic() - began > 12
+
+    write(kafka, topic, "slow")
+    with working(kafka, topic, handle, client={"group.protocol": protocol}) as worker:
+        until(handled.is_set, timeout=20, what="the slow record")
+        began = time.monotonic()
+        until(listened, timeout=20, what="twelve seconds")
+        gate.set()
+
+    assert not silences
 
 
 @PROTOCOLS
