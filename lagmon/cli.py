@@ -19,10 +19,11 @@ import structlog
 from lagmon import loop, notify
 from lagmon.board import Board
 from lagmon.errors import SettingsError
+from lagmon.incidents import REMIND_SECONDS
 from lagmon.report import Links
 from lagmon.rules import Override, configured
 from lagmon.sources import load
-from lagmon.supervise import Collector
+from lagmon.supervise import GRACE_SECONDS, Collector
 from lagmon.web.app import create_app
 from lagmon.web.server import WebServer
 from propagation.integrations import logs
@@ -131,9 +132,19 @@ def _links(settings: Settings) -> Links:
     )
 
 
+def holds_seconds(settings: Settings) -> float:
+    """Give for how long an open alert is declared to hold: past the next few sendings of it."""
+    return notify.holding_seconds(
+        REMIND_SECONDS, settings.poll_interval, settings.cycle_deadline + GRACE_SECONDS
+    )
+
+
 def _mailboxes(settings: Settings, links: Links) -> list[notify.Mailbox]:
     notifiers: list[notify.Notifier] = [notify.Log()]
-    notifiers += [notify.Alertmanager(each.url, links) for each in settings.alertmanagers]
+    holds = holds_seconds(settings)
+    notifiers += [
+        notify.Alertmanager(each.url, links, holds_seconds=holds) for each in settings.alertmanagers
+    ]
     return [notify.Mailbox(notifier) for notifier in notifiers]
 
 

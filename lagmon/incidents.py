@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from lagmon.rules import Rule
 
 # Alertmanager lets an alert expire that nobody sends again, so an open one is repeated well inside
-# the four minutes for which it is declared to hold.
+# the time for which it is declared to hold, which the notifier is given.
 REMIND_SECONDS = 60.0
 # Prometheus repeats a resolve for as long, so that one lost message does not leave a page open.
 REPEAT_RESOLVE_SECONDS = 15 * 60.0

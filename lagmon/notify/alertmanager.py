@@ -2,9 +2,9 @@
 
 API v2. The labels are the identity of an alert, so nothing that changes is among them; values,
 times and the record are annotations. While an incident is open its alert is declared to hold for
-four more minutes, and it is sent again every minute: if lagmon dies, the alert ends by itself, and
-three sendings may get lost before it does. Every Alertmanager gets every alert from a notifier of
-its own, never through a load balancer, as Alertmanager's documentation asks.
+`holding_seconds` more, four times as long as it takes until it is sent again: if lagmon dies, the
+alert ends by itself, and three sendings may get lost before it does. Every Alertmanager gets every
+alert from a notifier of its own, never through a load balancer, as its documentation asks.
 """
 
 from __future__ import annotations
@@ -26,21 +26,30 @@ if TYPE_CHECKING:
 
     from lagmon.report import Links, Notice
 
-HOLDS_SECONDS = 4 * 60.0
+SENDINGS = 4  # for which an alert holds: Prometheus's own rule
 TIMEOUT_SECONDS = 10.0
 _WORDS = 200  # of an answer that is logged
 
 log = structlog.get_logger(__name__)
 
 
-def alert(notice: Notice, links: Links) -> dict[str, Any]:
-    """Build the JSON of one alert.
+def holding_seconds(*intervals: float) -> float:
+    """Give for how long an open alert is to hold, by all *intervals* (seconds) that may pass first.
+
+    They are the reminder's, the cycle's and the cycle's deadline: an open alert is sent again in no
+    less than the longest of them.
+    """
+    return SENDINGS * max(intervals)
+
+
+def alert(notice: Notice, links: Links, holds_seconds: float) -> dict[str, Any]:
+    """Build the JSON of one alert, which while open holds for *holds_seconds* from the notice on.
 
     A resolved one ends when its incident did. Alertmanager refuses an end before the beginning,
     which a clock that was set back would give; so neither time ever passes the other.
     """
     incident = notice.change.incident
-    ends = notice.at + HOLDS_SECONDS if incident.resolved_at is None else incident.resolved_at
+    ends = notice.at + holds_seconds if incident.resolved_at is None else incident.resolved_at
     starts = min(incident.opened_at, notice.at, ends)
     built: dict[str, Any] = {
         "labels": _labels(notice),
@@ -70,14 +79,25 @@ def _labels(notice: Notice) -> dict[str, str]:
 
 
 class Alertmanager:
-    """One Alertmanager at *url*; needs a running event loop from the first `send` to `close`."""
+    """One Alertmanager at *url*; needs a running event loop from the first `send` to `close`.
 
-    def __init__(self, url: str, links: Links, *, timeout_seconds: float = TIMEOUT_SECONDS) -> None:
+    An open alert holds for *holds_seconds*, which is `holding_seconds` of what is configured.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        links: Links,
+        *,
+        holds_seconds: float,
+        timeout_seconds: float = TIMEOUT_SECONDS,
+    ) -> None:
         parts = urlsplit(url)
         # Without what may stand before the @.
         self.name = f"alertmanager:{parts.netloc.rpartition('@')[2]}{parts.path.rstrip('/')}"
         self._url = f"{url.rstrip('/')}/api/v2/alerts"
         self._links = links
+        self._holds_seconds = holds_seconds
         self._timeout_seconds = timeout_seconds
         # No redirects: an answer must not choose who gets our alerts and credentials. No settings
         # from the environment: a proxy for the internet is none for the Alertmanager next door.
@@ -87,7 +107,7 @@ class Alertmanager:
 
     async def send(self, notices: Sequence[Notice]) -> Outcome:
         """Post *notices* as one batch; answer within the timeout whatever the other side does."""
-        alerts = [alert(notice, self._links) for notice in notices]
+        alerts = [alert(notice, self._links, self._holds_seconds) for notice in notices]
         try:
             async with asyncio.timeout(self._timeout_seconds):
                 response = await self._client.post(self._url, json=alerts)

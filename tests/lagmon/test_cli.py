@@ -13,6 +13,7 @@ import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 
 from lagmon import cli
+from lagmon.sources import load
 from propagation.integrations import logs
 from tests.infra.ports import free_port
 from tests.infra.process import Service
@@ -102,6 +103,20 @@ def test_a_rule_that_does_not_exist_is_a_problem(lagmon: Command, command: str) 
 def test_without_any_setting_it_says_what_it_needs(lagmon: Command) -> None:
     """`serve` alone has nothing to watch."""
     assert lagmon("serve") == Said(2, "", "lagmon: clusters: is missing\n")
+
+
+@pytest.mark.parametrize(
+    ("times", "seconds"),
+    [({}, 240), ({"POLL_INTERVAL": "5m"}, 1200), ({"CYCLE_DEADLINE": "10m"}, 4 * 605)],
+)
+def test_an_alert_outlives_slow_cycles(
+    monkeypatch: pytest.MonkeyPatch, times: dict[str, str], seconds: float
+) -> None:
+    """However rarely a cycle ends, an open alert is sent again before it would end by itself."""
+    for name, value in times.items():
+        monkeypatch.setenv(f"LAGMON_{name}", value)
+
+    assert cli.holds_seconds(load(bootstrap_servers="kafka:1")) == seconds
 
 
 def test_a_command_is_needed(lagmon: Command) -> None:

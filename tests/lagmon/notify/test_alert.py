@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from lagmon.labels import LONGEST
 from lagmon.model import Change, GroupLag, IncidentKey, Member, Why
-from lagmon.notify.alertmanager import alert
+from lagmon.notify.alertmanager import alert, holding_seconds
 from lagmon.report import Links, Notice
 from tests.lagmon.builders import (
     GROUP,
@@ -26,6 +26,7 @@ from tests.lagmon.builders import (
     record,
 )
 
+HOLDS_SECONDS = 240.0
 LINKS = Links("http://jaeger:16686/", "https://runbooks/lag", "http://lagmon:10308")
 OWNER = Member("m-1", "worker-1", "10.0.0.7", (at(0),))
 BEHIND = group(1203, GROUP, part(0, 1203, owner=OWNER))
@@ -33,13 +34,13 @@ BEHIND = group(1203, GROUP, part(0, 1203, owner=OWNER))
 
 def told(about: Notice, links: Links = LINKS) -> dict[str, str]:
     """Give the annotations."""
-    written: dict[str, str] = alert(about, links)["annotations"]
+    written: dict[str, str] = alert(about, links, HOLDS_SECONDS)["annotations"]
     return written
 
 
 def test_the_labels_are_the_identity_and_nothing_that_changes() -> None:
     """Name, code, severity, priority, cluster, group and source: what routes and what inhibits."""
-    assert alert(notice(behind=BEHIND, oldest=record()), LINKS)["labels"] == {
+    assert alert(notice(behind=BEHIND, oldest=record()), LINKS, HOLDS_SECONDS)["labels"] == {
         "alertname": "KafkaConsumerLag",
         "code": "KAFKA_CONSUMER_LAG",
         "severity": "critical",
@@ -97,7 +98,7 @@ def test_a_trace_that_was_not_sampled_is_named_but_not_linked() -> None:
 
 def test_links_that_are_not_configured_are_left_out() -> None:
     """No annotation is empty, and none points nowhere."""
-    built = alert(notice(behind=BEHIND, oldest=record()), Links())
+    built = alert(notice(behind=BEHIND, oldest=record()), Links(), HOLDS_SECONDS)
 
     assert not {"trace_url", "runbook_url"} & set(built["annotations"])
     assert "generatorURL" not in built
@@ -131,7 +132,7 @@ def test_a_group_without_members_has_the_number_zero() -> None:
 
 def times(about: Notice) -> tuple[float, float]:
     """Give when the alert starts and ends, in seconds after noon."""
-    built = alert(about, LINKS)
+    built = alert(about, LINKS, HOLDS_SECONDS)
     starts, ends = (datetime.fromisoformat(built[name]) for name in ("startsAt", "endsAt"))
     return starts.timestamp() - NOON, ends.timestamp() - NOON
 
@@ -139,6 +140,16 @@ def times(about: Notice) -> tuple[float, float]:
 def test_an_open_alert_holds_for_four_minutes() -> None:
     """Sent again every minute, it survives three lost sendings, and ends if lagmon dies."""
     assert times(notice(when=NOON + 75)) == (15, 75 + 240)
+
+
+@pytest.mark.parametrize(
+    ("poll_interval", "deadline", "seconds"), [(5, 20, 240), (300, 20, 1200), (5, 95, 380)]
+)
+def test_an_alert_holds_until_it_was_sent_four_times(
+    poll_interval: float, deadline: float, seconds: float
+) -> None:
+    """A cycle longer than the reminder does not let an open alert end between two sendings."""
+    assert holding_seconds(60, poll_interval, deadline) == seconds
 
 
 def test_a_resolved_alert_ends_when_the_incident_did() -> None:
@@ -185,7 +196,7 @@ def test_an_alert_about_a_partition_names_it() -> None:
         IncidentKey("KafkaConsumerLag", "local", GROUP, "plays", 0), NOON, NOON, 5.0, NOON
     )
 
-    labels = alert(notice(about=about), LINKS)["labels"]
+    labels = alert(notice(about=about), LINKS, HOLDS_SECONDS)["labels"]
     assert (labels["topic"], labels["partition"]) == ("plays", "0")
 
 
@@ -202,7 +213,7 @@ def test_hostile_names_make_a_harmless_alert(name: str) -> None:
     sick = replace(group(None, name, why=Why.GROUP_UNREADABLE), detail=name)
     unreadable = notice(about=incident(name), behind=sick)
 
-    for built in (alert(readable, LINKS), alert(unreadable, LINKS)):
+    for built in (alert(readable, LINKS, HOLDS_SECONDS), alert(unreadable, LINKS, HOLDS_SECONDS)):
         assert json.dumps(built).encode()
         assert len(built["labels"]["group"]) <= LONGEST
         assert all(text.isprintable() for text in built["annotations"].values())

@@ -28,7 +28,7 @@ LINKS = Links("http://jaeger:16686", "https://runbooks/lag", "http://lagmon:1030
 
 async def sending(url: str, *notices: Notice, timeout_seconds: float = 5) -> Outcome:
     """Send *notices* in one batch; give the outcome."""
-    receiver = Alertmanager(url, LINKS, timeout_seconds=timeout_seconds)
+    receiver = Alertmanager(url, LINKS, holds_seconds=240, timeout_seconds=timeout_seconds)
     try:
         return await receiver.send(notices)
     finally:
@@ -217,7 +217,10 @@ def test_a_slow_alertmanager_does_not_delay_another(alertmanager: RealAlertmanag
 
     async def story() -> None:
         async with answering(b"", after=60) as (silent, _):
-            boxes = [Mailbox(Alertmanager(url, LINKS)) for url in (silent, alertmanager.url)]
+            boxes = [
+                Mailbox(Alertmanager(url, LINKS, holds_seconds=240))
+                for url in (silent, alertmanager.url)
+            ]
             for box in boxes:
                 box.start()
                 box.put([opened(time.time())])
@@ -240,4 +243,4 @@ def test_a_slow_alertmanager_does_not_delay_another(alertmanager: RealAlertmanag
 )
 def test_a_name_tells_alertmanagers_apart_without_secrets(url: str, name: str) -> None:
     """The name is a label: host, port and prefix, and nothing that was to stay secret."""
-    assert Alertmanager(url, LINKS).name == name
+    assert Alertmanager(url, LINKS, holds_seconds=240).name == name
