@@ -22,6 +22,16 @@ if TYPE_CHECKING:
 
     from pydantic.fields import FieldInfo
 
+# All that PyYAML raises on a file: the last four come from values, such as the date 2024-13-45.
+UNREADABLE = (
+    yaml.YAMLError,
+    RecursionError,
+    ValueError,
+    LookupError,
+    AttributeError,
+    ArithmeticError,
+)
+
 
 def load(path: Path | None = None, *, bootstrap_servers: str | None = None) -> Settings:
     """Read the settings from *path*, the environment and the flag *bootstrap_servers*.
@@ -50,7 +60,7 @@ class _Environment(EnvSettingsSource):
         """Decode *value*, or hand it on so that its problem is listed with the others."""
         try:
             return super().decode_complex_value(field_name, field, value)
-        except ValueError:
+        except (ValueError, RecursionError):
             return value
 
 
@@ -69,13 +79,25 @@ def _from_file(path: Path) -> dict[str, Any]:
         given = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise SettingsError([f"{path}: cannot be read: {error.strerror}"]) from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise SettingsError([f"{path}: is no YAML: {' '.join(str(error).split())}"]) from None
+    except UNREADABLE as error:
+        # Never in its own words: they quote the line, which may hold a password.
+        raise SettingsError([f"{path}: is no YAML: {_unreadable(error)}"]) from None
     if given is None:
         return {}
     if not isinstance(given, dict):
         raise SettingsError([f"{path}: must hold keys and values, beginning with clusters:"])
     return {str(key): value for key, value in given.items()}
+
+
+def _unreadable(error: Exception) -> str:
+    if isinstance(error, UnicodeDecodeError):
+        return "it is not written in UTF-8"
+    if isinstance(error, RecursionError):
+        return "it is nested too deeply"
+    if isinstance(error, yaml.YAMLError):
+        mark = getattr(error, "problem_mark", None)
+        return f"line {mark.line + 1} breaks its rules" if mark else "a character is not allowed"
+    return "a value looks like a date or a number and is none; put it in quotes"
 
 
 def _merged(low: Mapping[str, Any], high: Mapping[str, Any]) -> dict[str, Any]:

@@ -160,6 +160,45 @@ def test_a_file_that_is_none_is_told(tmp_path: Path, text: str, told: str) -> No
     assert told in problem
 
 
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("a: 1\nsasl.password: 'hunter2\n", "line 3 breaks its rules"),
+        ("a: 1\nsasl.password: hunter2: x\n", "line 2 breaks its rules"),
+        ("a: 1\nsasl.password: @hunter2\n", "line 2 breaks its rules"),
+        ("sasl.password: hunter2\x07", "a character is not allowed"),
+        ("[" * 3000, "it is nested too deeply"),
+        ("environment: 2024-13-45", "looks like a date or a number and is none"),
+        ("environment: !!timestamp hunter2", "looks like a date or a number and is none"),
+        ("environment: !!bool hunter2", "looks like a date or a number and is none"),
+        ("environment: !!int hunter2", "looks like a date or a number and is none"),
+    ],
+)
+def test_a_broken_file_is_told_without_what_it_holds(tmp_path: Path, text: str, told: str) -> None:
+    """One sentence says where it breaks; the line itself may hold a password."""
+    (problem,) = problems(written(tmp_path, text))
+
+    assert told in problem
+    assert "hunter2" not in problem
+
+
+def test_a_file_in_another_encoding_is_told(tmp_path: Path) -> None:
+    """Bytes that are no UTF-8 are not shown either."""
+    path = tmp_path / "lagmon.yml"
+    path.write_bytes("environment: größe".encode("latin-1"))
+
+    assert problems(path) == [f"{path}: is no YAML: it is not written in UTF-8"]
+
+
+def test_a_variable_that_is_nested_too_deeply_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is a problem of its key, and no crash."""
+    monkeypatch.setenv("LAGMON_CLUSTERS", "[" * 100_000)
+
+    (problem,) = problems()
+
+    assert problem.startswith("clusters: ")
+
+
 def test_a_missing_file_is_told(tmp_path: Path) -> None:
     """A path without a file is named with the system's reason."""
     path = tmp_path / "none.yml"
