@@ -25,6 +25,7 @@ from opentelemetry import trace
 from propagation.identity import ENVIRONMENT, SERVICE, VERSION, identity
 from propagation.integrations.lines import described, encode, extended, quoted, rfc3339, text
 from propagation.integrations.masking import Masks
+from propagation.integrations.output import Output
 
 try:
     import structlog
@@ -41,9 +42,6 @@ LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
 _LATENCY_DIGITS = 3
 """latency_ms is written to the microsecond; more is noise of the clock."""
-
-_LOST = (OSError, ValueError, RuntimeError)
-"""A broken stream, a closed one, and one that a signal's handler finds in the middle of a write."""
 
 _UVICORN = ("uvicorn", "uvicorn.error", "uvicorn.access")
 
@@ -112,7 +110,7 @@ class _Writer(logging.Handler):
     ) -> None:
         super().__init__()
         self._identity = encode(identity)[1:-1]
-        self._stream = stream
+        self._output = Output(stream)
         self._mask = masks.field if masks else _unmasked
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -147,14 +145,10 @@ class _Writer(logging.Handler):
         return extended(head + ids, fields)
 
     def write(self, line: str) -> None:
-        """Write *line* whole. A closed or broken stream loses it: no service dies of its log."""
+        """Write *line* whole; one that cannot be written is lost."""
         self.acquire()
         try:
-            stream = self._stream or sys.stdout
-            stream.write(f"{line}\n")
-            stream.flush()
-        except _LOST:
-            pass
+            self._output.write(line)
         finally:
             self.release()
 

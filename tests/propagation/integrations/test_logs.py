@@ -24,6 +24,7 @@ from tests.infra.wait import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
 TRACE_ID, SPAN_ID = 0x0AF7651916CD43DD8448EB211C80319C, 0x00F067AA0BA902B7
 IDS = {
@@ -505,6 +506,40 @@ def test_a_closed_stream_does_not_stop_the_caller(lines: Lines) -> None:
 
     by_structlog("x")
     by_stdlib("x")
+
+
+def test_a_service_without_standard_output_goes_on() -> None:
+    """Started with its standard output closed, a process logs into nothing."""
+    script = (
+        "import sys, logging, structlog; from propagation.integrations import logs;"
+        "assert sys.stdout is None; logs.configure('s');"
+        "structlog.get_logger().info('x'); logging.getLogger().info('x')"
+    )
+    done = subprocess.run(
+        ["sh", "-c", '"$0" -c "$1" >&-', sys.executable, script],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_after_a_full_disk_lines_are_whole_again(tmp_path: Path) -> None:
+    """The line that did not fit is torn; those after it stand on lines of their own."""
+    script = (
+        "import resource, structlog; from propagation.integrations import logs;"
+        "logs.configure('s'); log = structlog.get_logger(); size = resource.RLIMIT_FSIZE;"
+        "_, most = resource.getrlimit(size); log.info('before');"
+        "resource.setrlimit(size, (150, most)); log.info('torn'); log.info('lost');"
+        "resource.setrlimit(size, (most, most)); log.info('after'); log.info('later')"
+    )
+    file = tmp_path / "log"
+    with file.open("w") as stream:
+        subprocess.run([sys.executable, "-c", script], stdout=stream, check=True)
+
+    before, _, *lines = file.read_text().splitlines()
+    assert [json.loads(line)["event"] for line in (before, *lines)] == ["before", "after", "later"]
 
 
 def test_standard_output_is_where_lines_go(capsys: pytest.CaptureFixture[str]) -> None:
