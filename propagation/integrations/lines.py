@@ -19,6 +19,9 @@ from typing import Any
 STACK_CHARACTERS = 16_384
 """How much of a traceback is kept, counted from its end: the end names the error."""
 
+EVENT_CHARACTERS = 1_000
+"""How much of an event is kept: a library's message may repeat what a stranger has sent."""
+
 _DEPTH = 8
 """Deeper containers are written as text."""
 
@@ -52,6 +55,11 @@ def extended(head: str, fields: Mapping[str, Any]) -> str:
 def quoted(value: str) -> str:
     """Write *value* as a JSON string of ASCII."""
     return encode_basestring_ascii(value)
+
+
+def shortened(event: str) -> str:
+    """Give the beginning of *event*, with an ellipsis where something is left out."""
+    return event if len(event) <= EVENT_CHARACTERS else f"{event[: EVENT_CHARACTERS - 1]}…"
 
 
 def plain(value: Any, depth: int = 0) -> Any:

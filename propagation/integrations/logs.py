@@ -23,7 +23,15 @@ from typing import TYPE_CHECKING, Any, Final
 from opentelemetry import trace
 
 from propagation.identity import ENVIRONMENT, SERVICE, VERSION, identity
-from propagation.integrations.lines import described, encode, extended, quoted, rfc3339, text
+from propagation.integrations.lines import (
+    described,
+    encode,
+    extended,
+    quoted,
+    rfc3339,
+    shortened,
+    text,
+)
 from propagation.integrations.masking import Masks
 from propagation.integrations.output import Output
 
@@ -253,7 +261,8 @@ def _message(record: logging.LogRecord) -> str:
 
 
 def _event(event: Any) -> str:
-    return quoted(event) if isinstance(event, str) else encode({"": event})[4:-1]
+    # Cut once it is masked: half a secret would no longer look like one.
+    return quoted(shortened(event)) if isinstance(event, str) else encode({"": event})[4:-1]
 
 
 def _unmasked(_key: str, value: Any) -> Any:

@@ -15,6 +15,7 @@ import structlog
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from opentelemetry import trace
+from opentelemetry.baggage.propagation import W3CBaggagePropagator
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags
 
 from propagation.integrations import logs
@@ -506,6 +507,31 @@ def test_a_closed_stream_does_not_stop_the_caller(lines: Lines) -> None:
 
     by_structlog("x")
     by_stdlib("x")
+
+
+@both
+def test_an_event_has_an_end(log: Callable[..., None], lines: Lines) -> None:
+    """Of an endless message a thousand characters are kept, with a sign that there was more."""
+    log("x" * 999 + "yz")
+
+    assert lines.only()["event"] == "x" * 999 + "…"
+
+
+@both
+def test_an_event_is_cut_once_it_is_masked(log: Callable[..., None], lines: Lines) -> None:
+    """A secret that lies across the cut is masked all the same."""
+    log("x" * 980 + " password=hunter2hunter2hunter2")
+
+    assert "hunter" not in lines.only()["event"]
+
+
+def test_what_a_stranger_sends_does_not_fill_the_log(lines: Lines) -> None:
+    """The baggage of 12 kB that OpenTelemetry complains of is cut."""
+    W3CBaggagePropagator().extract({"baggage": "k=v," * 3000})
+
+    line = lines.only()
+    assert line["logger"].startswith("opentelemetry.baggage")
+    assert len(line["event"]) == 1000
 
 
 def test_a_service_without_standard_output_goes_on() -> None:
