@@ -2,7 +2,9 @@
 
 ``poll`` and ``consume`` are the real methods and give the untouched messages. They work in the
 threads of an executor, where no trace is current; the scope of a message is entered in the task
-that has awaited it. Callbacks are coroutine functions, as ever, and run where no trace is current.
+that has awaited it, and what is told of receiving and settling (`propagation.receiving`) is told
+in that task as well: it lasts from the call until the task goes on. Callbacks are coroutine
+functions, as ever, and run where no trace is current.
 
 As with the real class, a ``poll`` that is cancelled may lose the message it was about to give:
 bound it by its *timeout*, not by cancelling.
@@ -10,6 +12,7 @@ bound it by its *timeout*, not by cancelling.
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any, Generic
 
 import confluent_kafka.aio
@@ -17,6 +20,7 @@ import confluent_kafka.aio
 from propagation import contrib
 from propagation.callbacks import outside_all, outside_async
 from propagation.consumer import spans_of
+from propagation.receiving import ClientSpans, subject_of
 
 if TYPE_CHECKING:
     import concurrent.futures
@@ -55,8 +59,12 @@ class AIOConsumer(confluent_kafka.aio.AIOConsumer):
     ) -> None:
         own = outside_all(consumer_conf, asynchronous=True)
         super().__init__(own, max_workers, executor)
-        self.process_spans = spans_of(consumer_conf, options)
+        self._trace(consumer_conf, options)
         contrib.settle(self._consumer)
+
+    def _trace(self, settings: dict[str, Any], options: Options | None) -> None:
+        self.process_spans = spans_of(settings, options)
+        self.client_spans = ClientSpans(self.process_spans)
 
     async def subscribe(self, topics: list[str], *callbacks: Any, **named: Any) -> Any:
         """Subscribe to *topics*; as the real method.
@@ -66,6 +74,37 @@ class AIOConsumer(confluent_kafka.aio.AIOConsumer):
         """
         named |= dict(zip(_REBALANCE, callbacks, strict=False))
         return await super().subscribe(topics, **{n: outside_async(c) for n, c in named.items()})
+
+    async def poll(self, *args: Any, **kwargs: Any) -> Any:
+        """Give the next message or None; as the real method."""
+        began_ns = time.time_ns()
+        message = await super().poll(*args, **kwargs)
+        if message is not None and self.client_spans.are_wanted:
+            self.client_spans.polled((message,), began_ns, is_batch=False)
+        return message
+
+    async def consume(self, *args: Any, **kwargs: Any) -> Any:
+        """Give several messages; as the real method."""
+        began_ns = time.time_ns()
+        messages = await super().consume(*args, **kwargs)
+        if messages and self.client_spans.are_wanted:
+            self.client_spans.polled(messages, began_ns, is_batch=True)
+        return messages
+
+    async def commit(self, *args: Any, **kwargs: Any) -> Any:
+        """Commit offsets; as the real method. The span ``commit TOPIC`` lasts as long as the call.
+
+        A commit whose task is cancelled ends with that as its error, and may go on in its thread.
+        """
+        began_ns = time.time_ns()
+        subject = subject_of(*args, **kwargs)
+        try:
+            done = await super().commit(*args, **kwargs)
+        except BaseException as error:
+            self.client_spans.committed(subject, began_ns, error)
+            raise
+        self.client_spans.committed(subject, began_ns, None)
+        return done
 
 
 class AsyncDeserializingConsumer(
@@ -85,4 +124,4 @@ class AsyncDeserializingConsumer(
         self, conf: dict[str, Any], *, options: Options | None = None, **kwargs: Any
     ) -> None:
         await super().__init__(outside_all(conf, asynchronous=True), **kwargs)
-        self.process_spans = spans_of(conf, options)
+        self._trace(conf, options)

@@ -43,6 +43,11 @@ class ClientSpans:
         self._commits = Plans(names.COMMIT, shared, options)
         self.has_polls = options.poll_spans
 
+    @property
+    def are_wanted(self) -> bool:
+        """Whether anybody wants to be told of what is polled."""
+        return self.has_polls or instruments.current() is not None
+
     def polled(self, messages: Sequence[Message], began_ns: int, *, is_batch: bool) -> None:
         """Tell of *messages* that one call gave, begun at *began_ns* of `time.time_ns`."""
         records = [message for message in messages if message.error() is None]
@@ -122,7 +127,7 @@ class Receiving(cimpl.Consumer):
 
     def poll(self, *args: Any, **kwargs: Any) -> Message | None:
         """Give the next message or None; as the real method."""
-        if instruments.current() is None and not self.client_spans.has_polls:
+        if not self.client_spans.are_wanted:
             return _poll(self, *args, **kwargs)
         began_ns = time.time_ns()
         message = _poll(self, *args, **kwargs)
@@ -134,7 +139,7 @@ class Receiving(cimpl.Consumer):
         """Give several messages; as the real method."""
         began_ns = time.time_ns()
         messages = super().consume(*args, **kwargs)
-        if messages and (self.client_spans.has_polls or instruments.current() is not None):
+        if messages and self.client_spans.are_wanted:
             self.client_spans.polled(messages, began_ns, is_batch=True)
         return messages
 
@@ -145,9 +150,7 @@ class Receiving(cimpl.Consumer):
         broker has it.
         """
         began_ns = time.time_ns()
-        # By type, not by truth: a message without a value is an empty one.
-        given = (kwargs.get("message"), kwargs.get("offsets"), *args)
-        subject = next((one for one in given if isinstance(one, cimpl.Message | list)), None)
+        subject = subject_of(*args, **kwargs)
         try:
             done = super().commit(*args, **kwargs)
         except BaseException as error:
@@ -155,6 +158,13 @@ class Receiving(cimpl.Consumer):
             raise
         self.client_spans.committed(subject, began_ns, None)
         return done
+
+
+def subject_of(*args: Any, **kwargs: Any) -> object:
+    """Give the message or the list of partitions among the arguments of a commit; None if none."""
+    # By type, not by truth: a message without a value is an empty one.
+    given = (kwargs.get("message"), kwargs.get("offsets"), *args)
+    return next((one for one in given if isinstance(one, cimpl.Message | list)), None)
 
 
 def _topic(records: Sequence[Message]) -> str:

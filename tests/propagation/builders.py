@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, TraceState
+
+if TYPE_CHECKING:
+    from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 
 TRACE_ID: Final = 0x0AF7651916CD43DD8448EB211C80319C
 SPAN_ID: Final = 0xB7AD6B7169203331
@@ -40,3 +43,14 @@ def span_in(context: Context) -> SpanContext:
 def ids(context: SpanContext) -> tuple[int, int]:
     """Give what tells one span from all others, here or far away."""
     return context.trace_id, context.span_id
+
+
+def points(reader: InMemoryMetricReader, name: str) -> list[Any]:
+    """Give the data points of the metric *name*."""
+    data = reader.get_metrics_data()
+    every = (
+        [m for r in data.resource_metrics for s in r.scope_metrics for m in s.metrics]
+        if data
+        else []
+    )
+    return [point for metric in every if metric.name == name for point in metric.data.data_points]

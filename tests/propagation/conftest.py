@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING
 
 import confluent_kafka
 import pytest
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 
+from propagation import instruments
 from propagation.testing import captured_spans
 
 if TYPE_CHECKING:
@@ -68,3 +71,14 @@ def spans() -> Iterator[list[ReadableSpan]]:
     """Give the list of spans that end while the test runs."""
     with captured_spans() as collected:
         yield collected
+
+
+@pytest.fixture
+def metrics(monkeypatch: pytest.MonkeyPatch) -> Iterator[InMemoryMetricReader]:
+    """Give what reads the metrics of a provider of the test's own."""
+    reader = InMemoryMetricReader()
+    provider = MeterProvider([reader], shutdown_on_exit=False)
+    heard = instruments.Instruments(provider.get_meter("propagation"))
+    monkeypatch.setattr(instruments, "_heard", heard)
+    yield reader
+    provider.shutdown()

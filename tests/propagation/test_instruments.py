@@ -4,23 +4,22 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 from opentelemetry.context import Context, attach, detach
 from opentelemetry.instrumentation.utils import suppress_instrumentation
-from opentelemetry.sdk.metrics import MeterProvider
-from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 
 from propagation import Producer, instruments, processing, processing_batch
 from propagation.measures import close_measure
 from propagation.spans import ProcessSpans, SendSpans
 from propagation.testing import message
-from tests.propagation.builders import TRACEPARENT
+from tests.propagation.builders import TRACEPARENT, points
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from opentelemetry.sdk.metrics.export import InMemoryMetricReader
     from opentelemetry.sdk.trace import ReadableSpan
 
     from tests.propagation.conftest import Records
@@ -34,28 +33,6 @@ def nothing_current() -> Iterator[None]:
     token = attach(Context())
     yield
     detach(token)
-
-
-@pytest.fixture
-def metrics(monkeypatch: pytest.MonkeyPatch) -> Iterator[InMemoryMetricReader]:
-    """Give what reads the metrics of a provider of the test's own."""
-    reader = InMemoryMetricReader()
-    provider = MeterProvider([reader], shutdown_on_exit=False)
-    heard = instruments.Instruments(provider.get_meter("propagation"))
-    monkeypatch.setattr(instruments, "_heard", heard)
-    yield reader
-    provider.shutdown()
-
-
-def points(reader: InMemoryMetricReader, name: str) -> list[Any]:
-    """Give the data points of the metric *name*."""
-    data = reader.get_metrics_data()
-    every = (
-        [m for r in data.resource_metrics for s in r.scope_metrics for m in s.metrics]
-        if data
-        else []
-    )
-    return [point for metric in every if metric.name == name for point in metric.data.data_points]
 
 
 def test_nothing_is_measured_while_nobody_listens() -> None:

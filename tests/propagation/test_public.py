@@ -16,15 +16,19 @@ import propagation
 # Every name that is not the real class's own, and the tests that tell what it does.
 SERDES, AIO = "test_serializing", "test_aio_producer"
 RECEIVING = dict.fromkeys(("poll", "consume", "commit"), "test_receiving")
+AIO_RECEIVING = dict.fromkeys(RECEIVING, "test_aio_receiving")
 OVERRIDDEN: dict[str, dict[str, str]] = {
     "Producer": {"produce": "test_producer", "produce_batch": "test_producer"},
     "Consumer": {"subscribe": "test_callbacks", **RECEIVING},
     "SerializingProducer": {"produce": SERDES, "produce_batch": SERDES},
     "DeserializingConsumer": {"subscribe": SERDES, "commit": "test_receiving"},
     "AIOProducer": {"produce": AIO, "close": AIO, "__del__": AIO},
-    "AIOConsumer": {"subscribe": "test_aio_consumer"},
+    "AIOConsumer": {"subscribe": "test_aio_consumer", **AIO_RECEIVING},
     "AsyncSerializingProducer": {"produce": "test_aio_serializing", "__del__": AIO},
-    "AsyncDeserializingConsumer": {"subscribe": "test_aio_serializing"},
+    "AsyncDeserializingConsumer": {
+        "subscribe": "test_aio_serializing",
+        "commit": "test_aio_receiving",
+    },
 }
 # What any class has for itself.
 NOT_A_METHOD = {
