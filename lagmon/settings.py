@@ -26,6 +26,8 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from lagmon import addresses
+
 if TYPE_CHECKING:
     from typing import Self
 
@@ -35,7 +37,7 @@ PREFIX = "LAGMON_"
 NESTED = "__"
 DURATION = re.compile(r"(?P<count>\d+(?:\.\d+)?)(?P<unit>ms|s|m|h)")
 UNIT_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
-ADDRESS = re.compile(r"(?:[\w.-]+|\[[0-9A-Fa-f:.]+\]):\d{1,5}")
+LONGEST_SECONDS = 7 * 24 * 3600.0
 OURS_ALONE = {"bootstrap.servers": "bootstrap_servers of the cluster"}  # written elsewhere
 
 
@@ -44,7 +46,10 @@ def seconds(text: object) -> float:
     match = DURATION.fullmatch(text.strip()) if isinstance(text, str) else None
     if not match:
         raise ValueError("is no duration; write it as 15s, 2m, 1h or 500ms")
-    return float(match["count"]) * UNIT_SECONDS[match["unit"]]
+    value = float(match["count"]) * UNIT_SECONDS[match["unit"]]
+    if value > LONGEST_SECONDS:
+        raise ValueError("is too long; the longest is 168h")
+    return value
 
 
 def _positive(value: float) -> float:
@@ -53,27 +58,14 @@ def _positive(value: float) -> float:
     return value
 
 
-def _addresses(text: str) -> str:
-    wrong = [part for part in text.split(",") if not ADDRESS.fullmatch(part.strip())]
-    if wrong:
-        raise ValueError(f"{wrong[0].strip()!r} is no address; write it as HOST:PORT[,HOST:PORT]")
-    return text
-
-
 def _property(value: object) -> object:
     if not isinstance(value, str | int | float | bool):
         raise ValueError("must be text, a number, true or false")  # noqa: TRY004 - for pydantic
     return value
 
 
-def _url(text: str) -> str:
-    if not re.fullmatch(r"https?://[^\s/]+\S*", text):
-        raise ValueError("is no address; write it as http://HOST:PORT")
-    return text.rstrip("/")
-
-
 Duration = Annotated[float, BeforeValidator(seconds), AfterValidator(_positive)]
-Url = Annotated[str, AfterValidator(_url)]
+Link = Annotated[str, AfterValidator(addresses.link)]
 Property = Annotated[str | int | float | bool, BeforeValidator(_property)]
 Client = dict[str, Property]
 
@@ -113,7 +105,7 @@ class Cluster(_Part):
     """One Kafka cluster, how to reach it, and what of it to watch."""
 
     name: Annotated[str, Field(min_length=1)]
-    bootstrap_servers: Annotated[str, AfterValidator(_addresses)]
+    bootstrap_servers: Annotated[str, AfterValidator(addresses.servers)]
     client: Client = Field(default={}, repr=False)
     groups: Groups = Groups()
     topics: Selection = Selection()
@@ -150,26 +142,26 @@ class Web(_Part):
 
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 10308
-    external_url: Url | None = None
+    external_url: Link | None = None
 
 
 class Alertmanager(_Part):
-    """One Alertmanager that is to get every alert."""
+    """One Alertmanager that is to get every alert. Its *url* may hold credentials."""
 
-    url: Url
+    url: Annotated[str, AfterValidator(addresses.endpoint), Field(repr=False)]
 
 
 class Links(_Part):
     """Where an alert points to: the Jaeger of the traces, the runbook of the team."""
 
-    jaeger: Url | None = None
-    runbook: Url | None = None
+    jaeger: Link | None = None
+    runbook: Link | None = None
 
 
 class RuleOverride(_Part):
     """What to change on a shipped rule. ``for:`` is *for_seconds*; None keeps what is shipped."""
 
-    threshold: Annotated[float, Field(ge=0)] | None = None
+    threshold: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
     for_seconds: Annotated[float, BeforeValidator(seconds)] | None = Field(
         default=None, alias="for"
     )

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote
 
 import httpx
 import structlog
@@ -81,6 +81,7 @@ def _labels(notice: Notice) -> dict[str, str]:
 class Alertmanager:
     """One Alertmanager at *url*; needs a running event loop from the first `send` to `close`.
 
+    Credentials in *url* are sent as basic authentication; neither name nor log lines have them.
     An open alert holds for *holds_seconds*, which is `holding_seconds` of what is configured.
     """
 
@@ -92,17 +93,17 @@ class Alertmanager:
         holds_seconds: float,
         timeout_seconds: float = TIMEOUT_SECONDS,
     ) -> None:
-        parts = urlsplit(url)
-        # Without what may stand before the @.
-        self.name = f"alertmanager:{parts.netloc.rpartition('@')[2]}{parts.path.rstrip('/')}"
-        self._url = f"{url.rstrip('/')}/api/v2/alerts"
+        bare, auth = _parted(url)
+        self.name = f"alertmanager:{bare.partition('://')[2]}"
+        # The client logs the address of every request: it must not have the credentials.
+        self._url = f"{bare}/api/v2/alerts"
         self._links = links
         self._holds_seconds = holds_seconds
         self._timeout_seconds = timeout_seconds
         # No redirects: an answer must not choose who gets our alerts and credentials. No settings
         # from the environment: a proxy for the internet is none for the Alertmanager next door.
         self._client = httpx.AsyncClient(
-            follow_redirects=False, trust_env=False, timeout=timeout_seconds
+            auth=auth, follow_redirects=False, trust_env=False, timeout=timeout_seconds
         )
 
     async def send(self, notices: Sequence[Notice]) -> Outcome:
@@ -127,3 +128,15 @@ class Alertmanager:
     def _failed(self, outcome: Outcome, error: str) -> Outcome:
         log.warning("notifier_failed", notifier=self.name, outcome=outcome.value, error=error)
         return outcome
+
+
+def _parted(url: str) -> tuple[str, httpx.BasicAuth | None]:
+    """Give *url* without credentials, and these, if it has any.
+
+    Whatever stands before the last @ may belong to a password, also behind a slash.
+    """
+    scheme, _, rest = url.partition("://")
+    credentials, _, where = rest.rpartition("@")
+    user, _, password = credentials.partition(":")
+    auth = httpx.BasicAuth(unquote(user), unquote(password)) if credentials else None
+    return f"{scheme}://{where.rstrip('/')}", auth

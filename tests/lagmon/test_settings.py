@@ -130,6 +130,36 @@ surprise: 1
     }
 
 
+@pytest.mark.parametrize(
+    ("wrong", "path"),
+    [
+        (("127.0.0.1:9092", "h:99999"), "clusters[0].bootstrap_servers"),
+        (("http://127.0.0.1:9093", "http://h:abc"), "alertmanagers[0].url"),
+        (("http://127.0.0.1:9093", "http://[::1"), "alertmanagers[0].url"),
+        (("http://localhost:16686/", "http://u:p@h"), "links.jaeger"),
+        (("threshold: 10", "threshold: .inf"), "rules.KafkaConsumerLag.threshold"),
+        (("threshold: 10", "threshold: .nan"), "rules.KafkaConsumerLag.threshold"),
+        (("for: 1m", "for: 99999999h"), "rules.KafkaConsumerLag.for"),
+        (("poll_interval: 2s", "poll_interval: 169h"), "poll_interval"),
+    ],
+)
+def test_what_could_never_work_is_refused(
+    tmp_path: Path, wrong: tuple[str, str], path: str
+) -> None:
+    """Ports, addresses and numbers that no run could use are problems of their key."""
+    (problem,) = problems(written(tmp_path, FULL.replace(*wrong)))
+
+    assert problem.startswith(f"{path}: ")
+
+
+def test_the_password_of_an_alertmanager_is_not_shown(tmp_path: Path) -> None:
+    """Credentials in its address are allowed, and in no repr."""
+    settings = load(written(tmp_path, FULL.replace("127.0.0.1:9093", "u:hunter2@h")))
+
+    assert settings.alertmanagers[0].url == "http://u:hunter2@h"
+    assert "hunter2" not in repr(settings)
+
+
 def test_an_unknown_key_is_named(tmp_path: Path) -> None:
     """A key that does not exist is refused by name."""
     path = written(tmp_path, FULL + "poll_intervall: 5s\n")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
 import time
 from typing import TYPE_CHECKING
@@ -136,12 +137,15 @@ def test_a_batch_of_many_is_held_whole(alertmanager: RealAlertmanager) -> None:
 
 
 @contextlib.asynccontextmanager
-async def answering(text: bytes, *, after: float = 0) -> AsyncIterator[tuple[str, list[bytes]]]:
-    """Serve *text* as the answer to everything; give the address, and what was asked."""
+async def answering(
+    text: bytes, *, after: float = 0, lines: int = 1
+) -> AsyncIterator[tuple[str, list[bytes]]]:
+    """Serve *text* as the answer to everything; give the address, and the first *lines* asked."""
     asked: list[bytes] = []
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        asked.append(await reader.readline())
+        while len(asked) < lines and (line := await reader.readline()).strip():
+            asked.append(line)
         with contextlib.suppress(asyncio.CancelledError):
             await asyncio.sleep(after)
             writer.write(text)
@@ -181,6 +185,22 @@ def test_an_answer_is_counted_by_whether_sending_again_can_help(
             assert await sending(url, opened(0)) is outcome
 
     asyncio.run(story())
+
+
+def test_credentials_are_sent_and_not_logged(caplog: pytest.LogCaptureFixture) -> None:
+    """They go out as basic authentication, decoded, and into no line of any library's log."""
+
+    async def story() -> list[bytes]:
+        async with answering(response("200 OK"), lines=20) as (url, asked):
+            await sending(url.replace("://", "://lagmon:s%2Fcret@"), opened(0))
+            return asked
+
+    with caplog.at_level("DEBUG"):
+        asked = asyncio.run(story())
+
+    wanted = b"Authorization: Basic " + base64.b64encode(b"lagmon:s/cret")
+    assert wanted in [line.strip() for line in asked]
+    assert "cret" not in caplog.text
 
 
 def test_a_redirect_is_not_followed() -> None:
@@ -239,6 +259,8 @@ def test_a_slow_alertmanager_does_not_delay_another(alertmanager: RealAlertmanag
     [
         ("http://am:9093", "alertmanager:am:9093"),
         ("https://user:secret@am:9093/prefix/", "alertmanager:am:9093/prefix"),
+        ("https://user:12/secret@am:9093/prefix", "alertmanager:am:9093/prefix"),
+        ("https://user:sec@ret@am", "alertmanager:am"),
     ],
 )
 def test_a_name_tells_alertmanagers_apart_without_secrets(url: str, name: str) -> None:
