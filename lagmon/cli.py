@@ -45,7 +45,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen = _parser().parse_args(arguments)
     try:
         settings = load(chosen.config, bootstrap_servers=chosen.bootstrap_servers)
-        rules = _rules(settings)
     except SettingsError as error:
         for problem in error.problems:
             sys.stderr.write(f"lagmon: {problem}\n")
@@ -53,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if chosen.command == "check-config":
         sys.stdout.write(f"{chosen.config}: good, {_what(settings)}\n")
         return 0
-    return asyncio.run(serve(settings, rules))
+    return asyncio.run(serve(settings, _rules(settings)))
 
 
 async def serve(settings: Settings, rules: tuple[Rule, ...]) -> int:
@@ -113,10 +112,7 @@ def _rules(settings: Settings) -> tuple[Rule, ...]:
         name: Override(override.threshold, override.for_seconds)
         for name, override in settings.rules.items()
     }
-    try:
-        return configured(overrides)
-    except ValueError as error:
-        raise SettingsError([str(error)]) from None
+    return configured(overrides)
 
 
 def _what(settings: Settings) -> str:

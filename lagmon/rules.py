@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 
 class Severity(StrEnum):
@@ -92,16 +92,22 @@ KAFKA_CONSUMER_LAG = Rule(
 SHIPPED: tuple[Rule, ...] = (KAFKA_CONSUMER_LAG,)
 
 
+def refused(names: Iterable[str]) -> list[str]:
+    """Say of those *names* that are no rule's that they are not, and which there are."""
+    unknown = sorted(set(names) - {rule.name for rule in SHIPPED})
+    known = ", ".join(rule.name for rule in SHIPPED)
+    return [f"rules.{name}: no rule is called so; there is: {known}" for name in unknown]
+
+
 def configured(overrides: Mapping[str, Override]) -> tuple[Rule, ...]:
     """Give the shipped rules with *overrides*, by rule name, applied.
 
     Raises:
         ValueError: An override names no shipped rule; the message lists those that exist.
     """
-    unknown = sorted(set(overrides) - {rule.name for rule in SHIPPED})
-    if unknown:
-        known = ", ".join(rule.name for rule in SHIPPED)
-        raise ValueError(f"rules: no rule is called {', '.join(unknown)}; there is: {known}")
+    problems = refused(overrides)
+    if problems:
+        raise ValueError("\n".join(problems))
     return tuple(_override(rule, overrides.get(rule.name, Override())) for rule in SHIPPED)
 
 

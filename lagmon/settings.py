@@ -6,7 +6,7 @@
 librdkafka properties under ``client`` may hold secrets: they are left out of every ``repr`` and of
 every problem. ``sasl.password_file: PATH`` sets ``sasl.password`` to what the file holds.
 
-Which rules exist is not known here: whoever applies `Settings.rules` refuses unknown names.
+Which rules exist is not known here: `lagmon.sources.load` refuses unknown names.
 """
 
 from __future__ import annotations

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from pydantic_settings import EnvSettingsSource
 
 from lagmon.errors import SettingsError
+from lagmon.rules import refused
 from lagmon.settings import NESTED, PREFIX, Settings
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ def load(path: Path | None = None, *, bootstrap_servers: str | None = None) -> S
     given = _merged(_from_file(path) if path else {}, _Environment(Settings)())
     if bootstrap_servers is not None:
         given["clusters"] = [{"name": "default", "bootstrap_servers": bootstrap_servers}]
+    problems += refused(map(str, named) if isinstance(named := given.get("rules"), dict) else ())
     try:
         settings = Settings(**given)
     except ValidationError as error:

@@ -90,14 +90,17 @@ def test_every_problem_of_a_file_is_listed(lagmon: Command) -> None:
 
 @pytest.mark.parametrize("command", ["check-config", "serve"])
 def test_a_rule_that_does_not_exist_is_a_problem(lagmon: Command, command: str) -> None:
-    """A misspelt rule must not leave its threshold unset without a word."""
+    """A misspelt rule must not go without a word, and stands in the list with all the rest."""
     option = ["--config"] if command == "serve" else []
-    config = GOOD + "rules: {KafkaLag: {threshold: 5}}"
+    config = GOOD + "rules: {KafkaLag: {threshold: 5}}\nfan_out: 0"
 
     said = lagmon(command, *option, str(lagmon.file), config=config)
 
     assert said.code == 2
-    assert said.err == "lagmon: rules: no rule is called KafkaLag; there is: KafkaConsumerLag\n"
+    assert said.err.splitlines() == [
+        "lagmon: rules.KafkaLag: no rule is called so; there is: KafkaConsumerLag",
+        "lagmon: fan_out: input should be greater than or equal to 1",
+    ]
 
 
 def test_without_any_setting_it_says_what_it_needs(lagmon: Command) -> None:

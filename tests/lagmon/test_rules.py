@@ -45,5 +45,5 @@ def test_a_threshold_of_zero_is_a_threshold() -> None:
 
 def test_an_override_of_no_rule_is_refused_with_those_that_exist() -> None:
     """A misspelt rule name is an error that lists the right ones."""
-    with pytest.raises(ValueError, match=r"KafkaConsumerLagg; there is: KafkaConsumerLag"):
+    with pytest.raises(ValueError, match=r"KafkaConsumerLagg: .* there is: KafkaConsumerLag"):
         configured({"KafkaConsumerLagg": Override(threshold=1)})
