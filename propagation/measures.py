@@ -31,13 +31,22 @@ _NEVER_SENT: Final = frozenset((KafkaError._PURGE_QUEUE, KafkaError._UNKNOWN_PAR
 
 
 class SendMeasure:
-    """From ``produce`` to the delivery report, as librdkafka's own clock has it."""
+    """From ``produce`` to the delivery report, as librdkafka's own clock has it.
 
-    __slots__ = ("_heard", "_plan")
+    Where ``produce`` raises there is no report, and the clock is this process's.
+    """
+
+    __slots__ = ("_began", "_heard", "_plan")
 
     def __init__(self, heard: Instruments, plan: Plan) -> None:
         self._heard = heard
         self._plan = plan
+        self._began = time.perf_counter()
+
+    def refuse(self, error: str) -> None:
+        """Record that ``produce`` raised; *error* is the ``error.type``. Nothing was sent."""
+        attributes = self._plan.measured(None, error)
+        self._heard.operation_duration.record(time.perf_counter() - self._began, attributes)
 
     def end(self, error: KafkaError | None, message: Message) -> None:
         """Record what the report says."""

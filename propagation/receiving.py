@@ -16,11 +16,12 @@ from opentelemetry.trace import INVALID_SPAN_CONTEXT, Link, SpanKind, Status, St
 
 from propagation import conventions as names
 from propagation import instruments
+from propagation.failures import error_type
 from propagation.headers import NO_NAMES
 from propagation.origins import read_origin
 from propagation.plans import Plans
 from propagation.recorders import finish, is_suppressed, recorder, span_in
-from propagation.spans import ProcessSpans, error_type
+from propagation.spans import ProcessSpans
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

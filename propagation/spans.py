@@ -15,7 +15,6 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Final
 
-from confluent_kafka import KafkaError, KafkaException
 from opentelemetry.context import Context, get_current
 from opentelemetry.trace import (
     INVALID_SPAN,
@@ -31,6 +30,7 @@ from opentelemetry.trace import (
 from propagation import conventions as names
 from propagation import instruments
 from propagation.carrier import current_format
+from propagation.failures import error_type
 from propagation.headers import NO_NAMES
 from propagation.measures import ProcessMeasure, SendMeasure, close_measure, open_measure
 from propagation.options import DEFAULT, Options
@@ -39,7 +39,7 @@ from propagation.plans import Plan, Plans, encodable
 from propagation.recorders import finish, is_suppressed, recorder, span_in, with_span
 
 if TYPE_CHECKING:
-    from confluent_kafka import Message
+    from confluent_kafka import KafkaError, Message
     from opentelemetry.util.types import AttributeValue
 
     from propagation.recorders import Linked
@@ -118,7 +118,9 @@ class SendSpans:
     @staticmethod
     def end_refused(span: Span, error: BaseException) -> None:
         """End *span* with the *error* that ``produce`` raised: the message was never queued."""
-        close_measure(span)
+        measure = close_measure(span)
+        if isinstance(measure, SendMeasure):
+            measure.refuse(error_type(error))
         _fail(span, error_type(error), str(error))
         span.end()
 
@@ -284,15 +286,3 @@ def _describe(attributes: dict[str, AttributeValue], key: object, value: object)
 def _fail(span: Span, error_type: str, description: str) -> None:
     span.set_attribute(names.ERROR_TYPE, error_type)
     span.set_status(Status(StatusCode.ERROR, description))
-
-
-def error_type(error: BaseException) -> str:
-    """Name an error: Kafka's own name for it where it has one, else its qualified type."""
-    if isinstance(error, KafkaException) and isinstance(error.args[0], KafkaError):
-        return error.args[0].name()
-    kind = type(error)
-    return (
-        kind.__qualname__
-        if kind.__module__ == "builtins"
-        else f"{kind.__module__}.{kind.__qualname__}"
-    )

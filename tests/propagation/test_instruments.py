@@ -7,10 +7,11 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
+from confluent_kafka.error import KeySerializationError
 from opentelemetry.context import Context, attach, detach
 from opentelemetry.instrumentation.utils import suppress_instrumentation
 
-from propagation import Producer, instruments, processing, processing_batch
+from propagation import Producer, SerializingProducer, instruments, processing, processing_batch
 from propagation.measures import close_measure
 from propagation.spans import ProcessSpans, SendSpans
 from propagation.testing import message
@@ -109,6 +110,34 @@ def test_a_message_that_never_left_is_not_counted_as_sent(metrics: InMemoryMetri
     producer.flush(10)
 
     assert points(metrics, "messaging.client.sent.messages") == []
+
+
+def test_a_refused_message_is_measured_and_never_counted(metrics: InMemoryMetricReader) -> None:
+    """The operation failed by the exception it raised; nothing was sent."""
+    settings = {"bootstrap.servers": "127.0.0.1:1", "queue.buffering.max.messages": 1}
+    producer = Producer({**settings, "log_level": 0})
+    serializing = SerializingProducer({**settings, "log_level": 0, "key.serializer": _refuse})
+    producer.produce("plays", b"")
+
+    with pytest.raises(BufferError):
+        producer.produce("plays", b"")
+    with pytest.raises(KeySerializationError):
+        serializing.produce("plays", "key")
+
+    refused = points(metrics, "messaging.client.operation.duration")
+    assert [(p.attributes["error.type"], p.count) for p in refused] == [
+        ("BufferError", 1),
+        ("_KEY_SERIALIZATION", 1),
+    ]
+    assert all(p.attributes["messaging.operation.name"] == "send" for p in refused)
+    assert all(p.max < 1 for p in refused)
+    assert points(metrics, "messaging.client.sent.messages") == []
+    producer.purge()
+    producer.flush(10)
+
+
+def _refuse(*_: object) -> bytes:
+    raise ValueError("no key of mine")
 
 
 def test_suppressed_sends_go_out_as_they_were_given(
