@@ -88,7 +88,7 @@ _BY_TYPE: tuple[tuple[type[Exception], Reaction], ...] = (
 # PostgreSQL documentation, appendix A, "PostgreSQL Error Codes". The first prefix that fits counts.
 # 40001 and 40P01 (serialization failure, deadlock) are retried like everything that is not listed,
 # 57014 (a statement that took too long) too: it may be the record that takes too long.
-_BY_SQLSTATE: tuple[tuple[str, Reaction], ...] = (
+BY_SQLSTATE: tuple[tuple[str, Reaction], ...] = (
     ("22", Reaction.DEAD_LETTER),  # data exception: this value will never fit
     ("23", Reaction.DEAD_LETTER),  # integrity constraint violation
     ("08", Reaction.WAIT),  # connection exception
@@ -125,7 +125,7 @@ def reaction_to(error: BaseException) -> Reaction:
 def _reaction_to_database(error: Exception) -> Reaction:
     sqlstate = getattr(error, "sqlstate", None)
     if isinstance(sqlstate, str):
-        found = (reaction for prefix, reaction in _BY_SQLSTATE if sqlstate.startswith(prefix))
+        found = (reaction for prefix, reaction in BY_SQLSTATE if sqlstate.startswith(prefix))
         return next(found, Reaction.RETRY)
     # PEP 249 calls a lost or refused connection OperationalError; without a SQLSTATE no server has
     # spoken. psycopg_pool's PoolTimeout derives from it too.

@@ -1,0 +1,173 @@
+"""The reference page says what the code does: settings, errors, fields, headers, metrics."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import json
+import re
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from consumers import cli, client_log
+from consumers.backoff import RetryPolicy
+from consumers.dlq import MESSAGE_CHARACTERS, envelope
+from consumers.errors import BY_SQLSTATE, Reaction
+from consumers.fields import LONGEST, OURS, parse_duration
+from consumers.game import api, events
+from consumers.game.store import SettledPlay
+from consumers.metrics import REGISTER
+from consumers.runtime import TURN_SECONDS
+from consumers.settings import ApiSettings, Settings, WorkerSettings
+from tests.consumers.game.builders import record
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+PAGE = (Path(__file__).parents[2] / "docs/reference/consumers.md").read_text()
+
+# Codes that do not stand in a call: Starlette's own refusals, and what `traced` answers.
+ELSEWHERE = {"not_found", "method_not_allowed", "refused", "internal"}
+# Where the code stands among the arguments of what raises it, or makes what raises it.
+PLACES = {"Refusal": 1, "InvalidPlayError": 0, "_text": 1, "_number": 2}
+# Codes of a record's value alone: no request has these fields.
+OF_RECORDS = {"invalid_seed", "invalid_time", "unknown_version"}
+
+
+def rows(first: str) -> Iterator[list[str]]:
+    """Give the cells of the table whose first heading is *first*."""
+    table = PAGE.split(f"\n| {first} |")[1].split("\n\n")[0]
+    for line in table.splitlines()[2:]:
+        yield [cell.strip() for cell in line.removeprefix("|").removesuffix("|").split(" | ")]
+
+
+def words(cell: str) -> list[str]:
+    """Give what stands in code marks in *cell*."""
+    return re.findall(r"`([^`]+)`", cell)
+
+
+def codes() -> set[str]:
+    """Collect the codes that the sources of the API and of the play raise."""
+    found = set()
+    for module in (api, events):
+        for node in ast.walk(ast.parse(inspect.getsource(module))):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+                place = PLACES.get(node.func.id, len(node.args))
+                if place < len(node.args) and isinstance(node.args[place], ast.Constant):
+                    found.add(ast.literal_eval(node.args[place]))
+    return found
+
+
+def test_every_setting_is_listed() -> None:
+    """The table has the settings and nothing else."""
+    listed = [words(name) for name, *_ in rows("setting")]
+
+    assert sorted(listed) == sorted([f"CONSUMERS_{n.upper()}"] for n in Settings.model_fields)
+
+
+@pytest.mark.parametrize("name", sorted(Settings.model_fields))
+def test_a_default_is_the_real_one(name: str) -> None:
+    """What a setting is when nobody sets it, as it would be written."""
+    cells = {words(name)[0]: default for name, default, _ in rows("setting")}
+    shown = cells[f"CONSUMERS_{name.upper()}"]
+    field = Settings.model_fields[name]
+
+    if field.is_required():
+        assert shown == "required"
+    elif name == "port":
+        ports = [str(kind.model_fields[name].default) for kind in (ApiSettings, WorkerSettings)]
+        assert words(shown) == ports
+    elif isinstance(field.default, timedelta):
+        assert parse_duration(words(shown)[0]) == field.default
+    elif field.default:
+        assert words(shown) == [str(field.default)]
+    else:
+        assert words(shown) in ([], ["{}"])
+
+
+def test_the_properties_that_are_refused_are_listed() -> None:
+    """Whoever sets one of them learns of it here first."""
+    (line,) = re.findall(r"The runtime sets these properties itself.*", PAGE)
+
+    assert set(words(line)) >= OURS
+
+
+def test_every_error_is_listed() -> None:
+    """Codes of the table are those that the API can answer with."""
+    listed = {words(code)[0] for code, *_ in rows("code")}
+
+    assert listed == (codes() | ELSEWHERE) - OF_RECORDS
+
+
+def test_the_fields_of_a_play_are_listed() -> None:
+    """What a request holds, what a settled play shows, and what a record's value is."""
+    shown = next(line for line in PAGE.splitlines() if line.startswith("200 with"))
+    example = next(line for line in PAGE.splitlines() if line.startswith('{"v": 1'))
+
+    assert [words(name)[0] for name, *_ in rows("field")] == list(events.Bet.__slots__)
+    assert words(shown) == list(SettledPlay.__slots__)
+    assert json.loads(events.encode(events.decode(example.encode()))) == json.loads(example)
+
+
+def test_the_headers_of_a_dead_letter_are_listed() -> None:
+    """Every header that is added, in its order."""
+    headers = envelope(record(b"x"), ValueError("no"), group="g", attempts=1)
+
+    assert [words(name)[0] for name, *_ in rows("header")] == [name for name, _ in headers]
+
+
+def test_the_errors_of_postgres_are_listed() -> None:
+    """Classes that are waited for, and those that condemn a record."""
+    by: dict[Reaction, list[str]] = {reaction: [] for reaction in Reaction}
+    for prefix, reaction in BY_SQLSTATE:
+        by[reaction].append(prefix)
+
+    assert f"Postgres {', '.join(by[Reaction.WAIT])} |" in PAGE
+    assert f"of class {' or '.join(by[Reaction.DEAD_LETTER])} |" in PAGE
+
+
+def test_every_metric_is_listed() -> None:
+    """Name, kind, labels with their known values, and help."""
+    listed = [
+        (words(name)[0], kind, words(labels), text) for name, kind, labels, text in rows("metric")
+    ]
+
+    assert listed == [
+        (one.name, one.kind.__name__.lower(), [*one.labels, *one.values], one.help)
+        for one in REGISTER
+    ]
+
+
+def test_the_commands_are_listed() -> None:
+    """Each command with the name that its logs and spans carry."""
+    listed = [words(command) + words(name) for command, name, _ in rows("command")]
+
+    assert listed == [
+        ["consumers api", cli.API],
+        ["consumers worker", cli.WORKER],
+        ["consumers migrate", cli.MIGRATE],
+    ]
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        f"at most {api.MAX_BODY} bytes",
+        f"At most {api.MAX_READS} reads",
+        f"`bet` | {events.MIN_BET} to {events.MAX_BET} cents",
+        f"1 to {events.MAX_PLAYER_ID} of `A-Z a-z 0-9 . _ ~ : @ + -`",
+        f"1 to {events.MAX_GAME} of `a-z 0-9 -`",
+        f"1 to {events.MAX_PLAY_ID} of `A-Z a-z 0-9 . _ ~ -`",
+        f"at most `{LONGEST // timedelta(hours=1)}h`",
+        f"its first {MESSAGE_CHARACTERS} characters",
+        f"has not turned for {TURN_SECONDS:.0f} s",
+        f"has answered within {client_log.SILENT_SECONDS:.0f} s",
+        f"`CONSUMERS_RETRIES` | `{RetryPolicy().retries}`",
+    ],
+)
+def test_a_bound_is_the_real_one(sentence: str) -> None:
+    """Numbers on the page are those of the code."""
+    assert sentence in PAGE
