@@ -33,6 +33,8 @@ UNREADABLE = (
     ArithmeticError,
 )
 
+NOTHING_NAMED = "nothing to watch: name it with --bootstrap-servers HOST:PORT or --config FILE"
+
 
 def load(path: Path | None = None, *, bootstrap_servers: str | None = None) -> Settings:
     """Read the settings from *path*, the environment and the flag *bootstrap_servers*.
@@ -49,7 +51,10 @@ def load(path: Path | None = None, *, bootstrap_servers: str | None = None) -> S
         settings = Settings(**given)
     except ValidationError as error:
         # `from None`: pydantic's own text would be printed below ours.
-        raise SettingsError([*problems, *_problems(error)]) from None
+        told = _problems(error)
+        if path is None:
+            told = [NOTHING_NAMED if one == "clusters: is missing" else one for one in told]
+        raise SettingsError([*problems, *told]) from None
     if problems:
         raise SettingsError(problems)
     return settings

@@ -104,8 +104,12 @@ def test_a_rule_that_does_not_exist_is_a_problem(lagmon: Command, command: str) 
 
 
 def test_without_any_setting_it_says_what_it_needs(lagmon: Command) -> None:
-    """`serve` alone has nothing to watch."""
-    assert lagmon("serve") == Said(2, "", "lagmon: clusters: is missing\n")
+    """`serve` alone has nothing to watch, and names both ways to tell it what."""
+    assert lagmon("serve") == Said(
+        2,
+        "",
+        "lagmon: nothing to watch: name it with --bootstrap-servers HOST:PORT or --config FILE\n",
+    )
 
 
 @pytest.mark.parametrize(

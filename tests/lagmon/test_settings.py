@@ -168,8 +168,15 @@ def test_an_unknown_key_is_named(tmp_path: Path) -> None:
 
 
 def test_nothing_to_watch_is_a_problem() -> None:
-    """Without file, flag and variable the one problem is the missing cluster."""
-    assert problems() == ["clusters: is missing"]
+    """Without file, flag and variable the one problem is the missing cluster, with both flags."""
+    (problem,) = problems()
+
+    assert problem.startswith("nothing to watch: ")
+
+
+def test_a_file_without_a_cluster_is_a_problem(tmp_path: Path) -> None:
+    """Where a file was given, its key is named."""
+    assert problems(written(tmp_path, "fan_out: 3")) == ["clusters: is missing"]
 
 
 def test_an_empty_list_of_clusters_is_a_problem(tmp_path: Path) -> None:
