@@ -208,12 +208,17 @@ class Child:
         """Pass its log lines on; what is none was written by a library that gave up."""
         assert self._process.stderr
         async for line in self._process.stderr:
-            text = line.decode(errors="replace").rstrip()
-            if _is_object(text):
-                self._pass_on(text)
-            elif text:
-                self._last_words = text
-                log.warning("collector_output", kafka_cluster=self._cluster, line=text)
+            # One that cannot be written, on a full disk say, is lost, and not those after it. There
+            # is nowhere to say so.
+            with contextlib.suppress(OSError):
+                self._hear(line.decode(errors="replace").rstrip())
+
+    def _hear(self, text: str) -> None:
+        if _is_object(text):
+            self._pass_on(text)
+        elif text:
+            self._last_words = text
+            log.warning("collector_output", kafka_cluster=self._cluster, line=text)
 
     async def _gone_within(self, seconds: float) -> bool:
         with contextlib.suppress(TimeoutError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import os
 import signal
@@ -46,6 +47,12 @@ settings = sys.stdin.readline()
 print(json.dumps({"event": "something"}), file=sys.stderr, flush=True)
 print("Assertion `eonce->refcnt > 0' failed", file=sys.stderr, flush=True)
 sys.stdin.readline()
+"""
+TALKING_TWICE = """
+import json, sys
+for event in ("first", "second"):
+    print(json.dumps({"event": event}), file=sys.stderr, flush=True)
+sys.stdin.read()
 """
 
 
@@ -254,6 +261,27 @@ def test_its_log_lines_are_passed_on_and_the_rest_is_reported() -> None:
     assert [json.loads(line) for line in lines] == [{"event": "something"}]
     assert [one["line"] for one in logs if one["event"] == "collector_output"] == [cry]
     assert lost.error == f"no collector: ended with exit code 0: {cry}"
+
+
+def test_a_line_that_cannot_be_written_costs_no_other() -> None:
+    """While the disk is full lines are lost; once it is not, the next one is written."""
+
+    async def run() -> list[str]:
+        lines: list[str] = []
+
+        def full_at_first(line: str) -> None:
+            lines.append(line)
+            if len(lines) == 1:
+                raise OSError(errno.ENOSPC, "No space left on device")
+
+        command = (sys.executable, "-c", TALKING_TWICE)
+        made = Collector(settings(), command=command, pass_on=full_at_first)
+        await made.start()
+        await until(lambda: len(lines) > 1, "the line after the one that was lost")
+        await made.stop()
+        return lines
+
+    assert [json.loads(line)["event"] for line in asyncio.run(run())] == ["first", "second"]
 
 
 def test_its_life_is_logged() -> None:
