@@ -18,6 +18,7 @@ from propagation import instruments
 
 if TYPE_CHECKING:
     from confluent_kafka import Message
+    from opentelemetry.util.types import AttributeValue
 
     from propagation.instruments import Instruments
     from propagation.plans import Plan
@@ -84,6 +85,22 @@ class ProcessMeasure:
             self._heard.end_to_end.record(taken, attributes)
 
 
+class BatchMeasure(ProcessMeasure):
+    """From the beginning of a batch's scope to its end.
+
+    A batch has no timestamp: queue and end-to-end time are its messages' own, and told by theirs.
+    """
+
+    __slots__ = ()
+
+    def __init__(self, heard: Instruments, plan: Plan, partition: int | None) -> None:
+        self._heard = heard
+        self._plan = plan
+        self._partition = partition
+        self._began = time.perf_counter()
+        self._written = None
+
+
 def open_measure(span: Span, measure: Measure) -> Span:
     """Tie *measure* to *span*; give the span to use, which is one of its own."""
     if not span.is_recording():
@@ -91,6 +108,15 @@ def open_measure(span: Span, measure: Measure) -> Span:
         span = NonRecordingSpan(span.get_span_context())
     _open[span] = measure
     return span
+
+
+def open_batch(span: Span, plan: Plan, partition: AttributeValue | None) -> Span:
+    """Measure the batch that *span* stands for; *partition* as on the span, if all share it."""
+    heard = instruments.current()
+    if heard is None:
+        return span
+    shared = int(partition) if isinstance(partition, str) else None
+    return open_measure(span, BatchMeasure(heard, plan, shared))
 
 
 def close_measure(span: Span) -> Measure | None:

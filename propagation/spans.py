@@ -32,7 +32,13 @@ from propagation import instruments
 from propagation.carrier import current_format
 from propagation.failures import error_type
 from propagation.headers import NO_NAMES
-from propagation.measures import ProcessMeasure, SendMeasure, close_measure, open_measure
+from propagation.measures import (
+    ProcessMeasure,
+    SendMeasure,
+    close_measure,
+    open_batch,
+    open_measure,
+)
 from propagation.options import DEFAULT, Options
 from propagation.origins import read_origin
 from propagation.plans import Plan, Plans, encodable
@@ -212,7 +218,10 @@ class ProcessSpans:
         It is a child of what is current, or begins a trace.
         """
         plan = self._plans.of(topic)
-        return _start(plan.name, SpanKind.CONSUMER, {**plan.attributes, **attributes}, linked)
+        if is_suppressed(get_current()):
+            return INVALID_SPAN
+        span = _start(plan.name, SpanKind.CONSUMER, {**plan.attributes, **attributes}, linked)
+        return open_batch(span, plan, attributes.get(names.PARTITION))
 
     @staticmethod
     def record_links(topic: str, batch: Span, linked: Linked) -> None:

@@ -118,7 +118,7 @@ def test_every_metric_is_in_the_table(exported: tuple[list[ReadableSpan], Any]) 
 def test_counts_and_durations_are_those_of_the_play(
     exported: tuple[list[ReadableSpan], Any],
 ) -> None:
-    """Three sent and received; two scopes, one failed; every operation once."""
+    """Three sent and received; two scopes and a batch, two of them failed; every operation once."""
     by_name = {m.name: m.data.data_points for m in exported[1]}
 
     def counted(name: str, **attributes: str) -> int:
@@ -128,8 +128,8 @@ def test_counts_and_durations_are_those_of_the_play(
 
     assert counted("messaging.client.sent.messages") == 3
     assert counted("messaging.client.consumed.messages") == 3
-    assert counted("messaging.process.duration") == 2
-    assert counted("messaging.process.duration", error__type="LookupError") == 1
+    assert counted("messaging.process.duration") == 3
+    assert counted("messaging.process.duration", error__type="LookupError") == 2
     assert counted("propagation.queue_time") == counted("propagation.end_to_end_time") == 2
     duration = "messaging.client.operation.duration"
     assert counted(duration, messaging__operation__name="poll") == 2

@@ -102,6 +102,43 @@ def test_scopes_are_measured_apart(metrics: InMemoryMetricReader) -> None:
     assert got == {("a", None): 1, ("b", "LookupError"): 1}
 
 
+def test_a_batch_is_measured_as_its_span(metrics: InMemoryMetricReader) -> None:
+    """Once, by what all messages share; a message's scope inside counts for itself, as its span."""
+    batch = [message(topic="a", partition=3, timestamp=1), message(topic="a", partition=3)]
+
+    failing = processing_batch(batch)
+    failing.__enter__()
+    with processing(batch[0]):
+        pass
+    failing.__exit__(LookupError, LookupError(), None)
+
+    got = {
+        p.attributes.get("error.type"): (p.count, p.attributes["messaging.destination.name"])
+        for p in points(metrics, "messaging.process.duration")
+    }
+    partitions = {
+        p.attributes["messaging.destination.partition.id"]
+        for p in points(metrics, "messaging.process.duration")
+    }
+    assert got == {None: (1, "a"), "LookupError": (1, "a")}
+    assert partitions == {"3"}
+    [waited] = points(metrics, "propagation.queue_time")
+    assert waited.count == 1
+
+
+def test_a_batch_of_nothing_or_of_several_topics(metrics: InMemoryMetricReader) -> None:
+    """Without a record there is nothing to measure; what differs is not told."""
+    with processing_batch([]):
+        pass
+    with processing_batch([message(topic="a"), message(topic="b", partition=1)]):
+        pass
+
+    [point] = points(metrics, "messaging.process.duration")
+    assert point.count == 1
+    assert "messaging.destination.name" not in point.attributes
+    assert "messaging.destination.partition.id" not in point.attributes
+
+
 def test_a_message_that_never_left_is_not_counted_as_sent(metrics: InMemoryMetricReader) -> None:
     """The conventions forbid it; its duration is told with the error."""
     producer = Producer({"bootstrap.servers": "127.0.0.1:1", "log_level": 0})
