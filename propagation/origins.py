@@ -8,6 +8,7 @@ left to the carrier.
 from __future__ import annotations
 
 from binascii import unhexlify
+from struct import Struct
 from typing import TYPE_CHECKING, Final
 
 from opentelemetry.trace import SpanContext, TraceFlags
@@ -20,8 +21,10 @@ from propagation.recorders import span_in
 if TYPE_CHECKING:
     from opentelemetry.context import Context
 
-_VERSION: Final = b"00-"
-_DASH: Final = 0x2D
+# Version, trace id, span id, flags, and the dashes between them; then the three as numbers.
+_fields: Final = Struct("3s32ss16ss2s").unpack
+_numbers: Final = Struct(">QQQB").unpack
+_VERSION, _DASH = b"00-", b"-"
 _FLAGS: Final = tuple(TraceFlags(bits & 3) for bits in range(256))  # of which two have a meaning
 
 
@@ -70,19 +73,14 @@ def _sole_traceparent(headers: object) -> bytes | None:
 
 def _parsed(value: bytes) -> SpanContext | None:
     """Read a traceparent of version 00 (W3C, "traceparent Header Field Values")."""
-    if (
-        len(value) != w3c.TRACEPARENT_CHARACTERS
-        or value[:3] != _VERSION
-        or value[35] != _DASH
-        or value[52] != _DASH
-        or value != value.lower()  # what follows takes capitals too
-    ):
+    if len(value) != w3c.TRACEPARENT_CHARACTERS or value != value.lower():
+        return None  # capitals: what follows would take them
+    version, trace_id, dash, span_id, second_dash, flags = _fields(value)
+    if version != _VERSION or dash != _DASH or second_dash != _DASH:
         return None
     try:
-        raw = unhexlify(value[3:35] + value[36:52] + value[53:])
+        high, low, span, bits = _numbers(unhexlify(trace_id + span_id + flags))
     except ValueError:
         return None
-    origin = SpanContext(
-        int.from_bytes(raw[:16], "big"), int.from_bytes(raw[16:24], "big"), True, _FLAGS[raw[24]]
-    )
+    origin = SpanContext(high << 64 | low, span, True, _FLAGS[bits])
     return origin if origin.is_valid else None

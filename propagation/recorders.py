@@ -132,7 +132,7 @@ def recorder() -> Recorder:
 def _recorder_of(tracer: Tracer) -> Recorder:
     if "opentelemetry.sdk.trace" not in sys.modules:
         return ApiRecorder(tracer)
-    light = import_module("propagation.sdk.span")
+    light = import_module("propagation.sdk.recorder")
     made: Recorder = light.Recorder(tracer) if light.is_plain(tracer) else ApiRecorder(tracer)
     return made
 

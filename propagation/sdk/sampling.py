@@ -1,8 +1,8 @@
-"""Samplers: which ones provably drop, and one that records a number of traces a second.
+"""Samplers: which provably drop or record, and one that records a number of traces a second.
 
-`deciders`, `drops` and `is_verbatim` are what may be taken for granted about a sampler without
-asking it, and nothing is taken for granted about a class that is not the SDK's own: a subclass may
-decide as it likes.
+`deciders`, `drops`, `records` and `is_verbatim` are what may be taken for granted about a sampler
+without asking it, and nothing is taken for granted about a class that is not the SDK's own: a
+subclass may decide as it likes.
 `rate_limited` is what ``OTEL_TRACES_SAMPLER=propagation_rate_limited`` gives, through the entry
 point ``opentelemetry_traces_sampler``.
 """
@@ -39,6 +39,7 @@ REMOTE: Final = 1
 LOCAL: Final = 3
 
 _OFF: Final = "AlwaysOffSampler"
+_ON: Final = "AlwaysOnSampler"
 # ParentBased's delegates by situation. It has no public names for them.
 _DELEGATES: Final = (
     "_root",
@@ -59,6 +60,14 @@ _ROOTS: Final = (
 def drops(sampler: Sampler) -> bool:
     """Tell whether *sampler* is certain to drop, whatever a span is."""
     return type(sampler) is StaticSampler and sampler.get_description() == _OFF
+
+
+def records(sampler: Sampler) -> bool:
+    """Tell whether *sampler* is certain to record and sample, whatever a span is.
+
+    Then the span has the attributes that were asked with and its parent's trace state.
+    """
+    return type(sampler) is StaticSampler and sampler.get_description() == _ON
 
 
 def is_verbatim(sampler: Sampler) -> bool:

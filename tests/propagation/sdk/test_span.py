@@ -32,7 +32,8 @@ from opentelemetry.sdk.trace.id_generator import IdGenerator
 from opentelemetry.trace import Link, NonRecordingSpan, SpanKind, Status, StatusCode
 
 from propagation.recorders import span_in
-from propagation.sdk.span import LightSpan, Recorder, is_plain
+from propagation.sdk.recorder import Recorder, is_plain
+from propagation.sdk.span import LightSpan
 from tests.propagation.builders import context, span_context
 
 if TYPE_CHECKING:
@@ -241,6 +242,17 @@ class Lying(sampling.StaticSampler):
         return sampling.ALWAYS_ON.should_sample(*args, **kwargs)
 
 
+class Refusing(sampling.StaticSampler):
+    """Says that it records and drops."""
+
+    def __init__(self) -> None:
+        super().__init__(sampling.Decision.RECORD_AND_SAMPLE)
+
+    def should_sample(self, *args: Any, **kwargs: Any) -> sampling.SamplingResult:
+        """Drop."""
+        return sampling.ALWAYS_OFF.should_sample(*args, **kwargs)
+
+
 SAMPLERS = [
     sampling.ALWAYS_ON,
     sampling.ALWAYS_OFF,
@@ -254,6 +266,7 @@ SAMPLERS = [
     sampling.TraceIdRatioBased(0.0),
     Adding(),
     Lying(),
+    Refusing(),
 ]
 
 
