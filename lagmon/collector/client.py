@@ -14,6 +14,7 @@ from confluent_kafka import KafkaError
 from confluent_kafka.admin import AdminClient
 
 from lagmon.collector.answers import words
+from lagmon.collector.quiet import Thinned
 
 if TYPE_CHECKING:
     from lagmon.settings import Cluster
@@ -32,8 +33,11 @@ def configuration(cluster: Cluster) -> dict[str, Any]:
 
 
 def kafka_log(cluster: Cluster) -> logging.Logger:
-    """Give the logger that librdkafka's own lines about *cluster* go to."""
-    return logging.getLogger(f"lagmon.kafka.{cluster.name}")
+    """Give the logger, thinned, that librdkafka's own lines about *cluster* go to."""
+    logger = logging.getLogger(f"lagmon.kafka.{cluster.name}")
+    if not any(isinstance(one, Thinned) for one in logger.filters):
+        logger.addFilter(Thinned())
+    return logger
 
 
 class Client:
