@@ -12,6 +12,7 @@ from typing import Final, Literal, TypeAlias, get_args
 
 Relation: TypeAlias = Literal["parent", "link", "none"]
 Trust: TypeAlias = Literal["continue", "link", "ignore"]
+CommitSpans: TypeAlias = Literal["traced", "always", "never"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,15 +64,22 @@ class Options:
 
     *poll_spans*: a span ``poll TOPIC`` for every call of ``poll`` and ``consume`` that gave
     records, with links to them. The process spans tell as much, so the default is no.
+
+    *commit_spans*: a span ``commit TOPIC`` for a call of ``commit``; ``traced``: inside a recorded
+    trace; ``always``: outside of one too, where each commit is a trace of its own; ``never``. A
+    worker that commits every second would fill a backend with such traces, so the default is
+    ``traced``. Commits are measured in any case.
     """
 
     policies: tuple[TopicPolicy, ...] = ()
     baggage_keys: frozenset[str] = frozenset()
     poll_spans: bool = False
+    commit_spans: CommitSpans = "traced"
 
     def __post_init__(self) -> None:
         if isinstance(self.baggage_keys, str):
             raise TypeError("baggage_keys must be a set of keys, not one text")
+        _check("commit_spans", self.commit_spans, get_args(CommitSpans))
         object.__setattr__(self, "policies", tuple(self.policies))
         object.__setattr__(self, "baggage_keys", frozenset(self.baggage_keys))
 

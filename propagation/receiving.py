@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from confluent_kafka import Message
+    from opentelemetry.context import Context
     from opentelemetry.util.types import AttributeValue
 
 # The unbound method: looking it up through super() costs a quarter of the call.
@@ -36,13 +37,14 @@ _poll: Final[Callable[..., Message | None]] = cimpl.Consumer.poll
 class ClientSpans:
     """Start, end and measure the ``poll`` and ``commit`` operations of one consumer."""
 
-    __slots__ = ("_commits", "_polls", "has_polls")
+    __slots__ = ("_commits", "_polls", "_wish", "has_polls")
 
     def __init__(self, consumer: ProcessSpans) -> None:
         shared, options = names.client_attributes(*consumer.identity), consumer.options
         self._polls = Plans(names.POLL, shared, options)
         self._commits = Plans(names.COMMIT, shared, options)
         self.has_polls = options.poll_spans
+        self._wish = options.commit_spans
 
     @property
     def are_wanted(self) -> bool:
@@ -86,7 +88,8 @@ class ClientSpans:
 
         *subject*: the message or the list of partitions it was called with, if it was.
         """
-        if is_suppressed(get_current()):
+        here = get_current()
+        if is_suppressed(here):
             return
         plan = self._commits.of(_topic_of(subject))
         failed = "" if error is None else error_type(error)
@@ -94,11 +97,20 @@ class ClientSpans:
         if heard is not None:
             taken = (time.time_ns() - began_ns) / 1e9
             heard.operation_duration.record(taken, plan.measured(None, failed))
+        if not self._has_commit(here):
+            return
         links: list[Link] = []
         if isinstance(subject, cimpl.Message) and plan.follows != "none":
-            origin = read_origin(subject.headers(), get_current(), NO_NAMES)[1]
+            origin = read_origin(subject.headers(), here, NO_NAMES)[1]
             links = [] if origin is None else [Link(origin)]
         self._record(plan.name, plan.attributes.copy(), links, began_ns, error)
+
+    def _has_commit(self, here: Context) -> bool:
+        """Tell whether a commit that is made *here* is to be a span."""
+        if self._wish != "traced":
+            return self._wish == "always"
+        around = span_in(here)
+        return around.is_recording() or around.get_span_context().trace_flags.sampled
 
     @staticmethod
     def _record(

@@ -59,6 +59,12 @@ def test_a_wrong_policy_is_refused_with_its_field(wrong: dict[str, Any], said: s
         TopicPolicy(**wrong)
 
 
+def test_a_wrong_wish_for_commit_spans_is_refused() -> None:
+    """As every choice: by field, value, and what would be right."""
+    with pytest.raises(ValueError, match="commit_spans=True must be one of traced, always, never"):
+        Options(commit_spans=True)  # type: ignore[arg-type]  # the mistake itself
+
+
 def test_options_are_values() -> None:
     """Equal options are one key, whatever collections they were made from."""
     made_of_lists: Any = Options(policies=[TopicPolicy()], baggage_keys=["a"])  # type: ignore[arg-type]  # what callers do

@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from confluent_kafka import KafkaException, TopicPartition
+from opentelemetry import trace
+from opentelemetry.context import Context, attach, detach
 from opentelemetry.trace import SpanKind, StatusCode
 
 from propagation import Consumer, Options, Producer, TopicPolicy, extract, processing
-from tests.propagation.builders import ids, span_in
+from tests.propagation.builders import context, ids, points, span_context, span_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from confluent_kafka import Message
+    from opentelemetry.sdk.metrics.export import InMemoryMetricReader
     from opentelemetry.sdk.trace import ReadableSpan
 
     Spans = list[ReadableSpan]
     Make = Callable[..., Consumer]
 
 POLL_SPANS = Options(poll_spans=True)
+COMMIT_SPANS = Options(commit_spans="always")
 
 
 @pytest.fixture
@@ -44,6 +49,14 @@ def make(bootstrap_servers: str, topic: str, spans: Spans) -> Iterator[Make]:
     yield consumer
     for one in made:
         one.close()
+
+
+@contextmanager
+def current(given: Context) -> Iterator[None]:
+    """Make *given* current for a block."""
+    token = attach(given)
+    yield
+    detach(token)
 
 
 def first(consumer: Consumer) -> Message:
@@ -131,11 +144,51 @@ def test_a_commit_is_a_span_of_the_scope_it_is_made_in(
     assert links(commit) == origins([message])
 
 
+@pytest.mark.parametrize(
+    ("options", "inside", "outside"),
+    [(None, 1, 0), (COMMIT_SPANS, 1, 1), (Options(commit_spans="never"), 0, 0)],
+)
+def test_a_commit_begins_no_trace_unless_wanted(  # noqa: PLR0917  # what is given, and what comes
+    make: Make,
+    topic: str,
+    spans: Spans,
+    metrics: InMemoryMetricReader,
+    options: Options | None,
+    inside: int,
+    outside: int,
+) -> None:
+    """A worker that commits each second would fill a backend; each is measured all the same."""
+    consumer = make(options)
+    offsets = [TopicPartition(topic, 0, 2)]
+
+    consumer.commit(offsets=offsets, asynchronous=False)
+    without = len(spans)
+    with trace.get_tracer("test").start_as_current_span("settle"):
+        consumer.commit(offsets=offsets, asynchronous=False)
+
+    assert (without, len(spans) - without - 1) == (outside, inside)
+    [measured] = points(metrics, "messaging.client.operation.duration")
+    assert measured.count == 2
+
+
+@pytest.mark.parametrize(("flags", "commits"), [(0, 0), (1, 1)])
+def test_a_commit_follows_the_trace_it_is_made_in(
+    make: Make, topic: str, spans: Spans, flags: int, commits: int
+) -> None:
+    """Also one that is recorded elsewhere; not one that is recorded nowhere."""
+    consumer = make()
+
+    with current(context(span_context(flags=flags))):
+        consumer.commit(offsets=[TopicPartition(topic, 0, 2)], asynchronous=False)
+
+    assert len(spans) == commits
+
+
 def test_a_commit_of_a_tombstone_names_its_topic(
     make: Make, bootstrap_servers: str, topic: str, spans: Spans
 ) -> None:
     """A message without a value is one all the same, though Python calls it empty."""
-    consumer = make()
+    consumer = make(COMMIT_SPANS)
     with Producer({"bootstrap.servers": bootstrap_servers, "log_level": 0}) as producer:
         producer.produce(topic, None, partition=1)
     consumer.assign([TopicPartition(topic, 1, 0)])
@@ -152,7 +205,7 @@ def test_a_commit_of_partitions_names_their_topic(make: Make, topic: str, spans:
     """By the list it is given; what is returned is the real method's."""
     offsets = [TopicPartition(topic, 0, 2)]
 
-    done = make().commit(offsets=offsets, asynchronous=False)
+    done = make(COMMIT_SPANS).commit(offsets=offsets, asynchronous=False)
 
     assert done is not None
     assert [(one.topic, one.partition, one.offset) for one in done] == [(topic, 0, 2)]
@@ -161,7 +214,7 @@ def test_a_commit_of_partitions_names_their_topic(make: Make, topic: str, spans:
 
 def test_a_commit_that_fails_is_an_error_by_its_kafka_name(make: Make, spans: Spans) -> None:
     """The real exception passes; the span has Kafka's name for it."""
-    consumer = make()
+    consumer = make(COMMIT_SPANS)
 
     with pytest.raises(KafkaException):
         consumer.commit(asynchronous=False)
