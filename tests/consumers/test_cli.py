@@ -6,13 +6,16 @@ import json
 import os
 import signal
 import socket
+import time
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import httpx
 import psycopg
 import pytest
+from psycopg.conninfo import conninfo_to_dict
 
 from tests.infra.ports import free_port
 from tests.infra.product import Product, address
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from tests.conftest import ProxyFactory
     from tests.infra.mock_kafka import MockKafka
     from tests.infra.otlp import OtlpReceiver
 
@@ -294,6 +298,43 @@ def listening(url: str) -> bool:
     except httpx.TransportError:
         return False
     return True
+
+
+def test_a_database_that_hangs_takes_nothing_else_along(
+    product: Product, database: str, proxy: ProxyFactory
+) -> None:
+    """While a hundred reads hang on the database, probes, scrapes and plays are answered."""
+    product.migrate()
+    place = conninfo_to_dict(database)
+    between = proxy(str(place["host"]), int(place["port"] or 5432))
+    url = address(
+        product.api(
+            CONSUMERS_DATABASE_URL=f"postgresql://{place['user']}:{place.get('password') or ''}"
+            f"@127.0.0.1:{between.port}/{place['dbname']}"
+        )
+    )
+    until(lambda: httpx.get(f"{url}/game/plays/none").status_code == 404, what="the database")
+    between.delay(20)
+
+    with ThreadPoolExecutor(100) as readers:
+        reads = [
+            readers.submit(httpx.get, f"{url}/game/plays/none", timeout=60) for _ in range(100)
+        ]
+        until(lambda: any(read.done() for read in reads), what="a read that is refused")
+        began = time.monotonic()
+        alive = httpx.get(f"{url}/healthz", timeout=10)
+        scraped = httpx.get(f"{url}/metrics", timeout=10)
+        ready = httpx.get(f"{url}/readyz", timeout=10)
+        played = httpx.post(f"{url}/game/slots/play", json=PLAY, timeout=10)
+        took = time.monotonic() - began
+        waiting = not all(read.done() for read in reads)
+        between.cut()
+
+    assert (alive.status_code, scraped.status_code, played.status_code) == (200, 200, 202)
+    assert ready.status_code == 503
+    assert waiting
+    assert took < 5
+    assert {read.result().status_code for read in reads} == {503}
 
 
 def test_a_second_sigterm_ends_it_at_once(product: Product) -> None:
