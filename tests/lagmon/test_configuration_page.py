@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 NAME = "reference/lagmon-configuration.md"
 PAGE = (DOCS / NAME).read_text()
-BETWEEN = {"<class 'tuple'>": "[].", "<class 'dict'>": ".NAME."}
+BETWEEN: dict[object, str] = {tuple: "[].", dict: ".NAME."}
 
 
 def rows(section: str) -> list[list[str]]:
@@ -46,7 +46,7 @@ def keys(model: type[BaseModel], path: str = "") -> Iterator[tuple[str, str]]:
         if part is None:
             yield key, written(field.default, field.annotation)
         else:
-            yield from keys(part, key + BETWEEN.get(str(get_origin(field.annotation)), "."))
+            yield from keys(part, key + BETWEEN.get(get_origin(field.annotation), "."))
 
 
 def written(default: Any, kind: Any) -> str:
