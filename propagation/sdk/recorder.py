@@ -132,22 +132,22 @@ class Recorder:
         else:
             trace_id, situation = ids.generate_trace_id(), ROOT
             bits = _RANDOM if ids.is_trace_id_random() else 0
-        given: Any = attributes
         verbatim, decision = self._verbatim[situation], _SAMPLE
+        given: Any = attributes
         if self._records[situation]:
             state = parent.trace_state if situation else None
         else:
             ask = self._deciders[situation].should_sample
             links = () if verbatim else as_links(linked)
             result = ask(context, trace_id, name, kind, attributes, links)
-            decision, given, state = result.decision, result.attributes, result.trace_state
+            decision, state = result.decision, result.trace_state
+            given = attributes if verbatim else result.attributes  # a read-only view of them
         if decision is _SAMPLE:
             bits |= _SAMPLED
         own = SpanContext(trace_id, ids.generate_span_id(), False, _FLAGS[bits], state)
         if decision is _DROP:
             return NonRecordingSpan(own)
-        if not (verbatim and self._roomy):
-            given = self.bounded(given)
+        given = given if verbatim and self._roomy else self.bounded(given)
         span: LightSpan = _new(LightSpan)
         span.begin(self, name, kind, own, parent if situation else None, given, linked, start_ns)
         tracer.span_processor.on_start(span, parent_context=context)

@@ -31,7 +31,8 @@ from opentelemetry.sdk.trace.export import (
 from opentelemetry.sdk.trace.id_generator import IdGenerator
 from opentelemetry.trace import Link, NonRecordingSpan, SpanKind, Status, StatusCode
 
-from propagation.recorders import span_in
+from propagation.recorders import finish, span_in
+from propagation.sdk.otlp import encode
 from propagation.sdk.recorder import Recorder, is_plain
 from propagation.sdk.span import LightSpan
 from tests.propagation.builders import context, span_context
@@ -295,6 +296,7 @@ def test_whatever_is_done_both_spans_say_the_same(
     for span, other in zip(heard.ended, heard_by_sdk.ended, strict=True):
         span._end_time = other._end_time = ENDED
         assert told(span) == told(other)
+        assert encode([span]) == encode_spans([other]).SerializeToString()
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS, ids=lambda sampler: sampler.get_description())
@@ -317,6 +319,22 @@ def test_a_sampler_decides_as_it_does_for_the_sdk(
     assert ours.is_recording() == expected.is_recording()
     assert ours.get_span_context() == expected.get_span_context()
     assert ours.get_span_context().trace_state == expected.get_span_context().trace_state
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS, ids=lambda sampler: sampler.get_description())
+@pytest.mark.parametrize("parent", [Context(), context()], ids=["root", "child"])
+def test_a_span_can_be_written_to_whoever_sampled_it(
+    sampler: sampling.Sampler, parent: Context
+) -> None:
+    """What a sampler hands back may be read-only; the span's attributes are not."""
+    own, heard = tracer(sampler)
+    span = started(Recorder(own), parent)
+
+    span.set_attribute("mine", 1)
+    finish(span, {"messaging.kafka.offset": 9})
+
+    for ended in heard.ended:
+        assert {"mine": 1, "messaging.kafka.offset": 9}.items() <= (ended.attributes or {}).items()
 
 
 @pytest.mark.parametrize("inside", [False, True], ids=["alone", "root of ParentBased"])
