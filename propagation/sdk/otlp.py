@@ -18,9 +18,10 @@ from types import FunctionType
 from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-from opentelemetry.trace import SpanKind
+from opentelemetry.trace import SpanContext, SpanKind
 
 from propagation.sdk.protobuf import Attributes, part, text, varint
+from propagation.sdk.span import LightSpan
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -28,13 +29,21 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.resources import Resource
     from opentelemetry.sdk.trace import Event, ReadableSpan
     from opentelemetry.sdk.util.instrumentation import InstrumentationScope
-    from opentelemetry.trace import Link, SpanContext, Status
+    from opentelemetry.trace import Link, Status
 
 _KINDS: Final = {kind: bytes((0x30, kind.value + 1)) for kind in SpanKind}
 _LOCAL, _REMOTE = b"\x00\x01\x00\x00", b"\x00\x03\x00\x00"
 """SpanFlags: whether the parent, or the span linked to, is of another process."""
 
+_LINK: Final = b"\x6a\x21"
+"""A link without attributes, up to its ids."""
+
+_HALF: Final = (1 << 64) - 1
+
 _time = struct.Struct("<BQ").pack
+_times = struct.Struct("<BQBQ").pack
+_two_ids = struct.Struct(">2sQQ2sQ").pack
+_parent_id = struct.Struct(">2sQ").pack
 
 
 def encode(spans: Sequence[ReadableSpan]) -> bytes:
@@ -49,7 +58,8 @@ def encode(spans: Sequence[ReadableSpan]) -> bytes:
         if place is None:
             group = tree.setdefault(resource, {}).setdefault(scope or None, [])
             place = known[id(resource), id(scope)] = (group, resource, scope)
-        place[0].append(part(b"\x12", _span(span)))
+        body = _light_span(span) if type(span) is LightSpan else None
+        place[0].append(part(b"\x12", _span(span) if body is None else body))
     return b"".join(part(b"\x0a", _resource_spans(*branch)) for branch in tree.items())
 
 
@@ -105,6 +115,29 @@ def _scope_spans(scope: InstrumentationScope | None, spans: Sequence[bytes]) -> 
     return part(b"\x0a", b"".join(parts)) + b"".join(spans) + text(b"\x1a", scope.schema_url)
 
 
+def _light_span(span: LightSpan) -> bytes | None:
+    """Encode our own span to the same bytes at half the cost; None where `_span` has to."""
+    raw = span.raw()
+    if raw is None:
+        return None
+    context, parent, name, kind, start, end, attributes, linked = raw
+    if (
+        context.trace_state
+        or not (start and end)
+        or not all(type(one) is SpanContext for one in linked)
+    ):
+        return None
+    parts = [_ids(context)]
+    if parent is not None:
+        parts.append(_parent_id(b"\x22\x08", parent.span_id))
+    parts += _named(b"\x2a", name), _KINDS[kind], _times(0x39, start, 0x41, end)
+    _of_span.add(parts, attributes)
+    for one in linked:
+        parts += _LINK, _ids(one), b"\x35", _flags(one)
+    parts += b"\x7a\x00\x85\x01", _flags(parent)
+    return b"".join(parts)
+
+
 def _span(span: ReadableSpan) -> bytes:
     context, parent, events, links = (
         span.get_span_context(), span.parent, span.events, span.links,
@@ -158,10 +191,8 @@ def _link(link: Link) -> bytes:
 
 def _ids(context: SpanContext) -> bytes:
     """Encode both ids; they have the numbers 1 and 2 in a span and in a link."""
-    return b"\x0a\x10%b\x12\x08%b" % (
-        context.trace_id.to_bytes(16, "big"),
-        context.span_id.to_bytes(8, "big"),
-    )
+    trace_id = context.trace_id
+    return _two_ids(b"\x0a\x10", trace_id >> 64, trace_id & _HALF, b"\x12\x08", context.span_id)
 
 
 def _flags(parent: SpanContext | None) -> bytes:

@@ -95,6 +95,26 @@ class LightSpan(sdk.Span):
                 self._linked = linked
         return linked
 
+    def raw(self) -> tuple[Any, ...] | None:
+        """Give what an exporter writes of an ended span that nobody but this package wrote to.
+
+        That is context, parent, name, kind, start and end, attributes, and what is linked: no
+        events, an unset status, nothing dropped. None: ask the SDK's properties.
+        """
+        linked, limit = self._linked, self._recorder.limits.max_links
+        if (
+            type(self._attributes) is not dict
+            or type(self._events) is not tuple
+            or self._status is not _UNSET
+            or type(linked) is BoundedList
+            or (limit is not None and len(linked) > limit)
+        ):
+            return None
+        return (
+            self._context, self._parent, self._name, self._kind,
+            self._start_time, self._end_time, self._attributes, linked,
+        )  # fmt: skip
+
     def set_attribute(self, key: str, value: AnyValue) -> None:
         """Set one attribute, cleaned and counted as the SDK does."""
         self._bound_attributes()
