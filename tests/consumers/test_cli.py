@@ -303,7 +303,7 @@ def listening(url: str) -> bool:
 def test_a_database_that_hangs_takes_nothing_else_along(
     product: Product, database: str, proxy: ProxyFactory
 ) -> None:
-    """While a hundred reads hang on the database, probes, scrapes and plays are answered."""
+    """While three hundred reads hang on the database, probes, scrapes and plays are answered."""
     product.migrate()
     place = conninfo_to_dict(database)
     between = proxy(str(place["host"]), int(place["port"] or 5432))
@@ -316,10 +316,9 @@ def test_a_database_that_hangs_takes_nothing_else_along(
     until(lambda: httpx.get(f"{url}/game/plays/none").status_code == 404, what="the database")
     between.delay(20)
 
-    with ThreadPoolExecutor(100) as readers:
-        reads = [
-            readers.submit(httpx.get, f"{url}/game/plays/none", timeout=60) for _ in range(100)
-        ]
+    client = httpx.Client(timeout=60, limits=httpx.Limits(max_connections=None))
+    with client, ThreadPoolExecutor(300) as readers:
+        reads = [readers.submit(client.get, f"{url}/game/plays/none") for _ in range(300)]
         until(lambda: any(read.done() for read in reads), what="a read that is refused")
         began = time.monotonic()
         alive = httpx.get(f"{url}/healthz", timeout=10)
