@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 from functools import partial
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final, Generic
 
 import confluent_kafka.aio
@@ -74,6 +75,7 @@ class AIOProducer(confluent_kafka.aio.AIOProducer):
 
     def _begin(self, settings: dict[str, Any], options: Options | None) -> None:
         self._spans = spans_of(settings, options)
+        self._spans.plans.learn_from(self, attrgetter("_producer"))
         self._only_error = settings.get("delivery.report.only.error") is True
         self._on_delivery: DeliveryCallback | None = settings.get("on_delivery")
         self._reports = Reports(self._loop)

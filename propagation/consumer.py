@@ -57,7 +57,7 @@ class Consumer(Receiving):
         settings = {**(config or {}), **more}
         super().__init__(outside_all(settings))
         self.process_spans = spans_of(settings, options)
-        self.client_spans = ClientSpans(self.process_spans)
+        self.client_spans = ClientSpans(self.process_spans, is_new=True)
         contrib.settle(self)
 
     def subscribe(self, topics: list[str], *callbacks: Any, **named: Any) -> None:
@@ -82,7 +82,7 @@ class DeserializingConsumer(  # type: ignore[misc]  # ours take any arguments, t
     def __init__(self, conf: dict[str, Any], *, options: Options | None = None) -> None:
         super().__init__(conf)
         self.process_spans = spans_of(conf, options)
-        self.client_spans = ClientSpans(self.process_spans)
+        self.client_spans = ClientSpans(self.process_spans, is_new=True)
 
 
 def spans_of(settings: dict[str, Any], options: Options | None) -> ProcessSpans:

@@ -1,14 +1,16 @@
 """What all spans and measurements of one client's operation on one topic have in common.
 
-Names and attributes are put together when a topic is first seen and used per message afterwards.
-The number of topics kept is bounded. Values only: nothing here starts or records anything.
+Names and attributes are put together when a topic is first seen and used per message afterwards;
+once more when the client's cluster is known, which `propagation.clusters` asks for. The number of
+topics kept is bounded. Values only: nothing here starts or records anything.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from propagation import conventions as names
+from propagation.clusters import Asking
 
 if TYPE_CHECKING:
     from opentelemetry.util.types import AttributeValue
@@ -17,6 +19,10 @@ if TYPE_CHECKING:
 
 _MAX_TOPICS: Final = 4096  # plans kept; a topic name made up per message must not fill the memory
 _MAX_MEASURED: Final = 4096  # of one topic: partitions, times the errors that were met
+
+
+# Not among what the conventions put on a measurement.
+_OF_SPANS: Final = frozenset((names.CLIENT_ID, names.CLUSTER_ID))
 
 
 class Plan:
@@ -43,7 +49,7 @@ class Plan:
             return known
         if len(self._measured) >= _MAX_MEASURED:
             self._measured.clear()
-        made = {k: v for k, v in self.attributes.items() if k != names.CLIENT_ID}
+        made = {k: v for k, v in self.attributes.items() if k not in _OF_SPANS}
         if partition is not None and partition >= 0:
             made[names.PARTITION] = str(partition)
         if error:
@@ -53,28 +59,49 @@ class Plan:
 
 
 class Plans:
-    """The plans of one client for one operation, by topic. *shared* is on all its spans."""
+    """The plans of one client for one operation, by topic. *shared* is on all its spans.
 
-    __slots__ = ("_operation", "_plans", "_shared", "options")
+    What is not known of a client at its start joins them by `share` or `learn_from`.
+    """
+
+    __slots__ = ("_ask", "_operation", "_plans", "_unsettled", "options", "shared")
 
     def __init__(self, operation: str, shared: dict[str, AttributeValue], options: Options) -> None:
         self.options = options
         self._operation = operation
-        self._shared = shared
+        self.shared = shared
+        self._ask: Asking | None = None
         self._plans: dict[str, Plan] = {}
+        self._unsettled: dict[str, Plan] = {}  # of topics met while the cluster is not known
 
     def of(self, topic: str) -> Plan:
         """Give the plan for *topic*, made when the topic is first seen."""
         plan = self._plans.get(topic)
         return self._made(topic) if plan is None else plan
 
+    def learn_from(self, *owner: Any) -> None:
+        """Ask for the cluster, as `Asking` made of *owner* does, until it is known."""
+        self._ask = Asking(*owner)
+
+    def share(self, attributes: dict[str, AttributeValue]) -> None:
+        """Put *attributes* on all spans from now on, beside what is shared already."""
+        self.shared = self.shared | attributes
+        self._plans, self._unsettled = {}, {}
+
     def _made(self, topic: str) -> Plan:
-        if len(self._plans) >= _MAX_TOPICS:
-            self._plans.clear()
+        if self._ask is not None and (cluster := self._ask()):
+            self._ask = None
+            self.share({names.CLUSTER_ID: cluster})
+        kept = self._plans if self._ask is None else self._unsettled
+        plan = kept.get(topic)
+        if plan is not None:
+            return plan
+        if len(kept) >= _MAX_TOPICS:
+            kept.clear()
         text = encodable(topic)
-        plan = self._plans[topic] = Plan(
+        plan = kept[topic] = Plan(
             names.span_name(self._operation, text),
-            names.shared_attributes(self._operation, text) | self._shared,
+            names.shared_attributes(self._operation, text) | self.shared,
             self.options.policy(topic),
         )
         return plan

@@ -37,8 +37,7 @@ if TYPE_CHECKING:
     K = TypeVar("K", default=Any)
     V = TypeVar("V", default=Any)
     DeliveryCallback = Callable[[confluent_kafka.KafkaError | None, confluent_kafka.Message], None]
-
-if not TYPE_CHECKING:
+else:
     from typing import TypeVar
 
     K = TypeVar("K")
@@ -99,6 +98,7 @@ class Producer(cimpl.Producer):
         self._only_error = settings.get(_ONLY_ERROR) is True
         self._on_delivery = settings.get(_ON_DELIVERY)
         self._spans = spans_of(settings, options)
+        self._spans.plans.learn_from(self)
 
     def produce(  # noqa: PLR0917  # the real method's order
         self,

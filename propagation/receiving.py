@@ -16,6 +16,7 @@ from opentelemetry.trace import INVALID_SPAN_CONTEXT, Link, SpanKind, Status, St
 
 from propagation import conventions as names
 from propagation import instruments
+from propagation.clusters import cluster_of
 from propagation.failures import error_type
 from propagation.headers import NO_NAMES
 from propagation.origins import read_origin
@@ -37,19 +38,32 @@ _poll: Final[Callable[..., Message | None]] = cimpl.Consumer.poll
 class ClientSpans:
     """Start, end and measure the ``poll`` and ``commit`` operations of one consumer."""
 
-    __slots__ = ("_commits", "_polls", "_wish", "has_polls")
+    __slots__ = ("_commits", "_is_new", "_polls", "_process", "_wish", "has_polls", "watches")
 
-    def __init__(self, consumer: ProcessSpans) -> None:
+    def __init__(self, consumer: ProcessSpans, *, is_new: bool = False) -> None:
         shared, options = names.client_attributes(*consumer.identity), consumer.options
         self._polls = Plans(names.POLL, shared, options)
         self._commits = Plans(names.COMMIT, shared, options)
         self.has_polls = options.poll_spans
         self._wish = options.commit_spans
+        self._process = consumer.plans
+        self._is_new = is_new  # its cluster is to be learnt
+        self.watches = self.has_polls or is_new
 
     @property
     def are_wanted(self) -> bool:
         """Whether anybody wants to be told of what is polled."""
-        return self.has_polls or instruments.current() is not None
+        return self.watches or instruments.current() is not None
+
+    def meet(self, client: cimpl.Consumer) -> None:
+        """Learn the cluster of *client*, which this thread has just polled, unless it is known.
+
+        Where several threads poll one consumer it may wait for another's poll, as any poll does.
+        """
+        if self._is_new and (cluster := cluster_of(client)):
+            self._is_new, self.watches = False, self.has_polls
+            for plans in (self._polls, self._commits, self._process):
+                plans.share({names.CLUSTER_ID: cluster})
 
     def polled(self, messages: Sequence[Message], began_ns: int, *, is_batch: bool) -> None:
         """Tell of *messages* that one call gave, begun at *began_ns* of `time.time_ns`."""
@@ -140,11 +154,12 @@ class Receiving(cimpl.Consumer):
 
     def poll(self, *args: Any, **kwargs: Any) -> Message | None:
         """Give the next message or None; as the real method."""
-        if not self.client_spans.are_wanted:
+        if instruments.current() is None and not self.client_spans.watches:
             return _poll(self, *args, **kwargs)
         began_ns = time.time_ns()
         message = _poll(self, *args, **kwargs)
         if message is not None:
+            self.client_spans.meet(self)
             self.client_spans.polled((message,), began_ns, is_batch=False)
         return message
 
@@ -153,6 +168,7 @@ class Receiving(cimpl.Consumer):
         began_ns = time.time_ns()
         messages = super().consume(*args, **kwargs)
         if messages and self.client_spans.are_wanted:
+            self.client_spans.meet(self)
             self.client_spans.polled(messages, began_ns, is_batch=True)
         return messages
 

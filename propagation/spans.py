@@ -60,13 +60,13 @@ class SendSpans:
     *client_id* and *servers* (its ``bootstrap.servers``) may be empty: not known.
     """
 
-    __slots__ = ("_plans", "baggage_keys")
+    __slots__ = ("baggage_keys", "plans")
 
     def __init__(
         self, *, client_id: str = "", servers: str = "", options: Options = DEFAULT
     ) -> None:
         shared = names.client_attributes(client_id, "", servers)
-        self._plans = Plans(names.SEND, shared, options)
+        self.plans = Plans(names.SEND, shared, options)
         self.baggage_keys = options.baggage_keys
 
     def start(self, topic: str, key: object, value: object, partition: object) -> Span:
@@ -80,7 +80,7 @@ class SendSpans:
         maker = recorder()
         span = maker.dropped(parent)
         if span is None:
-            plan = self._plans.of(topic)
+            plan = self.plans.of(topic)
             attributes = plan.attributes.copy()
             if isinstance(partition, int) and partition >= 0:
                 attributes[names.PARTITION] = str(partition)
@@ -88,7 +88,7 @@ class SendSpans:
             span = maker.start(plan.name, SpanKind.PRODUCER, attributes, (), None, parent)
         heard = instruments.current()
         if heard is not None:
-            return open_measure(span, SendMeasure(heard, self._plans.of(topic)))
+            return open_measure(span, SendMeasure(heard, self.plans.of(topic)))
         return span
 
     @staticmethod
@@ -134,7 +134,7 @@ class SendSpans:
 class ProcessSpans:
     """Start and end the process spans of one consumer. Empty names are not known."""
 
-    __slots__ = ("_plans", "identity", "options")
+    __slots__ = ("identity", "options", "plans")
 
     def __init__(
         self,
@@ -145,17 +145,19 @@ class ProcessSpans:
         options: Options = DEFAULT,
     ) -> None:
         self.identity = (client_id, group, servers)
-        self._plans = Plans(names.PROCESS, names.client_attributes(*self.identity), options)
+        self.plans = Plans(names.PROCESS, names.client_attributes(*self.identity), options)
         self.options = options
 
     def with_options(self, options: Options) -> ProcessSpans:
         """Give the spans of the same consumer under other *options*."""
         client_id, group, servers = self.identity
-        return ProcessSpans(group=group, client_id=client_id, servers=servers, options=options)
+        made = ProcessSpans(group=group, client_id=client_id, servers=servers, options=options)
+        made.plans.share(self.plans.shared)
+        return made
 
     def context_of(self, message: Message) -> Context:
         """Give the context that *message* carries, as far as its topic is trusted."""
-        if self._plans.of(message.topic() or "").trust != "continue":
+        if self.plans.of(message.topic() or "").trust != "continue":
             return Context()
         return current_format().read(message.headers(), Context(), self.options.baggage_keys)
 
@@ -171,7 +173,7 @@ class ProcessSpans:
             if is_suppressed(here):
                 return INVALID_SPAN, here
             ambient = span_in(here).get_span_context()
-        plan = self._plans.of(message.topic() or "")
+        plan = self.plans.of(message.topic() or "")
         base, remote = here, None
         if plan.trust != "ignore":
             keys = self.options.baggage_keys if plan.trust == "continue" else NO_NAMES
@@ -217,7 +219,7 @@ class ProcessSpans:
 
         It is a child of what is current, or begins a trace.
         """
-        plan = self._plans.of(topic)
+        plan = self.plans.of(topic)
         if is_suppressed(get_current()):
             return INVALID_SPAN
         span = _start(plan.name, SpanKind.CONSUMER, {**plan.attributes, **attributes}, linked)
