@@ -118,6 +118,36 @@ def test_every_metric_is_in_the_table(exported: tuple[list[ReadableSpan], Any]) 
     assert told == set(re.findall(r"`([^`]+)`", sentence))
 
 
+# What the conventions ask of messaging spans and metrics, and of Kafka's: required, recommended
+# and opt-in (1.44.0; "Messaging spans", "Messaging metrics", "Kafka").
+CONVENTIONS = """
+    messaging.system messaging.operation.name messaging.operation.type error.type
+    messaging.destination.name messaging.destination.template messaging.destination.partition.id
+    messaging.batch.message_count messaging.consumer.group.name messaging.client.id
+    messaging.kafka.offset messaging.kafka.message.key messaging.kafka.message.tombstone
+    messaging.kafka.cluster.id messaging.message.id messaging.message.conversation_id
+    messaging.message.body.size messaging.message.envelope.size messaging.destination.anonymous
+    messaging.destination.temporary messaging.destination.subscription.name peer.service
+    network.peer.address network.peer.port server.address server.port
+    messaging.client.operation.duration messaging.client.sent.messages
+    messaging.client.consumed.messages messaging.process.duration
+"""
+
+
+def test_what_the_conventions_name_is_recorded_or_refused_with_a_reason() -> None:
+    """Every name stands in one table and one only."""
+    sections = ("Attributes", "Metrics", "Not recorded, and why")
+    listed = [
+        name
+        for section in sections
+        for row in rows(section)[1:]
+        for name in re.findall(r"`([^`]+)`", row[0])
+    ]
+
+    assert [name for name in CONVENTIONS.split() if listed.count(name) != 1] == []
+    assert all(row[1] for row in rows("Not recorded, and why")[1:])
+
+
 def test_counts_and_durations_are_those_of_the_play(
     exported: tuple[list[ReadableSpan], Any],
 ) -> None:
