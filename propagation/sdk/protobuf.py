@@ -16,8 +16,6 @@ from typing import Any, Final
 _SHORT, _KEYS, _VALUES = 64, 256, 64
 """What is kept in encoded form: texts up to a length, for that many keys, of each that many."""
 
-_KEPT: Final = frozenset((str, int))
-
 _ONE_BYTE, _TWO_BYTES, _THREE_BYTES = 1 << 7, 1 << 14, 1 << 21
 """From where on a number needs one byte more."""
 
@@ -32,16 +30,15 @@ _log = logging.getLogger(__name__)
 class Attributes:
     """Encodes attributes as the field *tag*, and keeps what comes again and again.
 
-    Texts and integers are kept up to a number for each key: those of a key that is different in
-    each message fill their share and no more. Races between threads cost work done twice, nothing
-    else.
+    Texts are kept up to a number for each key: those of a key that is different in each message
+    fill their share and no more. Races between threads cost work done twice, nothing else.
     """
 
     __slots__ = ("_kept", "_tag")
 
     def __init__(self, tag: bytes) -> None:
         self._tag = tag
-        self._kept: dict[str, dict[str | int, bytes]] = {}
+        self._kept: dict[str, dict[str, bytes]] = {}
 
     def add(self, parts: list[bytes], attributes: Any) -> None:
         """Add a part for each of *attributes*."""
@@ -51,21 +48,21 @@ class Attributes:
         copied = getattr(attributes, "copy", None)
         kept = self._kept
         for key, value in (copied() if copied else attributes).items():
-            # By exact type: True and 1.0 equal 1, and are written otherwise.
-            if type(value) in _KEPT and key in kept:
-                known = kept[key].get(value)
-                if known is not None:
-                    parts.append(known)
+            if type(value) is str:
+                try:
+                    parts.append(kept[key][value])
                     continue
+                except KeyError:
+                    pass
             try:
                 parts.append(self._encoded(key, value))
             except Exception as error:  # noqa: BLE001 - one attribute must not cost the batch
                 _say_left_out(str(key), repr(error))
 
     def _encoded(self, key: str, value: Any) -> bytes:
-        """Encode one attribute, and keep it while there is room."""
+        """Encode one attribute, and keep a text while there is room."""
         encoded = _attribute(self._tag, key, _any_value(value))
-        if type(value) is int or (type(value) is str and len(value) <= _SHORT):
+        if type(value) is str and len(value) <= _SHORT:
             if key not in self._kept and len(self._kept) < _KEYS:
                 self._kept[key] = {}
             kept = self._kept.get(key)
