@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from lagmon.incidents import REMIND_SECONDS
 from lagmon.model import Change, Incident, IncidentChange, IncidentKey, TopicPartition
-from lagmon.notify.alertmanager import alert
+from lagmon.notify.alertmanager import alert, holding_seconds
 from lagmon.report import Links, Notice, OldestRecord
 from lagmon.rules import KAFKA_CONSUMER_LAG
 from tests.deploy.files import ALERTMANAGER, alerting_rules
@@ -45,7 +46,8 @@ def page(*, group: str = "game-consumer", resolved: bool = False) -> dict[str, A
         change = IncidentChange(Change.RESOLVED, replace(incident, resolved_at=now))
     at = TopicPartition("game.slots.plays", 3)
     oldest = OldestRecord(at, offset=77, timestamp=now - 30, key_hash="ab", trace_id=TRACE)
-    return alert(Notice(change, KAFKA_CONSUMER_LAG, now, record=oldest), LINKS)
+    notice = Notice(change, KAFKA_CONSUMER_LAG, now, record=oldest)
+    return alert(notice, LINKS, holding_seconds(REMIND_SECONDS))
 
 
 def copy(*, group: str = "game-consumer") -> dict[str, Any]:
