@@ -59,6 +59,9 @@ def test_deleting_a_topic_twice_is_fine(kafka: KafkaBroker, topic: str) -> None:
 
     kafka.delete_topic(topic)
 
+    admin = kafka.admin()
+    assert topic not in admin.list_topics(timeout=10).topics
+
 
 def test_a_group_by_the_new_protocol_is_listed(kafka: KafkaBroker, topic: str) -> None:
     """A group of KIP-848 exists on the broker and is listed as such."""

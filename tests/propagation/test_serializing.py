@@ -348,6 +348,12 @@ def test_a_subscription_may_have_callbacks(consume: Consume, topic: str) -> None
     consumer = consume()
 
     consumer.subscribe([topic], on_assign=lambda *_: told.append("assigned"))
-    until(lambda: consumer.poll(0.1) or told, what="an assignment")
 
+    def assigned() -> list[object]:
+        consumer.poll(0.1)
+        return told
+
+    until(assigned, what="an assignment")
+
+    assert told == ["assigned"]
     consumer.close()

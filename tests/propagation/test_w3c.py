@@ -93,9 +93,12 @@ def test_an_invalid_traceparent_is_no_traceparent(text: str) -> None:
 @given(st.text(max_size=80))
 def test_no_text_makes_the_parsers_raise(text: str) -> None:
     """Any text at all is read as a value or as nothing."""
-    w3c.parse_traceparent(text)
+    parent = w3c.parse_traceparent(text)
     w3c.parse_tracestate([text, text])
-    w3c_baggage.parse_baggage([text, text])
+    members = w3c_baggage.parse_baggage([text, text])
+
+    assert parent is None or parent.is_valid
+    assert len(members) <= w3c_baggage.BAGGAGE_MAX_MEMBERS
 
 
 @given(st.integers(1, 2**128 - 1), st.integers(1, 2**64 - 1), st.integers(0, 3))

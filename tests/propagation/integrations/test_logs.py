@@ -318,13 +318,19 @@ def test_a_stream_in_use_does_not_stop_the_caller() -> None:
     class Busy(io.StringIO):
         """A stream that is being written to."""
 
+        tried = 0
+
         def write(self, _: str) -> int:
+            self.tried += 1
             raise RuntimeError("reentrant call inside")
 
-    logs.configure("s", stream=Busy())
+    busy = Busy()
+    logs.configure("s", stream=busy)
     by_structlog("x")
     by_stdlib("x")
     logs.restore()
+
+    assert busy.tried == 2
 
 
 def stdlib_exception() -> None:
