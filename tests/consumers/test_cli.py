@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 STOP_SECONDS = 10
 NOWHERE = "postgresql://ada:sesame@127.0.0.1:1/game"
-PLAY = {"player_id": "ada", "game": "sevens", "bet": 250}
+PLAY = {"player_id": "lovelace", "game": "sevens", "bet": 250}
 BOTH = pytest.mark.parametrize("command", ["api", "worker"])
 
 
@@ -172,7 +172,7 @@ def test_a_play_goes_the_whole_way(product: Product) -> None:
 
     assert accepted.status_code == 202
     assert shown.json()["trace_id"] == settled["trace_id"] == accepted.headers["x-trace-id"]
-    assert "ada" not in "".join([*api.lines(), *worker.lines()])
+    assert "lovelace" not in "".join([*api.lines(), *worker.lines()])
 
 
 def test_ready_means_that_it_can_work(product: Product) -> None:
