@@ -15,18 +15,19 @@ from __future__ import annotations
 
 import logging
 import os
-import sys
 import time
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry import trace
 
 from propagation.identity import ENVIRONMENT, SERVICE, VERSION, identity
 from propagation.integrations.lines import (
-    described,
+    closed,
+    describe_error,
     encode,
-    extended,
+    member,
     quoted,
     rfc3339,
     shortened,
@@ -58,13 +59,13 @@ _TALKATIVE = ("httpx",)
 
 _COMMON = frozenset({"timestamp", "level", "service", "version", "environment", "event"})
 _IDS = frozenset({"trace_id", "span_id", "trace_flags"})
-_TAKEN = {
-    (False, False): _COMMON,
-    (False, True): _COMMON | _IDS,
-    (True, False): _COMMON | {"logger"},
-    (True, True): _COMMON | {"logger"} | _IDS,
-}
-"""The fields of a line that are not the caller's: with a logger's name or not, with ids or not."""
+_OURS = _COMMON | _IDS | {"logger"}
+"""What a caller's field may have to give way to: the ids where there are any, `logger` likewise."""
+
+_FLAGS = {0: "00", 1: "01", 2: "02", 3: "03"}
+"""All flags that there are (W3C Trace Context level 2), written; others are written when met."""
+
+_LOGGERS = 1024  # names of loggers remembered; made-up ones must not fill the memory
 
 DEFAULT_MASKS: Final = Masks()
 """What is masked unless `configure` is told otherwise."""
@@ -123,7 +124,7 @@ class _Writer(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write a record of the standard library."""
-        extra = {k: v for k, v in vars(record).items() if k not in _RECORD_FIELDS}
+        extra = {text(k): v for k, v in vars(record).items() if k not in _RECORD_FIELDS}
         if record.exc_info:
             extra["exc_info"] = record.exc_info
         if record.stack_info:
@@ -141,16 +142,18 @@ class _Writer(logging.Handler):
         )
         if logger:
             head = f'{head},"logger":{quoted(logger)}'
-        _add_error(extra)
+        if "exc_info" in extra or "error" in extra:
+            describe_error(extra)
         ids = "" if "trace_id" in extra else _ids()
-        taken = _TAKEN[bool(logger), bool(ids)]
-        fields = {}
+        members = [head, ids]
         for key, value in extra.items():
-            if key == "latency_ms" and isinstance(value, float):
-                fields[key] = round(value, _LATENCY_DIGITS)
+            if key in _OURS and (key in _COMMON or (logger if key == "logger" else ids)):
+                members.append(member(f"{key}_", mask(key, value)))
+            elif key == "latency_ms" and isinstance(value, float):
+                members.append(member(key, round(value, _LATENCY_DIGITS)))
             else:
-                fields[f"{key}_" if key in taken else key] = mask(key, value)
-        return extended(head + ids, fields)
+                members.append(member(key, mask(key, value)))
+        return closed("".join(members))
 
     def write(self, line: str) -> None:
         """Write *line* whole; one that cannot be written is lost."""
@@ -214,19 +217,23 @@ _get = logging.getLogger
 
 
 def _configure_structlog(writer: _Writer, threshold: int) -> None:
+    with_stack = structlog.processors.StackInfoRenderer(additional_ignores=[__name__])
+
+    @lru_cache(maxsize=_LOGGERS)
+    def named(name: str) -> _Logger:
+        return _Logger(name, writer)
+
     def render(logger: WrappedLogger, method: str, fields: EventDict) -> str:
+        if "stack_info" in fields:
+            fields = with_stack(logger, method, fields)
         event = fields.pop("event", "")
         level = "error" if method == "exception" else method
         return writer.line(time.time_ns(), level, logger.name, event, fields)
 
     structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.StackInfoRenderer(),
-            render,
-        ],
+        processors=[structlog.contextvars.merge_contextvars, render],
         wrapper_class=structlog.make_filtering_bound_logger(threshold),
-        logger_factory=lambda *names: _Logger(str(names[0]) if names else "", writer),
+        logger_factory=lambda *names: named(str(names[0]) if names else ""),
         # A cached logger would go on with the set-up it was first used under.
         cache_logger_on_first_use=False,
     )
@@ -274,25 +281,7 @@ def _ids() -> str:
     context = trace.get_current_span().get_span_context()
     if not context.is_valid:
         return ""
-    return (
-        f',"trace_id":"{context.trace_id:032x}","span_id":"{context.span_id:016x}"'
-        f',"trace_flags":"{context.trace_flags:02x}"'
-    )
-
-
-def _add_error(extra: EventDict) -> None:
-    """Make one field `error` of an exception, however it was handed in."""
-    raised = _exception(extra.pop("exc_info", None)) or _exception(extra.get("error"))
-    if raised is not None:
-        extra["error"] = described(raised)
-
-
-def _exception(given: Any) -> BaseException | None:
-    match given:
-        case BaseException():
-            return given
-        case True:
-            return sys.exc_info()[1]
-        case (_, BaseException() as raised, _):
-            return raised
-    return None
+    # Half the time of a format. A valid context has ids that fit, its flags may be any number.
+    trace_id, span_id = context.trace_id.to_bytes(16).hex(), context.span_id.to_bytes(8).hex()
+    flags = _FLAGS.get(context.trace_flags) or f"{context.trace_flags:02x}"
+    return f',"trace_id":"{trace_id}","span_id":"{span_id}","trace_flags":"{flags}"'

@@ -139,7 +139,8 @@ _suspicious: Final = re.compile(
 _PLAIN: Final = frozenset({bool, float, type(None)})
 _CONTAINERS: Final = (Mapping, list, tuple, set, frozenset)
 _PAIR: Final = 2
-_CARD_NUMBERS: Final = range(2 * 10**12, 7 * 10**18)
+_LOWEST_CARD: Final = 2 * 10**12
+_CARD_NUMBERS: Final = range(_LOWEST_CARD, 7 * 10**18)
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,9 +166,13 @@ class Masks:
         if not secret:
             # The usual field, without another call.
             kind = type(value)
-            if kind is int and value not in _CARD_NUMBERS:
+            if kind is str:
+                if self.patterns is PATTERNS and _suspicious(value) is None:
+                    return value
+                return self.text(value)
+            if kind is int and value < _LOWEST_CARD:
                 return value
-            return self.text(value) if kind is str else self.value(value, depth)
+            return self.value(value, depth)
         if value is None or isinstance(value, bool) or (type(value) is str and not value):
             return value
         return self._replacement(text(value))

@@ -13,7 +13,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from propagation.integrations.lines import STACK_CHARACTERS, described, encode, rfc3339
+from propagation.integrations.lines import (
+    STACK_CHARACTERS,
+    closed,
+    described,
+    encode,
+    member,
+    rfc3339,
+)
 
 
 class Unprintable:
@@ -40,6 +47,7 @@ class Colour(Enum):
 def written(value: object) -> Any:
     """Write *value* as a field and read it back as a strict parser does."""
     line = encode({"value": value})
+    assert closed('{"a":1' + member("value", value)) == '{"a":1,' + line[1:]
     assert line.isascii()
     assert line.splitlines() == [line]
     return json.loads(line, parse_constant=pytest.fail)["value"]
@@ -117,6 +125,15 @@ def test_any_fields_are_one_line_of_json(fields: dict[str, Any]) -> None:
 
     assert line.splitlines() == [line]
     assert len(json.loads(line, parse_constant=pytest.fail)) == len(fields)
+
+
+@given(st.text(), json_like)
+def test_a_line_of_members_is_what_would_be_encoded_whole(key: str, value: Any) -> None:
+    """Put together member by member, a line reads as the fields do that are written at once."""
+    line = closed('{"":0' + member(key, value))
+
+    assert line.isascii()
+    assert json.loads(line) == json.loads(encode({"": 0})) | json.loads(encode({key: value}))
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"])))

@@ -188,6 +188,14 @@ def test_an_odd_value_does_not_break_the_line(log: Callable[..., None], lines: L
     assert (line["key"], line["ratio"], line["half"]) == ("\\xff\n", None, "\ufffd")
 
 
+def test_a_name_that_is_no_text_does_not_stop_the_caller(lines: Lines) -> None:
+    """The standard library lets a field be named by anything: it is written as its text."""
+    extra: dict[Any, object] = {7: "a", b"k": "b"}
+    logging.getLogger("game").info("x", extra=extra)
+
+    assert lines.only().items() >= {"7": "a", "k": "b"}.items()
+
+
 @both
 def test_secrets_are_masked(log: Callable[..., None], lines: Lines) -> None:
     """By name and by look, in the event, in fields and in what they contain, for both libraries."""
@@ -507,12 +515,25 @@ def test_uvicorn_speaks_in_the_same_shape(lines: Lines) -> None:
     assert not logging.getLogger("uvicorn.access").propagate
 
 
-def test_a_closed_stream_does_not_stop_the_caller(lines: Lines) -> None:
-    """When the log cannot be written any more, the service goes on."""
-    lines.stream.close()
+def test_a_closed_stream_does_not_stop_the_caller() -> None:
+    """When the log cannot be written any more each line is tried, lost, and the caller goes on."""
 
-    by_structlog("x")
-    by_stdlib("x")
+    class Closed(io.StringIO):
+        """A stream that is closed, and counts who does not know."""
+
+        tried = 0
+
+        def write(self, line: str) -> int:
+            self.tried += 1
+            return super().write(line)
+
+    stream = Closed()
+    stream.close()
+    logs.configure("s", stream=stream)
+    for tried, log in enumerate((by_structlog, by_stdlib, by_structlog), start=1):
+        log("x")
+        assert stream.tried == tried
+    logs.restore()
 
 
 @both
