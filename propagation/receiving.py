@@ -22,7 +22,7 @@ from propagation.headers import NO_NAMES
 from propagation.origins import read_origin
 from propagation.plans import Plans
 from propagation.recorders import finish, is_suppressed, recorder, span_in
-from propagation.spans import ProcessSpans
+from propagation.spans import ProcessSpans, describe
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -76,18 +76,21 @@ class ClientSpans:
                 plan = self._polls.of(record.topic() or "")
                 heard.consumed_messages.add(1, plan.measured(record.partition()))
             taken = (time.time_ns() - began_ns) / 1e9
-            heard.operation_duration.record(taken, self._polls.of(_topic(records)).measured(None))
+            topic, partition = _place(records)
+            heard.operation_duration.record(taken, self._polls.of(topic).measured(partition))
         if self.has_polls:
             self._tell(records, began_ns, is_batch=is_batch)
 
     def _tell(self, records: Sequence[Message], began_ns: int, *, is_batch: bool) -> None:
         """Record the span ``poll TOPIC``, which links to the context of every record."""
-        plan = self._polls.of(_topic(records))
-        attributes = plan.attributes.copy()
+        topic, partition = _place(records)
+        plan = self._polls.of(topic)
+        attributes = plan.attributes | _located(partition)
         if is_batch:
             attributes[names.BATCH_COUNT] = len(records)
-        elif (partition := records[0].partition()) is not None:
-            attributes[names.PARTITION] = str(partition)
+        else:
+            attributes |= _located(None, records[0].offset())
+            describe(attributes, records[0].key(), records[0].value())
         here = get_current()
         links = [
             Link(origin)
@@ -105,19 +108,21 @@ class ClientSpans:
         here = get_current()
         if is_suppressed(here):
             return
-        plan = self._commits.of(_topic_of(subject))
+        topic, partition, offset = _settled(subject)
+        plan = self._commits.of(topic)
         failed = "" if error is None else error_type(error)
         heard = instruments.current()
         if heard is not None:
             taken = (time.time_ns() - began_ns) / 1e9
-            heard.operation_duration.record(taken, plan.measured(None, failed))
+            heard.operation_duration.record(taken, plan.measured(partition, failed))
         if not self._has_commit(here):
             return
         links: list[Link] = []
         if isinstance(subject, cimpl.Message) and plan.follows != "none":
             origin = read_origin(subject.headers(), here, NO_NAMES)[1]
             links = [] if origin is None else [Link(origin)]
-        self._record(plan.name, plan.attributes.copy(), links, began_ns, error)
+        attributes = plan.attributes | _located(partition, offset)
+        self._record(plan.name, attributes, links, began_ns, error)
 
     def _has_commit(self, here: Context) -> bool:
         """Tell whether a commit that is made *here* is to be a span."""
@@ -196,17 +201,35 @@ def subject_of(*args: Any, **kwargs: Any) -> object:
     return next((one for one in given if isinstance(one, cimpl.Message | list)), None)
 
 
-def _topic(records: Sequence[Message]) -> str:
-    """Give the topic that all *records* are of, empty if they differ."""
-    topics = {record.topic() or "" for record in records}
-    return topics.pop() if len(topics) == 1 else ""
+def _place(records: Sequence[Message]) -> tuple[str, int | None]:
+    """Give topic and partition that all *records* are of; empty and None where they differ."""
+    return _shared([(record.topic() or "", record.partition()) for record in records])
 
 
-def _topic_of(subject: object) -> str:
-    """Give the one topic that a commit is about, empty where there is not one."""
+def _settled(subject: object) -> tuple[str, int | None, int | None]:
+    """Give the one topic, partition and record that a commit is about, as far as there is one."""
     if isinstance(subject, cimpl.Message):
-        return subject.topic() or ""
+        return subject.topic() or "", subject.partition(), subject.offset()
     if not isinstance(subject, list):
-        return ""
-    topics = {str(getattr(one, "topic", "")) for one in subject}
-    return topics.pop() if len(topics) == 1 else ""
+        return "", None, None
+    # An offset in such a list is the next record's, and names none.
+    places = [(str(getattr(one, "topic", "")), getattr(one, "partition", None)) for one in subject]
+    return *_shared(places), None
+
+
+def _shared(places: list[tuple[str, int | None]]) -> tuple[str, int | None]:
+    topics = {topic for topic, _ in places}
+    if len(topics) != 1:
+        return "", None
+    partitions = {partition for _, partition in places}
+    return topics.pop(), partitions.pop() if len(partitions) == 1 else None
+
+
+def _located(partition: int | None, offset: int | None = None) -> dict[str, AttributeValue]:
+    """Give the attributes for *partition* and *offset*, as far as they are known."""
+    located: dict[str, AttributeValue] = {}
+    if partition is not None and partition >= 0:
+        located[names.PARTITION] = str(partition)
+    if offset is not None and offset >= 0:
+        located[names.OFFSET] = offset
+    return located

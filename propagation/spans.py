@@ -84,7 +84,7 @@ class SendSpans:
             attributes = plan.attributes.copy()
             if isinstance(partition, int) and partition >= 0:
                 attributes[names.PARTITION] = str(partition)
-            _describe(attributes, key, value)
+            describe(attributes, key, value)
             span = maker.start(plan.name, SpanKind.PRODUCER, attributes, (), None, parent)
         heard = instruments.current()
         if heard is not None:
@@ -273,7 +273,7 @@ def _process_attributes(plan: Plan, message: Message) -> dict[str, AttributeValu
         attributes[names.PARTITION] = str(partition)
     if offset is not None:
         attributes[names.OFFSET] = offset
-    _describe(attributes, message.key(), message.value())
+    describe(attributes, message.key(), message.value())
     kind, written_ms = message.timestamp()
     if kind != _NO_TIMESTAMP:
         waited = time.time() - written_ms / _MS_PER_SECOND
@@ -281,7 +281,7 @@ def _process_attributes(plan: Plan, message: Message) -> dict[str, AttributeValu
     return attributes
 
 
-def _describe(attributes: dict[str, AttributeValue], key: object, value: object) -> None:
+def describe(attributes: dict[str, AttributeValue], key: object, value: object) -> None:
     """Add the key, if it is text, and whether the record is a tombstone."""
     if isinstance(key, str):
         attributes[names.MESSAGE_KEY] = encodable(key)

@@ -30,7 +30,7 @@ def blocks(page: str) -> list[Block]:
     heading = ""
     pieces = re.finditer(
         r"^(?:#+ (?P<heading>[^\n]*)|```(?P<language>\w+)\n(?P<text>.*?)^```)$",
-        (DOCS / page).read_text(),
+        text(page),
         flags=re.MULTILINE | re.DOTALL,
     )
     for piece in pieces:
@@ -39,6 +39,20 @@ def blocks(page: str) -> list[Block]:
         else:
             heading = piece["heading"]
     return found
+
+
+def text(page: str) -> str:
+    """Give all of a page."""
+    return (DOCS / page).read_text()
+
+
+def table(page: str, heading: str) -> list[list[str]]:
+    """Give the cells of the table below the second-level *heading* of a page, its head first."""
+    section = text(page).partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+    lines = [line for line in section.splitlines() if line.startswith("|")]
+    return [
+        [cell.strip() for cell in line.strip("|").split("|")] for line in lines if "---" not in line
+    ]
 
 
 @contextmanager
@@ -57,10 +71,10 @@ def mock_cluster(*topics: str) -> Iterator[str]:
     host.close()
 
 
-def run(text: str, page: str, servers: str, names: dict[str, Any]) -> None:
-    """Execute *text*, a block of *page*, in *names*, with Kafka at *servers*."""
+def run(code: str, page: str, servers: str, names: dict[str, Any]) -> None:
+    """Execute *code*, a block of *page*, in *names*, with Kafka at *servers*."""
     # On the mock cluster only the newer protocol assigns at once.
-    text = text.replace(HERE, servers).replace(
+    code = code.replace(HERE, servers).replace(
         '"group.id":', '"group.protocol": "consumer", "group.id":'
     )
-    exec(compile(text, page, "exec"), names)  # noqa: S102  # our own page
+    exec(compile(code, page, "exec"), names)  # noqa: S102  # our own page

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,25 +11,24 @@ from confluent_kafka import KafkaException, TopicPartition
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 
-from propagation import Consumer, Options, Producer, instruments, processing, processing_batch
+from propagation import (
+    Consumer,
+    Options,
+    Producer,
+    instruments,
+    processing,
+    processing_batch,
+)
 from propagation.testing import captured_spans
+from tests.docs.pages import table, text
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan
 
     from tests.infra.mock_kafka import MockKafka
 
-PAGE = (Path(__file__).parent.parent.parent / "docs/reference/telemetry.md").read_text()
+PAGE = "reference/telemetry.md"
 TOPIC = "telemetry-reference"
-
-
-def rows(section: str) -> list[list[str]]:
-    """Give the cells of the table below the heading *section*, its head first."""
-    text = PAGE.partition(f"\n## {section}\n")[2].partition("\n## ")[0]
-    lines = [line for line in text.splitlines() if line.startswith("|")]
-    return [
-        [cell.strip() for cell in line.strip("|").split("|")] for line in lines if "---" not in line
-    ]
 
 
 def play(servers: str) -> None:
@@ -38,8 +36,8 @@ def play(servers: str) -> None:
     settings: dict[str, Any] = {"bootstrap.servers": servers, "client.id": "c", "log_level": 0}
     with Producer(settings) as producer:
         producer.list_topics(TOPIC, timeout=10)  # from here on it knows its cluster
-        producer.produce(TOPIC, b"1", "key", 0)
-        producer.produce(TOPIC, None, partition=0)
+        producer.produce(TOPIC, None, "key", 0)
+        producer.produce(TOPIC, b"2", partition=0)
         producer.produce(TOPIC, b"3", partition=0)
         with pytest.raises(KafkaException):
             producer.produce(TOPIC, b"", partition=99)
@@ -86,7 +84,7 @@ def operation(span: ReadableSpan) -> str:
 
 def test_every_attribute_is_in_the_table(exported: tuple[list[ReadableSpan], Any]) -> None:
     """For each kind of span: the very attributes, and "always" is on every one."""
-    head, *body = rows("Attributes")
+    head, *body = table(PAGE, "Attributes")
     seen: dict[str, list[set[str]]] = defaultdict(list)
     for span in exported[0]:
         seen[operation(span)].append(set(span.attributes or {}))
@@ -101,7 +99,7 @@ def test_every_attribute_is_in_the_table(exported: tuple[list[ReadableSpan], Any
 
 def test_every_span_is_in_the_table(exported: tuple[list[ReadableSpan], Any]) -> None:
     """By name and kind."""
-    listed = {(row[0].split("`")[1].split()[0], row[1]) for row in rows("Spans")[1:]}
+    listed = {(row[0].split("`")[1].split()[0], row[1]) for row in table(PAGE, "Spans")[1:]}
 
     assert {(span.name.split()[0], span.kind.name) for span in exported[0]} == listed
 
@@ -109,43 +107,13 @@ def test_every_span_is_in_the_table(exported: tuple[list[ReadableSpan], Any]) ->
 def test_every_metric_is_in_the_table(exported: tuple[list[ReadableSpan], Any]) -> None:
     """By name, kind and unit; and their attributes are the listed ones."""
     _, metrics = exported
-    listed = {(row[0].strip("`"), row[1], row[2]) for row in rows("Metrics")[1:]}
-    [sentence] = re.findall(r"Their attributes are (.*), as far as known", PAGE)
+    listed = {(row[0].strip("`"), row[1], row[2]) for row in table(PAGE, "Metrics")[1:]}
+    [sentence] = re.findall(r"Their attributes are (.*), as far as known", text(PAGE))
 
     kinds = {"Histogram": "histogram", "Sum": "counter"}
     assert {(m.name, kinds[type(m.data).__name__], m.unit) for m in metrics} == listed
     told = {name for m in metrics for point in m.data.data_points for name in point.attributes}
     assert told == set(re.findall(r"`([^`]+)`", sentence))
-
-
-# What the conventions ask of messaging spans and metrics, and of Kafka's: required, recommended
-# and opt-in (1.44.0; "Messaging spans", "Messaging metrics", "Kafka").
-CONVENTIONS = """
-    messaging.system messaging.operation.name messaging.operation.type error.type
-    messaging.destination.name messaging.destination.template messaging.destination.partition.id
-    messaging.batch.message_count messaging.consumer.group.name messaging.client.id
-    messaging.kafka.offset messaging.kafka.message.key messaging.kafka.message.tombstone
-    messaging.kafka.cluster.id messaging.message.id messaging.message.conversation_id
-    messaging.message.body.size messaging.message.envelope.size messaging.destination.anonymous
-    messaging.destination.temporary messaging.destination.subscription.name peer.service
-    network.peer.address network.peer.port server.address server.port
-    messaging.client.operation.duration messaging.client.sent.messages
-    messaging.client.consumed.messages messaging.process.duration
-"""
-
-
-def test_what_the_conventions_name_is_recorded_or_refused_with_a_reason() -> None:
-    """Every name stands in one table and one only."""
-    sections = ("Attributes", "Metrics", "Not recorded, and why")
-    listed = [
-        name
-        for section in sections
-        for row in rows(section)[1:]
-        for name in re.findall(r"`([^`]+)`", row[0])
-    ]
-
-    assert [name for name in CONVENTIONS.split() if listed.count(name) != 1] == []
-    assert all(row[1] for row in rows("Not recorded, and why")[1:])
 
 
 def test_counts_and_durations_are_those_of_the_play(

@@ -87,6 +87,8 @@ def test_a_poll_is_a_span_where_wanted(make: Make, topic: str, spans: Spans) -> 
     assert told["messaging.operation.type"] == "receive"
     assert told["messaging.consumer.group.name"] == topic
     assert "messaging.batch.message_count" not in told
+    assert told["messaging.destination.partition.id"] == "0"
+    assert told["messaging.kafka.offset"] == 0
     assert links(poll) == origins([message])
     assert poll.start_time
     assert poll.end_time
@@ -105,6 +107,44 @@ def test_a_batch_tells_its_size(make: Make, spans: Spans) -> None:
     assert (poll.attributes or {})["messaging.batch.message_count"] == len(batch) == 2
     assert links(poll) == origins(batch)
     assert len(got) == 1
+
+
+def test_a_poll_describes_its_one_record(
+    make: Make, bootstrap_servers: str, topic: str, spans: Spans
+) -> None:
+    """Key and tombstone, as the record's own process span."""
+    consumer = make(POLL_SPANS)
+    with Producer({"bootstrap.servers": bootstrap_servers, "log_level": 0}) as producer:
+        producer.produce(topic, None, "alice", partition=2)
+    consumer.assign([TopicPartition(topic, 2, 0)])
+    spans.clear()
+
+    first(consumer)
+
+    told = spans[0].attributes or {}
+    assert told["messaging.kafka.message.key"] == "alice"
+    assert told["messaging.kafka.message.tombstone"] is True
+
+
+def test_a_poll_of_several_partitions_names_none(
+    make: Make, bootstrap_servers: str, topic: str, spans: Spans, metrics: InMemoryMetricReader
+) -> None:
+    """Neither on the span nor in the measurement; the topic is the same for all, and told."""
+    consumer = make(POLL_SPANS)
+    with Producer({"bootstrap.servers": bootstrap_servers, "log_level": 0}) as producer:
+        producer.produce(topic, b"4", partition=1)
+    consumer.assign([TopicPartition(topic, 0, 0), TopicPartition(topic, 1, 0)])
+    spans.clear()
+
+    got = consumer.consume(4, timeout=10)
+
+    assert {record.partition() for record in got} == {0, 1}
+    assert spans[0].name == f"poll {topic}"
+    assert "messaging.destination.partition.id" not in (spans[0].attributes or {})
+    durations = points(metrics, "messaging.client.operation.duration")
+    [took] = [p for p in durations if p.attributes["messaging.operation.name"] == "poll"]
+    assert took.attributes["messaging.destination.name"] == topic
+    assert "messaging.destination.partition.id" not in took.attributes
 
 
 def test_a_poll_that_brings_nothing_is_told_nowhere(make: Make, spans: Spans) -> None:
@@ -138,7 +178,9 @@ def test_a_commit_is_a_span_of_the_scope_it_is_made_in(
 
     commit = spans[0]
     assert (commit.name, commit.kind) == (f"commit {topic}", SpanKind.CLIENT)
-    assert (commit.attributes or {})["messaging.operation.type"] == "settle"
+    told = commit.attributes or {}
+    assert told["messaging.operation.type"] == "settle"
+    assert (told["messaging.destination.partition.id"], told["messaging.kafka.offset"]) == ("0", 0)
     assert commit.parent
     assert ids(commit.parent) == ids(process.get_span_context())
     assert links(commit) == origins([message])
@@ -209,7 +251,20 @@ def test_a_commit_of_partitions_names_their_topic(make: Make, topic: str, spans:
 
     assert done is not None
     assert [(one.topic, one.partition, one.offset) for one in done] == [(topic, 0, 2)]
-    assert [span.name for span in spans] == [f"commit {topic}"]
+    [commit] = spans
+    assert commit.name == f"commit {topic}"
+    assert (commit.attributes or {})["messaging.destination.partition.id"] == "0"
+    assert "messaging.kafka.offset" not in (commit.attributes or {})  # 2 is the next record's
+
+
+def test_a_commit_of_several_partitions_names_none(make: Make, topic: str, spans: Spans) -> None:
+    """What differs is not told; the topic is the same for all."""
+    offsets = [TopicPartition(topic, 0, 2), TopicPartition(topic, 1, 0)]
+
+    make(COMMIT_SPANS).commit(offsets=offsets, asynchronous=False)
+
+    assert spans[0].name == f"commit {topic}"
+    assert "messaging.destination.partition.id" not in (spans[0].attributes or {})
 
 
 def test_a_commit_that_fails_is_an_error_by_its_kafka_name(make: Make, spans: Spans) -> None:
