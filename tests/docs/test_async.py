@@ -9,25 +9,27 @@ from opentelemetry.trace import StatusCode
 
 import propagation
 from propagation.testing import captured_spans
-from tests.docs.pages import DOCS, blocks, mock_cluster, run
+from tests.docs.pages import DOCS, blocks
 
 if TYPE_CHECKING:
     import pytest
 
+    from tests.docs.clusters import Cluster
+
 PAGE = "how-to/async.md"
 
 
-def test_async(capsys: pytest.CaptureFixture[str]) -> None:
+def test_async(cluster: Cluster, capsys: pytest.CaptureFixture[str]) -> None:
     """Every message of the page has a send span that ended well; one of them is processed."""
     names: dict[str, Any] = {"__name__": "how_to"}
-    with mock_cluster() as servers, captured_spans() as spans:
+    with captured_spans() as spans:
         for block in blocks(PAGE):
             if block.language == "python":
-                run(block.text, PAGE, servers, names)
+                cluster.run(block.text, PAGE, names)
             else:
                 assert capsys.readouterr().out == block.text
 
-    told = [span.name for span in spans]
+    told = [cluster.told(span.name) for span in spans]
     assert told.count("send orders") == 102
     assert told.count("process orders") == 1
     assert {span.status.status_code for span in spans} == {StatusCode.UNSET}

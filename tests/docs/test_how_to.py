@@ -1,4 +1,4 @@
-"""The how-tos run as they stand, against a broker, and print what they say they print."""
+"""The how-tos run as they stand, on a mock and a real Kafka, and print what they say they print."""
 
 from __future__ import annotations
 
@@ -9,24 +9,28 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from propagation.testing import captured_spans, drawn
-from tests.docs.pages import DOCS, blocks, mock_cluster, run
+from tests.docs.pages import DOCS, blocks, run
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan
 
+    from tests.docs.clusters import Cluster
+
 IDS = [(r"\b[0-9a-f]{32}\b", "<trace id>"), (r"\b[0-9a-f]{16}\b", "<span id>")]
 
 
-def follow(page: str, capsys: pytest.CaptureFixture[str]) -> tuple[list[ReadableSpan], str]:
+def follow(
+    page: str, cluster: Cluster, capsys: pytest.CaptureFixture[str]
+) -> tuple[list[ReadableSpan], str]:
     """Run all code of *page* in its order; compare its output, and give its spans and picture."""
     names: dict[str, Any] = {"__name__": "how_to"}
     picture = ""
-    with mock_cluster("orders") as servers, captured_spans() as spans:
+    with captured_spans() as spans:
         for block in blocks(page):
             if block.language == "python":
-                run(block.text, page, servers, names)
+                cluster.run(block.text, page, names)
             elif block.language == "text":
-                assert without_ids(capsys.readouterr().out) == block.text
+                assert cluster.told(without_ids(capsys.readouterr().out)) == block.text
             elif block.language == "picture":
                 picture = block.text.rstrip("\n")
     assert capsys.readouterr().out == ""
@@ -40,11 +44,11 @@ def without_ids(text: str) -> str:
     return text
 
 
-def test_wrap_a_producer(capsys: pytest.CaptureFixture[str]) -> None:
+def test_wrap_a_producer(cluster: Cluster, capsys: pytest.CaptureFixture[str]) -> None:
     """Every way to send that the page shows carries a trace; only ours have a send span."""
-    spans, _ = follow("how-to/wrap-a-producer.md", capsys)
+    spans, _ = follow("how-to/wrap-a-producer.md", cluster, capsys)
 
-    assert [span.name for span in spans].count("send orders") == 5
+    assert [cluster.told(span.name) for span in spans].count("send orders") == 5
     assert all(span.status.is_ok or span.status.is_unset for span in spans)
 
 
@@ -63,22 +67,24 @@ def test_a_class_is_what_it_replaces(theirs: str, ours: str) -> None:
     assert issubclass(traced, real)
 
 
-def test_wrap_a_consumer(capsys: pytest.CaptureFixture[str]) -> None:
+def test_wrap_a_consumer(cluster: Cluster, capsys: pytest.CaptureFixture[str]) -> None:
     """Every scope that the page shows names group and topic, and one of them failed."""
-    spans, _ = follow("how-to/wrap-a-consumer.md", capsys)
+    spans, _ = follow("how-to/wrap-a-consumer.md", cluster, capsys)
 
-    scopes = [span.attributes or {} for span in spans if span.name == "process orders"]
+    process = f"process {cluster.name('orders')}"
+    scopes = [span.attributes or {} for span in spans if span.name == process]
+    groups = {str(attributes["messaging.consumer.group.name"]) for attributes in scopes}
     assert len(scopes) == 8
-    assert {attributes["messaging.consumer.group.name"] for attributes in scopes} == {"billing"}
+    assert {cluster.told(group) for group in groups} == {"billing"}
     assert [one["error.type"] for one in scopes if "error.type" in one] == ["LookupError"]
 
 
-def test_retry_topics(capsys: pytest.CaptureFixture[str]) -> None:
+def test_retry_topics(cluster: Cluster, capsys: pytest.CaptureFixture[str]) -> None:
     """From the request to the dead letter it is one trace, and every try is an error."""
-    spans, picture = follow("how-to/retry-topics.md", capsys)
+    spans, picture = follow("how-to/retry-topics.md", cluster, capsys)
 
     tries = [span for span in spans if span.name.startswith("process")]
-    assert drawn(spans) == picture
+    assert cluster.told(drawn(spans)) == picture
     assert [(span.attributes or {}).get("error.type") for span in tries] == ["TimeoutError"] * 3
 
 

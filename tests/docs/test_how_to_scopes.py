@@ -8,62 +8,62 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from propagation.testing import captured_spans
-from tests.docs.pages import DOCS, HERE, blocks, mock_cluster, run
+from tests.docs.pages import DOCS, blocks
 from tests.propagation.test_instrument_command import configurator
 
 if TYPE_CHECKING:
     import pytest
     from opentelemetry.sdk.trace import ReadableSpan
 
+    from tests.docs.clusters import Cluster
     from tests.infra.otlp import OtlpReceiver
 
 COMMAND = "opentelemetry-instrument python app.py"
 
 
-def follow(page: str, capsys: pytest.CaptureFixture[str]) -> list[ReadableSpan]:
+def follow(page: str, cluster: Cluster, capsys: pytest.CaptureFixture[str]) -> list[ReadableSpan]:
     """Run all code of *page* in its order; compare what it prints; give its spans."""
     names: dict[str, Any] = {"__name__": "how_to"}
-    with mock_cluster("orders") as servers, captured_spans() as spans:
+    with captured_spans() as spans:
         for block in blocks(page):
             if block.language == "python":
-                run(block.text, page, servers, names)
+                cluster.run(block.text, page, names)
             elif block.language == "text":
                 assert capsys.readouterr().out == block.text
     assert capsys.readouterr().out == ""
     return spans
 
 
-def test_batch(capsys: pytest.CaptureFixture[str]) -> None:
+def test_batch(cluster: Cluster, capsys: pytest.CaptureFixture[str]) -> None:
     """Three batches, and every message of the last is linked from it or from its children."""
-    spans = follow("how-to/batch.md", capsys)
+    spans = follow("how-to/batch.md", cluster, capsys)
 
     batches = [s for s in spans if "messaging.batch.message_count" in (s.attributes or {})]
-    others = [span for span in spans if span.name == "links orders"]
+    others = [span for span in spans if cluster.told(span.name) == "links orders"]
     assert [(s.attributes or {})["messaging.batch.message_count"] for s in batches] == [3, 3, 300]
     assert [len(span.links) for span in others] == [128, 44]
 
 
-def test_threads_and_tasks(capsys: pytest.CaptureFixture[str]) -> None:
+def test_threads_and_tasks(cluster: Cluster, capsys: pytest.CaptureFixture[str]) -> None:
     """Each way into another thread or task has the trace that the page says."""
-    spans = follow("how-to/threads-and-tasks.md", capsys)
+    spans = follow("how-to/threads-and-tasks.md", cluster, capsys)
 
-    assert [span.name for span in spans] == ["process orders"] * 6
+    assert [cluster.told(span.name) for span in spans] == ["process orders"] * 6
 
 
-def test_coming_from_contrib() -> None:
+def test_coming_from_contrib(cluster: Cluster) -> None:
     """The page runs in a process of its own, for it patches; both libraries are in it."""
     page = "how-to/coming-from-contrib.md"
     code = "".join(block.text for block in blocks(page) if block.language == "python")
     printed = "".join(block.text for block in blocks(page) if block.language == "text")
 
-    with mock_cluster("orders") as servers:
-        done = finished([sys.executable, "-c", on_mock(code, servers)])
+    done = finished([sys.executable, "-c", cluster.fitted(code)])
 
     assert done.stdout == printed
     assert done.stderr == "WARNING propagation.contrib\n"
 
 
-def test_zero_code(tmp_path: Path, otlp: OtlpReceiver) -> None:
+def test_zero_code(cluster: Cluster, tmp_path: Path, otlp: OtlpReceiver) -> None:
     """The application prints what the page says, and its two spans are one trace."""
     page = "how-to/zero-code.md"
     app, *calls = [block.text for block in blocks(page) if block.language == "python"]
@@ -71,36 +71,28 @@ def test_zero_code(tmp_path: Path, otlp: OtlpReceiver) -> None:
     assert f"$ {COMMAND}\n" in (DOCS / page).read_text()
     program, python, name = COMMAND.split()
     bin_ = Path(sys.executable).parent
-    with mock_cluster("orders") as servers:
-        (tmp_path / name).write_text(on_mock(app, servers))
+    (tmp_path / name).write_text(cluster.fitted(app))
 
-        done = finished(
-            [str(bin_ / program), str(bin_ / python), str(tmp_path / name)],
-            PYTHONPATH=str(configurator(tmp_path)),
-            OTEL_TRACES_EXPORTER="otlp_proto_http",
-            OTEL_EXPORTER_OTLP_ENDPOINT=otlp.endpoint,
-            OTEL_METRICS_EXPORTER="none",
-            OTEL_LOGS_EXPORTER="none",
-            OTEL_PYTHON_DISABLED_INSTRUMENTATIONS="confluent_kafka",
-        )
-        begin, *rest = calls
-        called = finished(
-            [sys.executable, "-c", begin + on_mock(app, servers) + "".join(rest)],
-            OTEL_TRACES_EXPORTER="none",
-        )
+    done = finished(
+        [str(bin_ / program), str(bin_ / python), str(tmp_path / name)],
+        PYTHONPATH=str(configurator(tmp_path)),
+        OTEL_TRACES_EXPORTER="otlp_proto_http",
+        OTEL_EXPORTER_OTLP_ENDPOINT=otlp.endpoint,
+        OTEL_METRICS_EXPORTER="none",
+        OTEL_LOGS_EXPORTER="none",
+        OTEL_PYTHON_DISABLED_INSTRUMENTATIONS="confluent_kafka",
+    )
+    begin, *rest = calls
+    called = finished(
+        [sys.executable, "-c", begin + cluster.fitted(app) + "".join(rest)],
+        OTEL_TRACES_EXPORTER="none",
+    )
 
     assert done.stdout == printed
     send, process = otlp.spans()
-    assert (send.name, process.name) == ("send orders", "process orders")
+    assert [cluster.told(s.name) for s in (send, process)] == ["send orders", "process orders"]
     assert process.parent_span_id == send.span_id
     assert called.stdout == printed
-
-
-def on_mock(code: str, servers: str) -> str:
-    """Let *code* use the mock cluster, where only the newer protocol assigns at once."""
-    return code.replace(HERE, servers).replace(
-        '"group.id":', '"group.protocol": "consumer", "group.id":'
-    )
 
 
 def finished(command: list[str], **env: str) -> subprocess.CompletedProcess[str]:
