@@ -76,8 +76,8 @@ def close_all() -> None:
         hold.close()
 
 
-class HoldingConsumer:
-    """The methods of a consumer that holds scopes. It stands before the client's class.
+class _Holding:
+    """What ends a scope beside the next poll. It stands before the client's class.
 
     It has no layout of its own (no instance dict), so that it can be put before the client's
     class under subclasses that exist already.
@@ -85,21 +85,6 @@ class HoldingConsumer:
 
     __slots__ = ()
     _hold: _Hold | None = None
-
-    def poll(self, *args: Any, **kwargs: Any) -> Message | None:
-        """Close the scope held, poll as the client does, hold the message's scope."""
-        _release(self)
-        polled: Message | None = super().poll(*args, **kwargs)  # type: ignore[misc]  # the client\'s
-        if polled is not None:
-            _hold_one(self, polled)
-        return polled
-
-    def consume(self, num_messages: int = 1, *args: Any, **kwargs: Any) -> list[Message]:
-        """Do as `poll`; asked for more than one message, hold the scope of the batch."""
-        _release(self)
-        consumed: list[Message] = super().consume(num_messages, *args, **kwargs)  # type: ignore[misc]  # the client\'s
-        _hold_all(self, consumed, num_messages)
-        return consumed
 
     def close(self, *args: Any, **kwargs: Any) -> Any:
         """Close the scope held, then the consumer."""
@@ -118,6 +103,40 @@ class HoldingConsumer:
     def __del__(self) -> None:
         if self._hold is not None:
             self._hold.close()
+
+
+class HoldingConsumer(_Holding):
+    """The methods of a consumer that holds scopes."""
+
+    __slots__ = ()
+
+    def poll(self, *args: Any, **kwargs: Any) -> Message | None:
+        """Close the scope held, poll as the client does, hold the message's scope."""
+        _release(self)
+        polled: Message | None = super().poll(*args, **kwargs)  # type: ignore[misc]  # the client\'s
+        if polled is not None:
+            _hold_one(self, polled)
+        return polled
+
+    def consume(self, num_messages: int = 1, *args: Any, **kwargs: Any) -> list[Message]:
+        """Do as `poll`; asked for more than one message, hold the scope of the batch."""
+        _release(self)
+        consumed: list[Message] = super().consume(num_messages, *args, **kwargs)  # type: ignore[misc]  # the client\'s
+        _hold_all(self, consumed, num_messages)
+        return consumed
+
+
+class HoldingShareConsumer(_Holding):
+    """The methods of a share consumer that holds scopes: it polls as many as there are."""
+
+    __slots__ = ()
+
+    def poll(self, *args: Any, **kwargs: Any) -> list[Message]:
+        """Close the scope held, poll, hold the scope of the one message, or of the batch."""
+        _release(self)
+        polled: list[Message] = super().poll(*args, **kwargs)  # type: ignore[misc]  # the client\'s
+        _hold_all(self, polled, len(polled))
+        return polled
 
 
 class HoldingAIOConsumer:
@@ -194,7 +213,7 @@ def _unwound(context: Context) -> Context:
 def _hold_one(consumer: Any, message: Message) -> None:
     if _switch["on"] and message.error() is None:
         base = get_current()
-        span, context = _spans(consumer).start(message)
+        span, context = _spans(consumer).start(message, base)
         _enter(consumer, span, context, base)
 
 

@@ -5,16 +5,11 @@ every module that has imported them; subclasses made before get the new methods 
 an import before all others could have reached is named in one log line: clients made before,
 classes kept in closures, containers or objects. ``opentelemetry-instrument`` calls it that early
 (`propagation.integrations.zero_code`).
-
-``confluent_kafka.serializing_producer``, ``.deserializing_consumer`` and the modules below
-``confluent_kafka.aio`` keep their own names: import from ``confluent_kafka`` and
-``confluent_kafka.aio``.
 """
 
 from __future__ import annotations
 
 import logging
-import sys
 from threading import RLock
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, get_args
@@ -22,11 +17,12 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, get_args
 import confluent_kafka
 from confluent_kafka.cimpl import Consumer, Producer
 
-from propagation import contrib, patching
+from propagation import contrib, facades, patching
 from propagation.holding import start_holding, stop_holding
-from propagation.stand_ins import CONSUMER, HOLDING_CONSUMER, PRODUCER, stand_ins
+from propagation.stand_ins import plain_methods, stand_ins
 
 if TYPE_CHECKING:
+    from propagation.facades import Facades
     from propagation.stand_ins import Classes
 
     Based = tuple[type, tuple[type, ...]]  # a class and the bases it is to have
@@ -35,9 +31,6 @@ Scope: TypeAlias = Literal["poll", "none"]
 
 _log: Final = logging.getLogger(__name__)
 _lock: Final = RLock()
-
-# Where the asyncio clients make the plain ones they work with; those are not to be traced again.
-_INNER: Final = ("confluent_kafka.aio._AIOConsumer", "confluent_kafka.aio.producer._AIOProducer")
 
 
 class _RealClients(ModuleType):
@@ -56,6 +49,7 @@ class _State:
     def __init__(self) -> None:
         self.scope: Scope | None = None
         self.classes: Classes = {}
+        self.facades: Facades = {}
         self.rebased: list[Based] = []
         self.retired: list[Based] = []
         self.contrib: dict[str, type] = {}  # what contrib had bound in confluent_kafka
@@ -104,6 +98,9 @@ def uninstrument() -> None:
         stop_holding()
         _set_bases(_state.rebased)
         _retire()
+        facades.take_down()
+        patching.rename({facade: module for module, facade in _state.facades.items()})
+        _state.facades.clear()
         patching.rename({ours: real for real, ours in _state.classes.items()})
         vars(confluent_kafka).update(_state.contrib)
         contrib.put_back()
@@ -127,6 +124,8 @@ def _replace(*, holding: bool) -> list[str]:
         _state.classes = lenient
     early += [(kind, kind.__bases__[0]) for kind in theirs]
     missed += [f"subclass {kind.__qualname__}" for kind, real in early if not _rebase(kind, real)]
+    _state.facades = facades.put_up(_state.classes)
+    patching.rename(_state.facades)
     _see_inside(_RealClients("confluent_kafka"))
     return missed
 
@@ -141,11 +140,8 @@ def _rebase(kind: type, real: type) -> bool:
     """Give *kind*, a subclass of *real* from before, the methods of the stand-in."""
     if real not in _state.classes:
         return True  # contrib's, imported after us: it has them
-    stand_in: tuple[type, ...] = (_state.classes[real],)
-    if real is Producer:
-        stand_in = (*PRODUCER, real)
-    elif real is Consumer:
-        stand_in = (*(HOLDING_CONSUMER if _state.scope == "poll" else CONSUMER), real)
+    methods = plain_methods(holding=_state.scope == "poll").get(real)
+    stand_in = (*methods, real) if methods else (_state.classes[real],)
     before = kind.__bases__
     if not patching.rebase(kind, real, stand_in):
         return False
@@ -168,6 +164,6 @@ def _set_bases(kinds: list[Based]) -> None:
 
 
 def _see_inside(package: ModuleType) -> None:
-    """Let the asyncio clients see *package* as ``confluent_kafka``."""
-    for name in _INNER:
-        vars(sys.modules[name])["confluent_kafka"] = package
+    """Let the asyncio clients see *package* as ``confluent_kafka``: theirs are not traced again."""
+    for module in (facades.AIO_CONSUMER, facades.AIO_PRODUCER):
+        vars(module)["confluent_kafka"] = package

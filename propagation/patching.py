@@ -28,9 +28,9 @@ _PUBLIC = frozenset(
 _CONTAINERS = (dict, list, tuple, set, frozenset)
 
 
-def rename(classes: Mapping[type, type]) -> None:
-    """Bind every name of a module that stands for a class in *classes* to the other one."""
-    others = {id(kind): other for kind, other in classes.items()}
+def rename(others: Mapping[Any, Any]) -> None:
+    """Bind every name of a module that stands for a key of *others*, by identity, to its value."""
+    others = {id(one): other for one, other in others.items()}
     for module, names in _modules():
         if module in _PUBLIC or not _library(module):
             for name, value in list(names.items()):
@@ -46,10 +46,16 @@ def _modules() -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def subclasses(of: type) -> list[type]:
-    """List the subclasses of *of*, made in Python outside the libraries, that name it as a base."""
+    """List the subclasses of *of*, made in Python, that name it as a base.
+
+    Without the libraries' own, which have stand-ins; the Avro clients have none.
+    """
     below: list[type] = of.__subclasses__()
     return [
-        kind for kind in below if not _library(kind.__module__) and "stands_for" not in vars(kind)
+        kind
+        for kind in below
+        if (kind.__module__ in _PUBLIC or not _library(kind.__module__))
+        and "stands_for" not in vars(kind)
     ]
 
 

@@ -13,10 +13,12 @@ from types import CellType, FunctionType, new_class
 from typing import Any, Final, Generic, TypeAlias, TypeVar
 
 from confluent_kafka import DeserializingConsumer as _RealDeserializingConsumer
+from confluent_kafka import DeserializingShareConsumer as _RealDeserializingShareConsumer
 from confluent_kafka import SerializingProducer as _RealSerializingProducer
 from confluent_kafka import aio
 from confluent_kafka.cimpl import Consumer as RealConsumer
 from confluent_kafka.cimpl import Producer as RealProducer
+from confluent_kafka.cimpl import ShareConsumer as RealShareConsumer
 
 from propagation.aio import (
     AIOConsumer,
@@ -25,8 +27,9 @@ from propagation.aio import (
     AsyncSerializingProducer,
 )
 from propagation.consumer import Consumer, DeserializingConsumer
-from propagation.holding import HoldingAIOConsumer, HoldingConsumer
+from propagation.holding import HoldingAIOConsumer, HoldingConsumer, HoldingShareConsumer
 from propagation.producer import Producer, SerializingProducer
+from propagation.share import ShareConsumerMethods
 
 Classes: TypeAlias = dict[type, type]  # real → what stands in for it
 
@@ -96,14 +99,28 @@ class Lenient(ABCMeta):
         return issubclass(subclass, real) if real else type.__subclasscheck__(cls, subclass)
 
 
-PRODUCER: Final = methods_of(Producer)
-CONSUMER: Final = methods_of(Consumer)
-HOLDING_CONSUMER: Final = (HoldingConsumer, *CONSUMER)
+_PRODUCER: Final = methods_of(Producer)
+_CONSUMER: Final = methods_of(Consumer)
+
+
+def plain_methods(*, holding: bool) -> dict[type, tuple[type, ...]]:
+    """Give what goes before each plain client's real class. Consumers hold scopes where *holding*.
+
+    Classes of methods alone, so that subclasses from before can have them too.
+    """
+    held = (HoldingConsumer,) if holding else ()
+    held_shares = (HoldingShareConsumer,) if holding else ()
+    return {
+        RealProducer: _PRODUCER,
+        RealConsumer: (*held, *_CONSUMER),
+        RealShareConsumer: (*held_shares, ShareConsumerMethods),
+    }
 
 
 # Kept by names of their own: while stand-ins are in place, confluent-kafka's mean those.
 _SERIALIZING: Final[Any] = _RealSerializingProducer
 _DESERIALIZING: Final[Any] = _RealDeserializingConsumer
+_DESERIALIZING_SHARES: Final[Any] = _RealDeserializingShareConsumer
 _ASYNC: Final[tuple[Any, ...]] = (
     aio.AIOProducer,
     aio.AIOConsumer,
@@ -128,10 +145,11 @@ def stand_ins(*, holding: bool, lenient: bool) -> Classes:
 
     aio_producer, aio_consumer, async_serializing, async_deserializing = _ASYNC
     held = (HoldingAIOConsumer,) if holding else ()
-    make(RealProducer, *PRODUCER, RealProducer)
-    make(RealConsumer, *(HOLDING_CONSUMER if holding else CONSUMER), RealConsumer)
+    for real, methods in plain_methods(holding=holding).items():
+        make(real, *methods, real)
     make(aio_producer, AIOProducer)
     make(aio_consumer, *held, AIOConsumer)
+    make(_DESERIALIZING_SHARES, _DESERIALIZING_SHARES, made[RealShareConsumer])
     serializing = methods_of(SerializingProducer, but=Producer)
     deserializing = methods_of(DeserializingConsumer, but=Consumer)
     make_generic(_SERIALIZING, RealProducer, *serializing, _SERIALIZING[K, V])

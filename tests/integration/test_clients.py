@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, Any
 import confluent_kafka
 import pytest
 from confluent_kafka import KafkaError, TopicPartition
-from confluent_kafka.admin._config import AlterConfigOpType, ConfigEntry, ConfigResource
-from confluent_kafka.admin._resource import ResourceType
 from opentelemetry import trace
 from opentelemetry.context import get_current
 
 from propagation import Consumer, Producer, extract, processing
 from propagation.testing import captured_spans
 from tests.infra.reading import committed, header, records
+from tests.infra.shares import share_from_start
 from tests.infra.wait import until
 
 if TYPE_CHECKING:
@@ -298,13 +297,7 @@ def test_messages_of_a_share_group_have_scopes(
 ) -> None:
     """What a ShareConsumer gives is processed in the trace it came with, and acknowledged."""
     group = f"share-{topic}"
-    earliest = ConfigEntry(
-        "share.auto.offset.reset", "earliest", incremental_operation=AlterConfigOpType.SET
-    )
-    resource = ConfigResource(ResourceType.GROUP, group, incremental_configs=[earliest])
-    admin = kafka.admin()
-    [done] = admin.incremental_alter_configs([resource]).values()
-    done.result(30)
+    share_from_start(kafka, group)
     produce(b"1", b"2")
     consumer = confluent_kafka.ShareConsumer(
         {"bootstrap.servers": kafka.bootstrap_servers, "group.id": group}

@@ -14,6 +14,8 @@ import confluent_kafka.aio
 from confluent_kafka import Producer, Consumer, SerializingProducer
 from confluent_kafka.cimpl import Producer as Low
 from confluent_kafka.aio import AIOProducer
+import confluent_kafka.serializing_producer as inner
+from confluent_kafka.serializing_producer import SerializingProducer as Inner
 
 class Sub(Producer):
     def __init__(self, settings):
@@ -38,6 +40,11 @@ SITES = {
     "a serializing producer": "SerializingProducer(client)",
     "a generic one with its types": "SerializingProducer[str, str](client)",
     "a subclass of that": "SubSerializing(client)",
+    "an inner module": "inner.SerializingProducer(client)",
+    "an inner module by its path": (
+        "confluent_kafka.serializing_producer.SerializingProducer(client)"
+    ),
+    "a name from an inner module": "Inner(client)",
     "a subclass from after, as AvroProducer is one": "Encoding(client)",
 }
 
@@ -72,6 +79,149 @@ told["spans"] = len(spans)
     told, _ = run(app, bootstrap_servers)
 
     assert told == {**dict.fromkeys(SITES, 1), "spans": len(SITES)}
+
+
+def test_inner_modules_have_the_same_names(bootstrap_servers: str) -> None:
+    """Whichever module a client is imported from, it is the same class; and back."""
+    told, _ = run(
+        """
+        import sys
+        from importlib import import_module
+        from propagation import instrument, uninstrument
+        import confluent_kafka.aio
+
+        INNER = {
+            "confluent_kafka.serializing_producer": ["SerializingProducer"],
+            "confluent_kafka.deserializing_consumer": ["DeserializingConsumer"],
+            "confluent_kafka.deserializing_share_consumer": ["DeserializingShareConsumer"],
+            "confluent_kafka.aio.producer": ["AIOProducer"],
+            "confluent_kafka.aio.producer._AIOProducer": ["AIOProducer"],
+            "confluent_kafka.aio._AIOConsumer": ["AIOConsumer"],
+            "confluent_kafka.aio._AsyncSerializingProducer":
+                ["AsyncSerializingProducer", "AIOProducer"],
+            "confluent_kafka.aio._AsyncDeserializingConsumer":
+                ["AsyncDeserializingConsumer", "AIOConsumer"],
+        }
+
+        def found():
+            return [getattr(import_module(inner), name) for inner in INNER for name in INNER[inner]]
+
+        def public():
+            return [getattr(confluent_kafka, name, None) or getattr(confluent_kafka.aio, name)
+                    for names in INNER.values() for name in names]
+
+        def inner_attributes():
+            return [confluent_kafka.serializing_producer, confluent_kafka.aio.producer,
+                    confluent_kafka.aio.producer._AIOProducer, confluent_kafka.aio._AIOConsumer]
+
+        def ids(them):
+            return [id(one) for one in them]
+
+        real, modules = found(), inner_attributes()
+        told["missing"] = [
+            name for name, module in list(sys.modules.items())
+            if name.startswith("confluent_kafka.") and name not in INNER
+            and name not in ("confluent_kafka.aio", "confluent_kafka.cimpl")
+            and any(one in real for one in vars(module).values() if isinstance(one, type))]
+        instrument()
+        told["same"] = found() == public()
+        told["other"] = [one for one in found() if one in real]
+        told["attributes"] = [
+            one is sys.modules[one.__name__] for one in inner_attributes()]
+        uninstrument()
+        told["back"] = found() == real and ids(inner_attributes()) == ids(modules)
+        """,
+        bootstrap_servers,
+    )
+
+    assert told == {
+        "missing": [],
+        "same": True,
+        "other": [],
+        "attributes": [True] * 4,
+        "back": True,
+    }
+
+
+def test_an_async_client_of_an_inner_module_is_traced(bootstrap_servers: str) -> None:
+    """Producer and consumer, imported by their whole path: one header, one trace."""
+    told, _ = run(
+        """
+        import asyncio
+        from confluent_kafka.aio.producer._AIOProducer import AIOProducer as Early
+        from propagation import instrument
+        instrument()
+        from confluent_kafka.aio._AIOConsumer import AIOConsumer
+        from propagation.testing import captured_spans
+        from tests.propagation.zero_code import told_of, trace_of, traced_span
+
+        async def play():
+            producer = Early(dict(client))
+            await (await producer.produce(topic, b"v"))
+            await producer.close()
+            async with AIOConsumer(dict(group)) as consumer:
+                await consumer.subscribe([topic])
+                while (message := await consumer.poll(1)) is None:
+                    pass
+                told["header"] = trace_of(message)
+                told["current"] = [traced_span()[0]]
+
+        with captured_spans() as spans:
+            asyncio.run(play())
+        told["spans"] = told_of(spans)
+        """,
+        bootstrap_servers,
+    )
+
+    send, process = told["spans"]
+    assert told["header"] == told["current"] == [send["trace"]]
+    assert (process["trace"], process["parent"]) == (send["trace"], send["span"])
+
+
+@pytest.mark.parametrize("first", ["instrument", "avro"])
+def test_the_avro_clients_are_traced(bootstrap_servers: str, first: str) -> None:
+    """The client library's own subclasses, imported before or after, and real again afterwards."""
+    told, stderr = run(
+        f"""
+        import logging, sys, types, warnings
+        logging.basicConfig()
+        warnings.simplefilter("ignore", DeprecationWarning)
+        for name in ("avro", "avro.io", "avro.schema"):  # what it imports, and does not use here
+            sys.modules[name] = types.ModuleType(name)
+        sys.modules["avro"].io = sys.modules["avro.io"]
+        sys.modules["avro"].schema = sys.modules["avro.schema"]
+        from propagation import instrument, uninstrument
+        if "{first}" == "instrument":
+            instrument()
+        from confluent_kafka.avro import AvroConsumer, AvroProducer
+        instrument()
+        """
+        """
+        from propagation.testing import captured_spans
+        from tests.propagation.zero_code import first, told_of, trace_of, traced_span
+        registry = {"schema.registry.url": "http://127.0.0.1:1"}
+
+        def send():
+            producer = AvroProducer(client | registry)
+            producer.produce(topic=topic)
+            producer.flush(10)
+
+        with captured_spans() as spans:
+            send()
+            with AvroConsumer(group | registry) as consumer:
+                consumer.subscribe([topic])
+                told["header"] = trace_of(first(consumer))
+                told["current"] = [traced_span()[0]]
+            uninstrument()
+            send()
+        told["spans"] = told_of(spans)
+        """,
+        bootstrap_servers,
+    )
+
+    send, process = told["spans"]
+    assert told["header"] == told["current"] == [send["trace"]] == [process["trace"]]
+    assert "clients_not_reached" not in stderr
 
 
 def test_objects_are_of_the_classes_they_were_of(bootstrap_servers: str) -> None:
