@@ -10,6 +10,7 @@ from propagation.aio import (
 )
 from propagation.carrier import extract, inject
 from propagation.consumer import Consumer, DeserializingConsumer
+from propagation.forwarding import forwarded
 from propagation.handlers import bound, traced_handler
 from propagation.instrument import instrument, uninstrument
 from propagation.options import Options, TopicPolicy
@@ -30,6 +31,7 @@ __all__ = [
     "bound",
     "context_of",
     "extract",
+    "forwarded",
     "inject",
     "instrument",
     "processing",

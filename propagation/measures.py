@@ -15,6 +15,7 @@ from confluent_kafka import KafkaError
 from opentelemetry.trace import NonRecordingSpan, Span
 
 from propagation import instruments
+from propagation.forwarding import first_sent_ms
 
 if TYPE_CHECKING:
     from confluent_kafka import Message
@@ -61,9 +62,9 @@ class SendMeasure:
 
 
 class ProcessMeasure:
-    """From the beginning of a scope to its end, and since the record's timestamp."""
+    """From the beginning of a scope to its end, and since the first send."""
 
-    __slots__ = ("_began", "_heard", "_partition", "_plan", "_written")
+    __slots__ = ("_began", "_first_ms", "_heard", "_partition", "_plan")
 
     def __init__(self, heard: Instruments, plan: Plan, message: Message) -> None:
         self._heard = heard
@@ -71,18 +72,18 @@ class ProcessMeasure:
         self._partition = message.partition()
         self._began = time.perf_counter()
         kind, written_ms = message.timestamp()
-        self._written = None if kind == _NO_TIMESTAMP else written_ms / _MS_PER_SECOND
-        if self._written is not None:
-            waited = max(time.time() - self._written, 0.0)
-            heard.queue_time.record(waited, plan.measured(self._partition))
+        written = None if kind == _NO_TIMESTAMP else written_ms
+        if written is not None:
+            heard.queue_time.record(_seconds_since(written), plan.measured(self._partition))
+        is_believed = plan.trust == "continue"
+        self._first_ms = first_sent_ms(message.headers(), written) if is_believed else written
 
     def end(self, error: str) -> None:
         """Record the end; *error* is the ``error.type``, empty for none."""
         attributes = self._plan.measured(self._partition, error)
         self._heard.process_duration.record(time.perf_counter() - self._began, attributes)
-        if self._written is not None:
-            taken = max(time.time() - self._written, 0.0)
-            self._heard.end_to_end.record(taken, attributes)
+        if self._first_ms is not None:
+            self._heard.end_to_end.record(_seconds_since(self._first_ms), attributes)
 
 
 class BatchMeasure(ProcessMeasure):
@@ -98,7 +99,7 @@ class BatchMeasure(ProcessMeasure):
         self._plan = plan
         self._partition = partition
         self._began = time.perf_counter()
-        self._written = None
+        self._first_ms = None
 
 
 def open_measure(span: Span, measure: Measure) -> Span:
@@ -122,6 +123,11 @@ def open_batch(span: Span, plan: Plan, partition: AttributeValue | None) -> Span
 def close_measure(span: Span) -> Measure | None:
     """Take off what is tied to *span*, if anything is."""
     return None if instruments.current() is None else _open.pop(span, None)
+
+
+def _seconds_since(then_ms: int) -> float:
+    """Give the time since *then_ms*; 0 where the clocks disagree."""
+    return max(time.time() - then_ms / _MS_PER_SECOND, 0.0)
 
 
 _open: WeakKeyDictionary[Span, Measure] = WeakKeyDictionary()
