@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import pytest
@@ -75,9 +76,22 @@ def test_each_client_takes_its_own() -> None:
 
 
 @pytest.mark.parametrize("protocol", ["classic", "consumer"])
-def test_librdkafka_knows_every_property_that_we_set(protocol: str) -> None:
-    """Both clients can be made of our properties, with either group protocol."""
-    given = settings(group_protocol=protocol)
+def test_librdkafka_knows_every_property_that_we_set(
+    protocol: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Both clients can be made of our properties, with either group protocol.
 
-    Consumer(consumer_properties(given)).close()
-    Producer(producer_properties(given)).close()
+    Librdkafka refuses what it does not know, and complains of what is the other client's.
+    """
+    given = settings(group_protocol=protocol)
+    log = logging.getLogger("librdkafka")
+
+    consumer = Consumer(consumer_properties(given), logger=log)
+    producer = Producer(producer_properties(given), logger=log)
+    consumer.poll(0)
+    producer.poll(0)
+    consumer.close()
+    producer.close()
+
+    said = [line.getMessage() for line in caplog.records if line.name == "librdkafka"]
+    assert [line for line in said if "CONFWARN" in line] == []

@@ -246,16 +246,24 @@ async def gathered(futures: list[Any]) -> list[Any]:
     return await asyncio.gather(*futures)
 
 
-def test_a_report_after_the_loop_has_closed_is_dropped(make: Make, topic: str) -> None:
-    """The thread that polls goes on without an error, and ends with the producer."""
+def test_a_report_after_the_loop_has_closed_is_dropped(
+    make: Make, topic: str, spans: Spans, records: Records
+) -> None:
+    """The span ends all the same; the thread that polls goes on, and ends with the producer."""
 
-    async def send() -> AIOProducer:
-        producer = make()
-        await producer.produce(topic, b"")
-        return producer
+    async def send() -> tuple[AIOProducer, asyncio.Future[confluent_kafka.Message]]:
+        producer = make(**{"linger.ms": 500})
+        return producer, await producer.produce(topic, b"1")
 
-    held = [asyncio.run(send())]
-    until(lambda: len(held[0]) == 0, what="the delivery")
+    producer, future = asyncio.run(send())
+    held = [producer]
+    del producer
+    until(lambda: len(held[0]) == 0 and spans, what="the delivery")
+
+    assert [record.value() for record in records(topic, 1)] == [b"1"]
+    assert [span.status.status_code for span in spans] == [StatusCode.UNSET]
+    assert not future.done()
+    assert len(pollers()) == 1
     held.clear()
     gc.collect()
 

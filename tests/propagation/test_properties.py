@@ -29,6 +29,8 @@ from tests.propagation.builders import (
 if TYPE_CHECKING:
     from opentelemetry.context import Context
 
+    from tests.infra.kafka import KafkaBroker
+
 OURS = ("traceparent", "tracestate", "baggage")
 ALL_BAGGAGE = Options(baggage_keys=frozenset({"a", "b"}))
 # One change to a text: where, how many characters go, what comes instead.
@@ -73,7 +75,7 @@ def foreign(headers: Any) -> list[tuple[str, bytes | None]]:
 
 def read(servers: str, topic: str, count: int) -> list[confluent_kafka.Message]:
     """Poll the first *count* messages of *topic*, all of which must come."""
-    consumer = Consumer({"bootstrap.servers": servers, "group.id": "g", "log_level": 0})
+    consumer = Consumer({"bootstrap.servers": servers, "group.id": topic, "log_level": 0})
     consumer.assign([confluent_kafka.TopicPartition(topic, 0, 0)])
     got = [consumer.poll(10) for _ in range(count)]
     consumer.close()
@@ -90,7 +92,35 @@ def test_no_header_loses_a_message(
     """Produced, polled, processed and forwarded over a broker: all arrive, in order, unharmed."""
     [address] = broker.list_topics(timeout=10).brokers.values()
     servers = f"{address.host}:{address.port}"
-    first, second = uuid.uuid4().hex, uuid.uuid4().hex
+
+    arrived = forwarded(servers, uuid.uuid4().hex, uuid.uuid4().hex, several)
+
+    unharmed(arrived, several)
+
+
+@settings(
+    max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(st.lists(HEADERS, min_size=1, max_size=30))
+def test_no_header_loses_a_message_on_real_kafka(
+    kafka: KafkaBroker, topic: str, several: list[list[tuple[str, Any]]]
+) -> None:
+    """The same where a broker stores the bytes, and what was lost could not be read again."""
+    first, second = (f"{topic}-{uuid.uuid4().hex[:8]}" for _ in range(2))
+    for name in (first, second):
+        kafka.create_topic(name)
+
+    arrived = forwarded(kafka.bootstrap_servers, first, second, several)
+
+    for name in (first, second):
+        kafka.delete_topic(name)
+    unharmed(arrived, several)
+
+
+def forwarded(
+    servers: str, first: str, second: str, several: list[list[tuple[str, Any]]]
+) -> list[confluent_kafka.Message]:
+    """Send a message with each of the headers to topic *first*, and what comes on to *second*."""
     reports: list[object] = []
 
     def count(error: object, _: object) -> None:
@@ -109,10 +139,13 @@ def test_no_header_loses_a_message(
                 )
                 assert span.get_span_context().is_valid
         client.flush(10)
-    arrived = read(servers, second, len(several))
-
-    assert [int(one.value() or b"") for one in arrived] == list(range(len(several)))
     assert reports == [None] * len(several)
+    return read(servers, second, len(several))
+
+
+def unharmed(arrived: list[confluent_kafka.Message], several: list[list[tuple[str, Any]]]) -> None:
+    """Hold that all messages are there, with their own headers and one trace."""
+    assert [int(one.value() or b"") for one in arrived] == list(range(len(several)))
     for headers, one in zip(several, arrived, strict=True):
         sent: Any = one.headers()
         assert foreign(sent) == foreign(headers)

@@ -256,7 +256,7 @@ def test_masking_never_raises_and_is_stable(value: Any) -> None:
 def test_no_text_takes_long(piece: str) -> None:
     """A text made to be slow for an expression is masked in time that grows with its length."""
     text = piece * (STACK_CHARACTERS // len(piece))
-    began = time.perf_counter()
+    began = time.thread_time()  # what others do on this machine does not count
     MASKS.text(f"=@{text}")
 
-    assert time.perf_counter() - began < 0.5  # ten to a hundred times what it takes
+    assert time.thread_time() - began < 0.5  # ten to a hundred times what it takes
