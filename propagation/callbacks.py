@@ -12,7 +12,9 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from opentelemetry.context import Context, attach, get_current
+from opentelemetry.context import Context
+
+from propagation.contexts import attach, get_current
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine

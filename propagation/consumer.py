@@ -13,7 +13,7 @@ import confluent_kafka
 
 from propagation import contrib
 from propagation.callbacks import outside, outside_all
-from propagation.options import DEFAULT, Options
+from propagation.options import Options, in_force
 from propagation.receiving import ClientSpans, Receiving
 from propagation.spans import ProcessSpans
 
@@ -91,7 +91,7 @@ def spans_of(settings: dict[str, Any], options: Options | None) -> ProcessSpans:
         group=str(settings.get("group.id", "")),
         client_id=str(settings.get("client.id", "")),
         servers=str(settings.get("bootstrap.servers", "")),
-        options=options or DEFAULT,
+        options=options or in_force.options,
     )
 
 

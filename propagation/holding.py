@@ -21,6 +21,7 @@ from opentelemetry import trace
 from opentelemetry.context import Context, attach, create_key, get_current, set_value
 
 from propagation.batches import start_batch
+from propagation.processing import spans_for
 from propagation.spans import ProcessSpans
 
 if TYPE_CHECKING:
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Span
 
 _KEY: Final = create_key("propagation-held")
-_ANONYMOUS: Final = ProcessSpans()  # of a consumer that was made before it was taught to hold
 
 
 class _Hold:
@@ -235,5 +235,5 @@ def _enter(consumer: Any, span: Span, context: Context, base: Context) -> None:
 
 
 def _spans(consumer: Any) -> ProcessSpans:
-    spans: ProcessSpans = getattr(consumer, "process_spans", _ANONYMOUS)
-    return spans
+    # One that was made before it was taught to hold has no names of its own.
+    return spans_for(consumer if hasattr(consumer, "process_spans") else None, None)

@@ -1,7 +1,8 @@
 """What an application may decide about its traces: whom to follow, whom to believe. Values only.
 
 `Options` is handed to a `Producer`, a `Consumer`, or `processing` and never changes afterwards.
-Every field has an effect; what each means for the trace is told in its own words below.
+Every field has an effect; what each means for the trace is told in its own words below. Whoever is
+handed none takes those that are `in_force`, which `propagation.instrument` alone sets.
 """
 
 from __future__ import annotations
@@ -79,6 +80,8 @@ class Options:
     def __post_init__(self) -> None:
         if isinstance(self.baggage_keys, str):
             raise TypeError("baggage_keys must be a set of keys, not one text")
+        if not isinstance(self.poll_spans, bool):
+            raise TypeError(f"poll_spans={self.poll_spans!r} must be True or False")
         _check("commit_spans", self.commit_spans, get_args(CommitSpans))
         object.__setattr__(self, "policies", tuple(self.policies))
         object.__setattr__(self, "baggage_keys", frozenset(self.baggage_keys))
@@ -96,5 +99,15 @@ def _check(name: str, value: str, allowed: tuple[str, ...]) -> None:
         raise ValueError(f"{name}={value!r} must be one of {', '.join(allowed)}")
 
 
+class InForce:
+    """The *options* of every client and scope that is handed none."""
+
+    __slots__ = ("options",)
+
+    def __init__(self) -> None:
+        self.options = DEFAULT
+
+
 DEFAULT: Final = Options()
+in_force: Final = InForce()
 _CONTINUE: Final = TopicPolicy()

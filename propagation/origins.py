@@ -7,25 +7,21 @@ left to the carrier.
 
 from __future__ import annotations
 
-from binascii import unhexlify
-from struct import Struct
 from typing import TYPE_CHECKING, Final
 
-from opentelemetry.trace import SpanContext, TraceFlags
+from opentelemetry.trace import DEFAULT_TRACE_STATE, TraceFlags
 
 from propagation import w3c
 from propagation.carrier import W3C, current_format
-from propagation.headers import NO_NAMES
-from propagation.recorders import span_in
+from propagation.contexts import known_context, span_in
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context
+    from opentelemetry.trace import SpanContext
 
-# Version, trace id, span id, flags, and the dashes between them; then the three as numbers.
-_fields: Final = Struct("3s32ss16ss2s").unpack
-_numbers: Final = Struct(">QQQB").unpack
-_VERSION, _DASH = b"00-", b"-"
-_FLAGS: Final = tuple(TraceFlags(bits & 3) for bits in range(256))  # of which two have a meaning
+_HEX: Final = b"0123456789abcdef"
+_TRACE_ID, _SPAN_ID = 32, 16  # characters
+_FLAGS: Final = {b"%02x" % bits: TraceFlags(bits & 3) for bits in range(256)}  # two have a meaning
 
 
 def read_origin(
@@ -36,11 +32,11 @@ def read_origin(
     *keys* of baggage may pass. None: they carry none that is valid.
     """
     form = current_format()
-    if keys == NO_NAMES and type(form) is W3C:
+    if not keys and type(form) is W3C:
         value = _sole_traceparent(headers)
         if value is None:
             return here, None
-        if value and (origin := _parsed(value)) is not None:
+        if (origin := _parsed(value)) is not None:
             return here, origin
     carried = form.read(headers, here, keys)
     span = span_in(carried)
@@ -73,14 +69,12 @@ def _sole_traceparent(headers: object) -> bytes | None:
 
 def _parsed(value: bytes) -> SpanContext | None:
     """Read a traceparent of version 00 (W3C, "traceparent Header Field Values")."""
-    if len(value) != w3c.TRACEPARENT_CHARACTERS or value != value.lower():
-        return None  # capitals: what follows would take them
-    version, trace_id, dash, span_id, second_dash, flags = _fields(value)
-    if version != _VERSION or dash != _DASH or second_dash != _DASH:
+    if len(value) != w3c.TRACEPARENT_CHARACTERS or value.translate(None, _HEX) != b"---":
         return None
-    try:
-        high, low, span, bits = _numbers(unhexlify(trace_id + span_id + flags))
-    except ValueError:
+    version, trace_id, span_id, flags = value.split(b"-")
+    if version != b"00" or len(trace_id) != _TRACE_ID or len(span_id) != _SPAN_ID:
         return None
-    origin = SpanContext(high << 64 | low, span, True, _FLAGS[bits])
-    return origin if origin.is_valid else None
+    trace, span = int(trace_id, 16), int(span_id, 16)
+    if not (trace and span):
+        return None
+    return known_context(trace, span, True, _FLAGS[flags], DEFAULT_TRACE_STATE)

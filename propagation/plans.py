@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from propagation import conventions as names
 from propagation.clusters import Asking
+from propagation.headers import NO_NAMES
 
 if TYPE_CHECKING:
     from opentelemetry.util.types import AttributeValue
@@ -26,17 +27,25 @@ _OF_SPANS: Final = frozenset((names.CLIENT_ID, names.CLUSTER_ID))
 
 
 class Plan:
-    """What one operation on one topic shares: the span's name, attributes, the topic's policy."""
+    """What one operation on one topic shares: the span's name, attributes, the topic's policy.
 
-    __slots__ = ("_measured", "attributes", "follows", "name", "trust")
+    *baggage_keys* may come in with a message, where the topic is one whose traces are continued.
+    """
+
+    __slots__ = ("_measured", "attributes", "baggage_keys", "follows", "name", "trust")
 
     def __init__(
-        self, name: str, attributes: dict[str, AttributeValue], policy: TopicPolicy
+        self,
+        name: str,
+        attributes: dict[str, AttributeValue],
+        policy: TopicPolicy,
+        baggage_keys: frozenset[str],
     ) -> None:
         self.name = name
         self.attributes = attributes
         self.trust = policy.trust
         self.follows = policy.follows
+        self.baggage_keys = baggage_keys if policy.trust == "continue" else NO_NAMES
         self._measured: dict[tuple[int | None, str], dict[str, AttributeValue]] = {}
 
     def measured(self, partition: int | None, error: str = "") -> dict[str, AttributeValue]:
@@ -103,6 +112,7 @@ class Plans:
             names.span_name(self._operation, text),
             names.shared_attributes(self._operation, text) | self.shared,
             self.options.policy(topic),
+            self.options.baggage_keys,
         )
         return plan
 

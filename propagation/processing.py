@@ -13,10 +13,11 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from opentelemetry import trace
-from opentelemetry.context import Context, attach, get_current
 
+from propagation import conventions as names
 from propagation.batches import start_batch
-from propagation.recorders import span_in
+from propagation.contexts import attach, get_current, span_in
+from propagation.options import in_force
 from propagation.spans import ProcessSpans
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from confluent_kafka import Message
+    from opentelemetry.context import Context
     from opentelemetry.trace import Span
 
     from propagation.consumer import Traced
@@ -43,7 +45,7 @@ class ProcessingScope:
 
     def __enter__(self) -> Span:
         self._before = get_current()
-        self._span, context = self._spans.start(self._message)
+        self._span, context = self._spans.start(self._message, self._before)
         # The token is dropped: it could only be used in this very thread and task, and would put
         # back what was current here even where somebody else has moved on since.
         attach(context)
@@ -104,7 +106,7 @@ def processing(
     """
     if (error := message.error()) is not None:
         raise ValueError(f"the message is an error of the client, not a record: {error.str()}")
-    return ProcessingScope(message, _spans(consumer, options))
+    return ProcessingScope(message, spans_for(consumer, options))
 
 
 def processing_batch(
@@ -125,7 +127,7 @@ def processing_batch(
     `processing`. No link is lost,
     however many there are: see `propagation.batches`.
     """
-    return BatchScope(messages, _spans(consumer, options))
+    return BatchScope(messages, spans_for(consumer, options))
 
 
 def context_of(
@@ -136,16 +138,25 @@ def context_of(
     It works anywhere, and never raises because of what a header says: to go on with a trace in
     another thread, or to look at the trace id of a record that nobody processes.
     """
-    return _spans(consumer, options).context_of(message)
+    return spans_for(consumer, options).context_of(message)
 
 
-def _spans(consumer: Traced | None, options: Options | None) -> ProcessSpans:
-    spans = _ANONYMOUS if consumer is None else consumer.process_spans
+def spans_for(consumer: Traced | None, options: Options | None) -> ProcessSpans:
+    """Give what starts the spans of *consumer*'s messages under *options*; both may be unknown."""
+    if consumer is not None:
+        spans = consumer.process_spans
+    else:
+        spans = _ANONYMOUS
+        options = options or in_force.options
     if options is None or options is spans.options:
         return spans
-    return _with_options(spans, options)
+    return _with_options(spans, options, names.CLUSTER_ID in spans.plans.shared)
 
 
 @lru_cache(maxsize=64)
-def _with_options(spans: ProcessSpans, options: Options) -> ProcessSpans:
+def _with_options(
+    spans: ProcessSpans,
+    options: Options,
+    knows_cluster: bool,  # noqa: ARG001, FBT001  # part of the key: a client learns it in its life
+) -> ProcessSpans:
     return spans.with_options(options)

@@ -24,7 +24,7 @@ from propagation import contrib
 from propagation.callbacks import outside, outside_all, run_outside
 from propagation.carrier import inject_span
 from propagation.headers import NO_NAMES, replaced
-from propagation.options import DEFAULT, Options
+from propagation.options import Options, in_force
 from propagation.spans import SendSpans
 
 if TYPE_CHECKING:
@@ -231,7 +231,7 @@ def spans_of(settings: dict[str, Any], options: Options | None) -> SendSpans:
     return SendSpans(
         client_id=str(settings.get("client.id", "")),
         servers=str(settings.get("bootstrap.servers", "")),
-        options=options or DEFAULT,
+        options=options or in_force.options,
     )
 
 

@@ -11,17 +11,17 @@ import time
 from typing import TYPE_CHECKING, Any, Final
 
 from confluent_kafka import cimpl
-from opentelemetry.context import get_current
 from opentelemetry.trace import INVALID_SPAN_CONTEXT, Link, SpanKind, Status, StatusCode
 
 from propagation import conventions as names
 from propagation import instruments
 from propagation.clusters import cluster_of
+from propagation.contexts import get_current, is_suppressed, span_in
 from propagation.failures import error_type
 from propagation.headers import NO_NAMES
 from propagation.origins import read_origin
 from propagation.plans import Plans
-from propagation.recorders import finish, is_suppressed, recorder, span_in
+from propagation.recorders import finish, recorder
 from propagation.spans import ProcessSpans, describe
 
 if TYPE_CHECKING:

@@ -1,8 +1,7 @@
 """Who makes the spans: the light span where the provider is OpenTelemetry's SDK, its API elsewhere.
 
 `recorder` gives what stands for the application's tracer provider now. Without an SDK nothing of
-it is imported. Beside it stand the questions that each message asks of the current context, in
-forms that cost less than the API's.
+it is imported.
 """
 
 from __future__ import annotations
@@ -12,12 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
 
 from opentelemetry import trace
-from opentelemetry.context import (
-    _SUPPRESS_INSTRUMENTATION_KEY,  # the API has no public name for it
-    Context,
-)
 from opentelemetry.trace import (
-    INVALID_SPAN,
     Link,
     NonRecordingSpan,
     Span,
@@ -27,21 +21,18 @@ from opentelemetry.trace import (
 )
 
 from propagation import conventions as names
+from propagation.contexts import holding
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from opentelemetry.context import Context
     from opentelemetry.trace import SpanKind, TracerProvider, TraceState
     from opentelemetry.util.types import AttributeValue
 
     Linked: TypeAlias = Sequence[SpanContext | Link]  # a context, or a link with attributes
 
-_SUPPRESSED: Final = "suppress_instrumentation"  # the other key that suppress_instrumentation sets
-# The key under which a context holds its span, told by what the API itself writes.
-[_SPAN] = trace.set_span_in_context(INVALID_SPAN, Context())
-
 _FLAGS: Final = tuple(TraceFlags(bits) for bits in range(4))
-_SPAN_TYPES: Final[set[type]] = {NonRecordingSpan}
 
 
 class Dropped(NonRecordingSpan):
@@ -85,10 +76,10 @@ class Recorder(Protocol):
         parent: SpanContext,
         start_ns: int | None = None,
     ) -> Span:
-        """Start a span where `dropped` gave none.
+        """Start a span where `dropped` gave none, as a child of *parent*.
 
-        *context* None means the current one; *parent* is the span context it holds.
-        *attributes* must need no cleaning. *start_ns* (since the epoch) None means now.
+        *context* None means the current one. It holds *parent*, or is given it where that is
+        remote. *attributes* must need no cleaning. *start_ns* (since the epoch) None means now.
         """
 
 
@@ -111,11 +102,12 @@ class ApiRecorder:
         attributes: dict[str, AttributeValue],
         linked: Linked,
         context: Context | None,
-        parent: SpanContext,  # noqa: ARG002  # the tracer looks for itself
+        parent: SpanContext,
         start_ns: int | None = None,
     ) -> Span:
         """Start the span."""
         links = as_links(linked)
+        context = holding(parent, context)  # where the tracer looks for it
         return self._tracer.start_span(name, context, kind, attributes, links, start_ns)
 
 
@@ -140,27 +132,6 @@ def _recorder_of(tracer: Tracer) -> Recorder:
 def as_links(linked: Linked) -> list[Link]:
     """Make links of what is *linked*."""
     return [one if isinstance(one, Link) else Link(one) for one in linked]
-
-
-def span_in(context: Context) -> Span:
-    """Give the span that *context* holds; the invalid one where it holds none."""
-    span = context.get(_SPAN)
-    if type(span) in _SPAN_TYPES:
-        return span  # type: ignore[return-value]  # a span's type
-    if not isinstance(span, Span):
-        return INVALID_SPAN
-    _SPAN_TYPES.add(type(span))
-    return span
-
-
-def with_span(span: Span, context: Context) -> Context:
-    """Give *context* with *span* in it."""
-    return Context({**context, _SPAN: span})
-
-
-def is_suppressed(context: Context) -> bool:
-    """Tell whether *context* asks that nothing be instrumented."""
-    return bool(context.get(_SUPPRESS_INSTRUMENTATION_KEY) or context.get(_SUPPRESSED))
 
 
 def finish(span: Span, attributes: dict[str, AttributeValue]) -> None:

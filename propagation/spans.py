@@ -15,13 +15,11 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Final
 
-from opentelemetry.context import Context, get_current
+from opentelemetry.context import Context
 from opentelemetry.trace import (
     INVALID_SPAN,
     INVALID_SPAN_CONTEXT,
-    NonRecordingSpan,
     Span,
-    SpanContext,
     SpanKind,
     Status,
     StatusCode,
@@ -30,8 +28,8 @@ from opentelemetry.trace import (
 from propagation import conventions as names
 from propagation import instruments
 from propagation.carrier import current_format
+from propagation.contexts import get_current, is_suppressed, span_in, with_span
 from propagation.failures import error_type
-from propagation.headers import NO_NAMES
 from propagation.measures import (
     ProcessMeasure,
     SendMeasure,
@@ -42,10 +40,11 @@ from propagation.measures import (
 from propagation.options import DEFAULT, Options
 from propagation.origins import read_origin
 from propagation.plans import Plan, Plans, encodable
-from propagation.recorders import finish, is_suppressed, recorder, span_in, with_span
+from propagation.recorders import finish, recorder
 
 if TYPE_CHECKING:
     from confluent_kafka import KafkaError, Message
+    from opentelemetry.trace import SpanContext
     from opentelemetry.util.types import AttributeValue
 
     from propagation.recorders import Linked
@@ -161,13 +160,12 @@ class ProcessSpans:
             return Context()
         return current_format().read(message.headers(), Context(), self.options.baggage_keys)
 
-    def start(self, message: Message) -> tuple[Span, Context]:
+    def start(self, message: Message, here: Context) -> tuple[Span, Context]:
         """Start ``process TOPIC`` for *message*; give it and the context to process it in.
 
-        The span that is current here becomes a link where the message's span is the parent, and
-        is the parent otherwise.
+        *here* is the current context. Its span becomes a link where the message's span is the
+        parent, and is the parent otherwise.
         """
-        here = get_current()
         ambient = INVALID_SPAN_CONTEXT
         if here:
             if is_suppressed(here):
@@ -176,41 +174,27 @@ class ProcessSpans:
         plan = self.plans.of(message.topic() or "")
         base, remote = here, None
         if plan.trust != "ignore":
-            keys = self.options.baggage_keys if plan.trust == "continue" else NO_NAMES
-            base, remote = read_origin(message.headers(), here, keys)
+            base, remote = read_origin(message.headers(), here, plan.baggage_keys)
+        parent = ambient
+        linked: tuple[SpanContext, ...] = ()
         if remote is not None and plan.follows == "parent":
-            span = self._started(message, plan, base, remote, (remote, ambient))
+            parent = remote
+            is_other = ambient is not INVALID_SPAN_CONTEXT and ambient[:2] != remote[:2]  # the ids
+            linked = (remote, ambient) if is_other and ambient.is_valid else (remote,)
         else:
+            if remote is not None and plan.follows == "link":
+                linked = (remote,)
             if base is not here:
                 base = with_span(span_in(here), base)
-            linked = () if remote is None or plan.follows == "none" else (remote,)
-            span = self._started(message, plan, base, ambient, linked)
+        maker = recorder()
+        span = maker.dropped(parent)
+        if span is None:
+            attributes = _process_attributes(plan, message)
+            span = maker.start(plan.name, SpanKind.CONSUMER, attributes, linked, base, parent)
         heard = instruments.current()
         if heard is not None:
             span = open_measure(span, ProcessMeasure(heard, plan, message))
         return span, with_span(span, base)
-
-    @staticmethod
-    def _started(
-        message: Message,
-        plan: Plan,
-        base: Context,
-        parent: SpanContext,
-        linked: tuple[SpanContext, ...],
-    ) -> Span:
-        """Start the span as a child of *parent*, which *base* holds unless it is remote."""
-        maker = recorder()
-        dropped = maker.dropped(parent)
-        if dropped is not None:
-            return dropped
-        context = base
-        if linked and linked[0] is parent:
-            context = with_span(NonRecordingSpan(parent), base)
-            ambient = linked[1]
-            if not ambient.is_valid or ambient[:2] == parent[:2]:  # the ids: current already
-                linked = linked[:1]
-        attributes = _process_attributes(plan, message)
-        return maker.start(plan.name, SpanKind.CONSUMER, attributes, linked, context, parent)
 
     def start_batch(
         self, topic: str, attributes: dict[str, AttributeValue], linked: Linked

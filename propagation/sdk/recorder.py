@@ -12,18 +12,20 @@ from typing import TYPE_CHECKING, Any, Final, TypeGuard
 
 from opentelemetry.attributes import BoundedAttributes
 from opentelemetry.sdk import trace as sdk
+from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 from opentelemetry.sdk.trace.sampling import Decision
 from opentelemetry.sdk.util import BoundedList
-from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags
+from opentelemetry.trace import DEFAULT_TRACE_STATE, NonRecordingSpan, SpanContext, TraceFlags
 
+from propagation.contexts import holding, known_context
 from propagation.recorders import Dropped, as_links
+from propagation.sdk.hearing import Heard
 from propagation.sdk.sampling import LOCAL, REMOTE, ROOT, deciders, drops, is_verbatim, records
 from propagation.sdk.span import LightSpan
 
 if TYPE_CHECKING:
     from opentelemetry import trace
     from opentelemetry.context import Context
-    from opentelemetry.sdk.trace.sampling import Sampler
     from opentelemetry.trace import Link, SpanKind
     from opentelemetry.util.types import AttributeValue
 
@@ -70,8 +72,8 @@ class Recorder:
     """Starts the spans of *tracer*, for which `is_plain` must hold."""
 
     __slots__ = (
-        "_deciders", "_drops", "_records", "_roomy", "_sampler", "_verbatim", "limits", "scope",
-        "tracer",
+        "_deciders", "_drops", "_ids", "_new_context", "_random", "_records", "_roomy", "_sampler",
+        "_verbatim", "heard", "limits", "scope", "tracer",
     )  # fmt: skip
 
     def __init__(self, tracer: sdk.Tracer) -> None:
@@ -81,14 +83,20 @@ class Recorder:
         self._roomy = limits.max_span_attribute_length is None and (
             limits.max_span_attributes is None or limits.max_span_attributes >= ATTRIBUTES
         )
-        self._learn(tracer.sampler)
+        self.heard = Heard(tracer.span_processor)
+        self._learn()
 
-    def _learn(self, sampler: Sampler) -> None:
+    def _learn(self) -> None:
+        """Learn what the tracer samples and makes ids with: somebody may replace either."""
+        sampler, ids = self.tracer.sampler, self.tracer.id_generator
         self._deciders = deciders(sampler)
         self._drops = tuple(map(drops, self._deciders))
         self._records = tuple(map(records, self._deciders))
         self._verbatim = tuple(map(is_verbatim, self._deciders))
-        self._sampler = sampler
+        # A generator of somebody else's may give ids that are not valid.
+        self._new_context = known_context if type(ids) is RandomIdGenerator else SpanContext
+        self._random = int(_RANDOM) if ids.is_trace_id_random() else 0
+        self._sampler, self._ids = sampler, ids
 
     def dropped(self, parent: SpanContext) -> NonRecordingSpan | None:
         """Give the span where it is certain, without asking, that *parent*'s child is dropped.
@@ -96,21 +104,19 @@ class Recorder:
         *parent* may be invalid: a root then. The span is not recorded, and not sampled.
         """
         tracer = self.tracer
-        if tracer.sampler is not self._sampler:
-            self._learn(tracer.sampler)  # somebody has replaced it
+        if tracer.sampler is not self._sampler or tracer.id_generator is not self._ids:
+            self._learn()
         if not tracer._tracer_config.is_enabled:  # noqa: SLF001  # see _NEEDED
             return NonRecordingSpan(parent)
-        ids = tracer.id_generator
-        if not parent.is_valid:
+        trace_id, _, is_remote, flags, state, is_valid = parent
+        if not is_valid:
             if not self._drops[ROOT]:
                 return None
-            random = _RANDOM if ids.is_trace_id_random() else 0
-            return Dropped(ids.generate_trace_id(), ids.generate_span_id(), random, None)
-        flags = parent.trace_flags
-        if not self._drops[(REMOTE if parent.is_remote else LOCAL) + (not flags & _SAMPLED)]:
+            ids = self._ids
+            return Dropped(ids.generate_trace_id(), ids.generate_span_id(), self._random, None)
+        if not self._drops[(REMOTE if is_remote else LOCAL) + (not flags & _SAMPLED)]:
             return None
-        state = parent.trace_state
-        return Dropped(parent.trace_id, ids.generate_span_id(), flags & _RANDOM, state)
+        return Dropped(trace_id, self._ids.generate_span_id(), flags & _RANDOM, state)
 
     def start(  # noqa: PLR0917  # once per message: names cost
         self,
@@ -123,34 +129,33 @@ class Recorder:
         start_ns: int | None = None,
     ) -> trace.Span:
         """Start a span as ``start_span`` does, where `dropped` gave nothing; see the protocol."""
-        tracer = self.tracer
-        ids = tracer.id_generator
-        if parent.is_valid:
-            trace_id, flags = parent.trace_id, parent.trace_flags
-            situation = (REMOTE if parent.is_remote else LOCAL) + (not flags & _SAMPLED)
+        trace_id, _, is_remote, flags, state, is_valid = parent
+        if is_valid:
+            situation = (REMOTE if is_remote else LOCAL) + (not flags & _SAMPLED)
             bits = flags & _RANDOM
         else:
-            trace_id, situation = ids.generate_trace_id(), ROOT
-            bits = _RANDOM if ids.is_trace_id_random() else 0
+            trace_id, situation = self._ids.generate_trace_id(), ROOT
+            bits, state = self._random, DEFAULT_TRACE_STATE
         verbatim, decision = self._verbatim[situation], _SAMPLE
         given: Any = attributes
-        if self._records[situation]:
-            state = parent.trace_state if situation else None
-        else:
+        if not self._records[situation]:
+            context = holding(parent, context)
             ask = self._deciders[situation].should_sample
             links = () if verbatim else as_links(linked)
             result = ask(context, trace_id, name, kind, attributes, links)
-            decision, state = result.decision, result.trace_state
+            decision, state = result.decision, result.trace_state or DEFAULT_TRACE_STATE
             given = attributes if verbatim else result.attributes  # a read-only view of them
         if decision is _SAMPLE:
             bits |= _SAMPLED
-        own = SpanContext(trace_id, ids.generate_span_id(), False, _FLAGS[bits], state)
+        span_id = self._ids.generate_span_id()
+        own = self._new_context(trace_id, span_id, False, _FLAGS[bits], state)
         if decision is _DROP:
             return NonRecordingSpan(own)
         given = given if verbatim and self._roomy else self.bounded(given)
         span: LightSpan = _new(LightSpan)
-        span.begin(self, name, kind, own, parent if situation else None, given, linked, start_ns)
-        tracer.span_processor.on_start(span, parent_context=context)
+        span.begin(self, name, kind, own, parent if is_valid else None, given, linked, start_ns)
+        for processor in self.heard.at_start():
+            processor.on_start(span, parent_context=holding(parent, context))
         return span
 
     def bounded(self, attributes: Any) -> BoundedAttributes:

@@ -160,6 +160,8 @@ class LightSpan(sdk.Span):
             self._end_time = time_ns() if end_time is None else end_time
             if type(mine) is not dict:
                 mine._immutable = True  # noqa: SLF001  # as the SDK's span does
-        processor = self._recorder.tracer.span_processor
-        processor._on_ending(self)  # noqa: SLF001  # as the SDK's span does
-        processor.on_end(self)
+        heard = self._recorder.heard
+        for processor in heard.before_end():
+            processor._on_ending(self)  # noqa: SLF001  # as the SDK's span does
+        for processor in heard.at_end():
+            processor.on_end(self)

@@ -40,7 +40,7 @@ def test_nothing_is_measured_while_nobody_listens() -> None:
     """No measurement is made, and no report awaited for a span that is not recorded."""
     assert instruments.current() is None
 
-    span, _ = ProcessSpans().start(message())
+    span, _ = ProcessSpans().start(message(), Context())
 
     assert close_measure(span) is None
     ProcessSpans.end(span, None)

@@ -13,9 +13,10 @@ from opentelemetry.propagate import get_global_textmap, set_global_textmap
 from opentelemetry.propagators.textmap import TextMapPropagator
 
 from propagation.carrier import current_format
+from propagation.contexts import span_in
 from propagation.headers import NO_NAMES
 from propagation.origins import read_origin
-from propagation.recorders import Dropped, span_in
+from propagation.recorders import Dropped
 from tests.propagation.builders import TRACEPARENT, ids
 from tests.propagation.builders import span_in as context_in
 

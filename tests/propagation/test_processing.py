@@ -301,7 +301,7 @@ def test_topics_made_up_per_message_do_not_fill_the_memory(spans: Spans) -> None
 
     for number in range(5000):
         plans.context_of(message(topic=f"t{number}"))
-    span, _ = plans.start(message(topic="last"))
+    span, _ = plans.start(message(topic="last"), Context())
     span.end()
 
     assert len(plans.plans._plans) <= 4096

@@ -31,7 +31,8 @@ from opentelemetry.sdk.trace.export import (
 from opentelemetry.sdk.trace.id_generator import IdGenerator
 from opentelemetry.trace import Link, NonRecordingSpan, SpanKind, Status, StatusCode
 
-from propagation.recorders import finish, span_in
+from propagation.contexts import span_in
+from propagation.recorders import finish
 from propagation.sdk.otlp import encode
 from propagation.sdk.recorder import Recorder, is_plain
 from propagation.sdk.span import LightSpan
