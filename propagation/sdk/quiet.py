@@ -4,7 +4,8 @@ The OTLP exporter logs each retry of each batch, and the batch processor each bu
 spans. `QuietExporter` wraps an exporter: it never raises, counts the spans that did not arrive, and
 says so at most once a minute with the reason, and once more when they arrive again. Of spans that
 a full queue drops, the batch processor's own line comes once a minute, with their number.
-In a forked child it begins with an exporter of its own: a connection has one process.
+In a forked child it begins with an exporter of its own: a connection has one process. A fork waits
+until nothing is being sent, though not for long: gRPC does not survive one in the middle of a call.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import os
 import time
 import weakref
 from contextlib import ExitStack, contextmanager
+from threading import Lock
 from typing import TYPE_CHECKING, Final
 
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan
 
 SILENCE_SECONDS: Final = 60.0
+FORK_SECONDS: Final = 1.0  # that a fork waits at most for what is being sent
 
 _QUEUE_LOGGER: Final = "opentelemetry.sdk._shared_internal"  # where the batch processor logs
 
@@ -64,11 +67,16 @@ class QuietExporter(SpanExporter):
         for name in loggers or (type(exporter).__module__,):
             self._muted.enter_context(_filtered(name, self._overhear))
         self._muted.enter_context(_filtered(_QUEUE_LOGGER, self._note_full))
-        here = weakref.ref(self)
-        os.register_at_fork(after_in_child=lambda: _start_anew(here()))
+        self._sending = Lock()
+        self._forking = False
+        _watch_forks(weakref.ref(self))
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         """Send *spans*. Never raises."""
+        with self._sending:
+            return self._export(spans)
+
+    def _export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         self._overheard = ""
         if self._inherited is not None and self._make is not None:
             self._exporter, self._inherited = self._make(), None
@@ -109,8 +117,21 @@ class QuietExporter(SpanExporter):
             self._failing = False
             _log.info("spans_exported_again", extra={"target": self._target, "lost": self.failed})
 
+    def before_fork(self) -> None:
+        """Wait, within bounds, until nothing is being sent, and let nothing be sent."""
+        if self._sending.acquire(timeout=FORK_SECONDS):
+            self._forking = True
+
+    def after_fork(self) -> None:
+        """Go on in the parent."""
+        if self._forking:  # not where two threads fork at once and the other was here first
+            self._forking = False
+            self._sending.release()
+
     def start_anew(self) -> None:
         """Take the exporter as the parent's. The next export makes one, outside of the fork."""
+        self._sending = Lock()
+        self._forking = False
         if self._make is not None:
             self._inherited = self._exporter
 
@@ -145,9 +166,21 @@ class _Said:
         return True
 
 
-def _start_anew(exporter: QuietExporter | None) -> None:
-    if exporter is not None:
-        exporter.start_anew()
+def _watch_forks(exporter: weakref.ref[QuietExporter]) -> None:
+    """Tell *exporter* of forks as long as it lives; what is registered stays registered."""
+
+    def told(what: Callable[[QuietExporter], None]) -> Callable[[], None]:
+        def tell() -> None:
+            if (living := exporter()) is not None:
+                what(living)
+
+        return tell
+
+    os.register_at_fork(
+        before=told(QuietExporter.before_fork),
+        after_in_parent=told(QuietExporter.after_fork),
+        after_in_child=told(QuietExporter.start_anew),
+    )
 
 
 @contextmanager

@@ -57,7 +57,7 @@ def test_without_any_time_nothing_is_written() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", [b"", b"-5", b"1e3", b"soon", b"\xff", b"\xd9\xa1", b"9" * 16, None]
+    "text", [b"", b"-5", b"1e3", b"soon", b"\xff", b"\xd9\xa1", b"9" * 5000, None]
 )
 def test_what_is_no_time_does_not_count(text: bytes | None) -> None:
     """The record's own timestamp does, and takes its place on the next hop."""

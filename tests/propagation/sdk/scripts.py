@@ -7,6 +7,53 @@ import subprocess
 import sys
 import textwrap
 
+FORK = """
+    import os, sys
+    from opentelemetry import trace
+    from propagation.sdk import telemetry
+    running = telemetry("game-api")
+    tracer = trace.get_tracer("test")
+    tracer.start_span("before").end()
+    assert running.flush(5)                 # a connection is open now
+    tracer.start_span("queued").end()       # the parent's, still in its queue
+    if (child := os.fork()) == 0:
+        for _ in range(3):
+            tracer.start_span("child").end()
+            assert running.flush(5)
+        tracer.start_span("child, last").end()
+        sys.exit(0)                         # stopped by its exit, as any process
+    for _ in range(3):
+        tracer.start_span("parent").end()
+        assert running.flush(5)
+    print(os.waitpid(child, 0)[1])
+"""
+FORKED_SPANS = sorted(["before", "queued", *["child"] * 3, "child, last", *["parent"] * 3])
+"""What parent and child of `FORK` send between them."""
+
+FORKS_UNDER_LOAD = """
+    import os, sys
+    from threading import Thread
+    from opentelemetry import trace
+    from propagation.sdk import telemetry
+    running = telemetry("game-api")
+    tracer = trace.get_tracer("test")
+    going = True
+    def load():
+        while going:
+            tracer.start_span("load").end()
+    thread = Thread(target=load)
+    thread.start()
+    children = []
+    for _ in range(10):
+        if (child := os.fork()) == 0:
+            tracer.start_span("child").end()
+            sys.exit(0)
+        children.append(child)
+    going = False
+    thread.join()
+    print(sum(os.waitpid(child, 0)[1] for child in children))
+"""
+
 
 def run(script: str, **environ: str) -> subprocess.CompletedProcess[str]:
     """Run *script* as a service with the variables *environ*."""

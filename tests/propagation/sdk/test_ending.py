@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from propagation.sdk.telemetry import STOP_SECONDS
-from tests.propagation.sdk.scripts import run, succeed
+from tests.propagation.sdk.scripts import FORK, FORKED_SPANS, FORKS_UNDER_LOAD, run, succeed
 
 if TYPE_CHECKING:
     from tests.infra.otlp import OtlpReceiver
@@ -99,63 +99,17 @@ def test_another_thread_may_set_up() -> None:
     assert succeed(script, OTEL_TRACES_EXPORTER="none").split() == ["True"]
 
 
-FORK = """
-    import os, sys
-    from opentelemetry import trace
-    from propagation.sdk import telemetry
-    running = telemetry("game-api")
-    tracer = trace.get_tracer("test")
-    tracer.start_span("before").end()
-    assert running.flush(5)                 # a connection is open now
-    tracer.start_span("queued").end()       # the parent's, still in its queue
-    if (child := os.fork()) == 0:
-        for _ in range(3):
-            tracer.start_span("child").end()
-            assert running.flush(5)
-        tracer.start_span("child, last").end()
-        sys.exit(0)                         # stopped by its exit, as any process
-    for _ in range(3):
-        tracer.start_span("parent").end()
-        assert running.flush(5)
-    print(os.waitpid(child, 0)[1])
-"""
-
-
 def test_a_forked_child_exports_its_own_spans(otlp: OtlpReceiver) -> None:
     """Parent and child each send what they recorded, at the same time, and nothing twice."""
     assert succeed(FORK, OTEL_EXPORTER_OTLP_ENDPOINT=otlp.endpoint) == "0\n"
 
-    names = sorted(span.name for span in otlp.spans())
-    assert names == sorted(["before", "queued", *["child"] * 3, "child, last", *["parent"] * 3])
+    assert sorted(span.name for span in otlp.spans()) == FORKED_SPANS
 
 
 def test_a_fork_under_load_does_not_hang(otlp: OtlpReceiver) -> None:
     """Forking while the exporting thread is at work leaves every child able to record and end."""
-    script = """
-        import os, sys
-        from threading import Thread
-        from opentelemetry import trace
-        from propagation.sdk import telemetry
-        running = telemetry("game-api")
-        tracer = trace.get_tracer("test")
-        going = True
-        def load():
-            while going:
-                tracer.start_span("load").end()
-        thread = Thread(target=load)
-        thread.start()
-        children = []
-        for _ in range(10):
-            if (child := os.fork()) == 0:
-                tracer.start_span("child").end()
-                sys.exit(0)
-            children.append(child)
-        going = False
-        thread.join()
-        print(sum(os.waitpid(child, 0)[1] for child in children))
-    """
     environ = {ENDPOINT: otlp.endpoint, "OTEL_BSP_SCHEDULE_DELAY": "1"}
-    done = run(script, **environ)
+    done = run(FORKS_UNDER_LOAD, **environ)
 
     assert (done.returncode, done.stdout) == (0, "0\n")
     assert [span.name for span in otlp.spans()].count("child") == 10

@@ -19,7 +19,14 @@ from tests.infra.endpoint import Endpoint, Request, Response
 from tests.infra.otlp import ReceivedSpan, decoded
 from tests.infra.ports import free_port
 from tests.infra.wait import until
-from tests.propagation.sdk.scripts import run, started, succeed
+from tests.propagation.sdk.scripts import (
+    FORK,
+    FORKED_SPANS,
+    FORKS_UNDER_LOAD,
+    run,
+    started,
+    succeed,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -80,6 +87,30 @@ def test_spans_go_by_grpc(compression: str) -> None:
     assert out == "True\n"
     assert (span.name, span.service, span.attributes) == ("play", "game-api", {"offset": 7})
     assert taker.metadata["x-tenant"] == "a b"
+
+
+def test_a_forked_child_exports_its_own_spans_by_grpc() -> None:
+    """Parent and child each go on with a channel of their own, and nothing is sent twice."""
+    with collector() as (taker, address):
+        environ = {"OTEL_EXPORTER_OTLP_PROTOCOL": "grpc", "OTEL_EXPORTER_OTLP_ENDPOINT": address}
+        assert succeed(FORK, **environ) == "0\n"
+
+    assert sorted(span.name for span in taker.spans) == FORKED_SPANS
+
+
+def test_a_fork_in_the_middle_of_a_grpc_call_waits_for_it() -> None:
+    """Every child can record and send, and gRPC has nothing to complain of."""
+    with collector() as (taker, address):
+        done = run(
+            FORKS_UNDER_LOAD,
+            OTEL_EXPORTER_OTLP_PROTOCOL="grpc",
+            OTEL_EXPORTER_OTLP_ENDPOINT=address,
+            OTEL_BSP_SCHEDULE_DELAY="1",
+        )
+
+    assert (done.returncode, done.stdout) == (0, "0\n")
+    assert "fork" not in done.stderr
+    assert [span.name for span in taker.spans].count("child") == 10
 
 
 def test_spans_go_to_zipkin() -> None:

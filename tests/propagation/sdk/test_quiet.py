@@ -11,7 +11,7 @@ from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExport
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
 
-from propagation.sdk.quiet import SILENCE_SECONDS, QuietExporter
+from propagation.sdk.quiet import FORK_SECONDS, SILENCE_SECONDS, QuietExporter
 from tests.infra.ports import free_port
 from tests.propagation.sdk.scripts import succeed
 
@@ -186,6 +186,56 @@ def test_a_forked_child_has_an_exporter_of_its_own() -> None:
     """
 
     assert succeed(script).split() == ["False", "0"]
+
+
+SENDING = """
+    import os, time
+    from threading import Event, Thread
+    from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
+    from propagation.sdk.quiet import QuietExporter
+    busy, go, sent = Event(), Event(), []
+    # What is registered first runs last: at the very moment of the fork.
+    os.register_at_fork(before=lambda: print(sent, flush=True))
+    class Slow(SpanExporter):
+        def export(self, spans):
+            busy.set()
+            go.wait(10)
+            time.sleep(0.1)
+            sent.append("sent")
+            return SpanExportResult.SUCCESS
+    quiet = QuietExporter(Slow(), "x")
+    thread = Thread(target=quiet.export, args=([None],))
+    thread.start()
+    busy.wait(10)
+    {let_go}
+    began = time.monotonic()
+    if not (forked := os.fork()):
+        os._exit(0)
+    print(os.waitpid(forked, 0)[1], time.monotonic() - began)
+    go.set()
+    thread.join()
+    quiet.export([None])
+    print(sent)
+"""
+
+
+def test_a_fork_waits_until_nothing_is_being_sent() -> None:
+    """In the middle of a call a child would inherit a transport that is beyond repair."""
+    out = succeed(SENDING.format(let_go="os.register_at_fork(before=go.set)"))
+
+    assert out.splitlines()[0] == "['sent']"
+    assert out.splitlines()[2] == "['sent', 'sent']"  # the parent goes on
+
+
+def test_a_fork_does_not_wait_for_long() -> None:
+    """A receiver that hangs holds no fork up, and the parent sends again once it does not hang."""
+    lines = succeed(SENDING.format(let_go="pass")).splitlines()
+
+    assert lines[0] == "[]"
+    code, seconds = lines[1].split()
+    assert code == "0"
+    assert FORK_SECONDS <= float(seconds) < FORK_SECONDS + 2
+    assert lines[2] == "['sent', 'sent']"
 
 
 def test_an_exporter_of_the_past_is_forgotten() -> None:
