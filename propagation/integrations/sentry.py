@@ -9,6 +9,7 @@ caller's own run before them and cannot undo it.
 from __future__ import annotations
 
 import os
+import re
 from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry import trace
@@ -28,8 +29,11 @@ if TYPE_CHECKING:
 
     Hook = Callable[[Any, dict[str, Any]], Any]
 
-HOOKS: Final = ("before_send", "before_send_transaction", "before_send_log")
-"""The options of sentry_sdk by which an event, a transaction and a log record can be changed."""
+HOOKS: Final = ("before_send", "before_send_transaction", "before_send_log", "before_send_metric")
+"""The options of sentry_sdk by which all that it sends can be changed, but for streamed spans."""
+
+_STREAMED: Final = "before_send_span"
+"""The same for spans of `trace_lifecycle="stream"`; without that it may not be set."""
 
 _DEPTH: Final = 32
 """A variable of a stack's frame lies seven containers deep, and has contents."""
@@ -38,6 +42,9 @@ _OF_SENTRY: Final = frozenset(
     {"event_id", "timestamp", "start_timestamp", "platform", "type", "sdk", "modules", "_meta"}
 )
 """What Sentry itself writes into an event, and reads."""
+
+_ARGUMENT: Final = re.compile(r"sentry\.message\.parameter\.[0-9]+").fullmatch
+"""Tells which attributes of a log record are arguments of its message that have no name."""
 
 
 def configure(
@@ -58,8 +65,11 @@ def configure(
         options.setdefault("release", f"{known[SERVICE]}@{known[VERSION]}")
     if ENVIRONMENT in known:
         options.setdefault("environment", known[ENVIRONMENT])
-    for name in HOOKS:
-        options[name] = _last(options.get(name), masks or Masks(), known[SERVICE])
+    tried = options.get("_experiments") or {}
+    streams = (options.get("trace_lifecycle") or tried.get("trace_lifecycle")) == "stream"
+    for name in (*HOOKS, _STREAMED) if streams else HOOKS:
+        hook = options.get(name) or tried.get(name)
+        options[name] = _last(hook, masks or Masks(), known[SERVICE])
     sentry_sdk.init(**options)
 
 
@@ -78,21 +88,24 @@ def _masked(event: dict[str, Any], masks: Masks) -> dict[str, Any]:
         key: value if key in _OF_SENTRY else masks.field(key, value, _DEPTH)
         for key, value in event.items()
     }
-    entry = masked.get("logentry")
-    if isinstance(entry, dict):
-        # A password alone looks like any word: only the finished message shows what it is.
+    # A password alone looks like any word: only the finished message shows what it is.
+    if isinstance(entry := masked.get("logentry"), dict):
         entry.pop("params", None)
+    if isinstance(told := masked.get("attributes"), dict):
+        masked["attributes"] = {k: v for k, v in told.items() if not _ARGUMENT(k)}
     return masked
 
 
 def _identified(event: dict[str, Any], service: str) -> dict[str, Any]:
-    """Add the service, and the ids of the current span; a transaction keeps those of its own."""
-    if "body" in event:  # a log record: it has attributes for tags, and its trace id beside them
-        return event
-    tags = event["tags"] = {**dict(event.get("tags") or {}), "service": service}
+    """Add the service, and the ids of the current span; Sentry's own spans keep those they have."""
     context = trace.get_current_span().get_span_context()
+    ids: dict[str, str] = {}
     if context.is_valid:
         ids = {"trace_id": f"{context.trace_id:032x}", "span_id": f"{context.span_id:016x}"}
+    if "attributes" in event:  # a log record, a metric, a streamed span: none of them has tags
+        return event if "is_segment" in event else event | ids
+    tags = event["tags"] = {**dict(event.get("tags") or {}), "service": service}
+    if ids:
         tags["trace_id"] = ids["trace_id"]
         if event.get("type") != "transaction":
             event["contexts"] = {**(event.get("contexts") or {}), "trace": ids}

@@ -40,7 +40,7 @@ class Kept(Transport):
         for item in envelope.items:
             event = item.payload.json
             assert isinstance(event, dict)
-            self.events.append(event)
+            self.events += event.get("items", [event])
 
 
 @pytest.fixture
@@ -177,6 +177,96 @@ def test_errors_of_the_log_are_events_with_ids(kept: Kept) -> None:
     assert event["tags"]["trace_id"] == TRACE_ID
     assert event["logentry"]["formatted"] == f"failed with password={MASK}"
     assert "hunter2" not in str(event)
+
+
+def test_a_request_is_masked(kept: Kept) -> None:
+    """Address, query, headers, cookies and body of the request that failed show no secret."""
+
+    def add(event: Any, _hint: Any) -> Any:
+        return event | {
+            "request": {
+                "url": "http://u1:p1@host/play",
+                "query_string": "token=t1&page=2",
+                "headers": {"Cookie": "c1", "X-Api-Key": "k1", "Accept": "a/b"},
+                "cookies": {"session": "c1"},
+                "data": {"user": {"email": "joe@example.com"}, "note": "Bearer abcdef0123456"},
+            }
+        }
+
+    start(kept, before_send=add)
+    sentry_sdk.capture_message("x")
+
+    assert kept.events[0]["request"] == {
+        "url": f"http://{MASK}@host/play",
+        "query_string": f"token={MASK}&page=2",
+        "headers": {"Cookie": MASK, "X-Api-Key": MASK, "Accept": "a/b"},
+        "cookies": MASK,
+        "data": {"user": {"email": MASK}, "note": f"Bearer {MASK}"},
+    }
+
+
+def test_a_log_record_is_masked_and_has_the_ids(kept: Kept) -> None:
+    """Sentry's log has the trace id of ours, and shows neither secrets nor nameless arguments."""
+    from sentry_sdk.integrations.logging import LoggingIntegration  # noqa: PLC0415 - of this test
+
+    start(kept, enable_logs=True, integrations=[LoggingIntegration(event_level=None)])
+    with trace.use_span(SPAN):
+        logging.getLogger("game").warning("no password=%s", "hunter2", extra={"token": "t1"})
+        sentry_sdk.logger.info("played by {player}", player="p1", attributes={"api_key": "k1"})
+    sentry_sdk.flush()
+
+    failed, played = kept.events
+    assert failed["body"] == f"no password={MASK}"
+    assert failed["attributes"]["token"]["value"] == MASK
+    assert "hunter2" not in str(failed)
+    assert played["attributes"]["sentry.message.parameter.player"]["value"] == "p1"
+    assert played["attributes"]["api_key"]["value"] == MASK
+    assert {log["trace_id"] for log in kept.events} == {TRACE_ID}
+    assert {log["span_id"] for log in kept.events} == {"b7ad6b7169203331"}
+
+
+def test_a_metric_is_masked_and_has_the_ids(kept: Kept) -> None:
+    """What is counted for Sentry carries no secret in its attributes."""
+    start(kept)
+    with trace.use_span(SPAN):
+        sentry_sdk.metrics.count("plays", 1, attributes={"email": "joe@example.com", "game": "7"})
+    sentry_sdk.flush()
+
+    [metric] = kept.events
+    assert metric["attributes"]["email"]["value"] == MASK
+    assert metric["attributes"]["game"]["value"] == "7"
+    assert (metric["name"], metric["type"], metric["value"]) == ("plays", "counter", 1.0)
+    assert (metric["trace_id"], metric["span_id"]) == (TRACE_ID, "b7ad6b7169203331")
+
+
+@pytest.mark.parametrize(
+    "streaming", [{"trace_lifecycle": "stream"}, {"_experiments": {"trace_lifecycle": "stream"}}]
+)
+def test_a_streamed_span_is_masked(kept: Kept, streaming: dict[str, Any]) -> None:
+    """Spans that Sentry sends one by one are masked too, and keep the ids of its own trace."""
+    start(kept, traces_sample_rate=1.0, **streaming)
+    with trace.use_span(SPAN), sentry_sdk.traces.start_span("GET /?token=t1") as span:
+        span.set_attribute("http.request.header.cookie", "c1")
+        own = span.trace_id
+    sentry_sdk.flush()
+
+    [sent] = kept.events
+    assert sent["name"] == f"GET /?token={MASK}"
+    assert sent["attributes"]["http.request.header.cookie"]["value"] == MASK
+    assert sent["trace_id"] == own
+
+
+def test_a_hook_among_the_experiments_is_kept(kept: Kept) -> None:
+    """Where a hook was given as an experiment it runs as well."""
+    start(
+        kept,
+        enable_logs=True,
+        _experiments={"before_send_log": lambda log, _: log | {"body": "token=t1"}},
+    )
+    sentry_sdk.logger.info("x")
+    sentry_sdk.flush()
+
+    assert [log["body"] for log in kept.events] == [f"token={MASK}"]
 
 
 def test_a_missing_extra_is_named() -> None:
