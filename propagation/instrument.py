@@ -19,10 +19,12 @@ from confluent_kafka.cimpl import Consumer, Producer
 
 from propagation import contrib, facades, patching
 from propagation.holding import start_holding, stop_holding
+from propagation.options import DEFAULT, in_force
 from propagation.stand_ins import plain_methods, stand_ins
 
 if TYPE_CHECKING:
     from propagation.facades import Facades
+    from propagation.options import Options
     from propagation.stand_ins import Classes
 
     Based = tuple[type, tuple[type, ...]]  # a class and the bases it is to have
@@ -58,12 +60,17 @@ class _State:
 _state: Final = _State()
 
 
-def instrument(*, scope: Scope = "poll") -> None:
+def instrument(*, scope: Scope = "poll", options: Options | None = None) -> None:
     """Trace every confluent-kafka client of this process that is made from now on.
 
     *scope*: ``poll`` holds the scope of a consumed message from one poll to the next, closing it
     before the client library is called; ``none`` holds none: the application opens scopes with
-    ``processing(message)``. Called again with the same *scope* it does nothing.
+    ``processing(message)``.
+
+    *options* hold for every client made from now on, and every scope opened, that is given none:
+    what to believe of which topic, and how to relate to it.
+
+    Called again it replaces what was asked before; with the same it does nothing.
 
     Raises:
         ValueError: *scope* is none of these.
@@ -72,8 +79,10 @@ def instrument(*, scope: Scope = "poll") -> None:
         raise ValueError(f"scope={scope!r} must be one of {', '.join(get_args(Scope))}")
     with _lock:
         if _state.scope == scope:
+            in_force.options = options or DEFAULT
             return
         uninstrument()
+        in_force.options = options or DEFAULT
         _state.scope = scope
         missed = _replace(holding=scope == "poll")
         contrib.take_off()
@@ -87,7 +96,7 @@ def instrument(*, scope: Scope = "poll") -> None:
 
 
 def uninstrument() -> None:
-    """Undo `instrument`: names, bases and methods are the real ones again, open scopes end.
+    """Undo `instrument`: names, bases, methods and options are as before, open scopes end.
 
     Plain and serializing clients made meanwhile behave as the real ones from here on. Async
     producers go on tracing until they are closed: what they have queued must still go out.
@@ -105,6 +114,7 @@ def uninstrument() -> None:
         vars(confluent_kafka).update(_state.contrib)
         contrib.put_back()
         _see_inside(confluent_kafka)
+        in_force.options = DEFAULT
         _state.scope = None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -69,6 +70,8 @@ def test_zero_code(cluster: Cluster, tmp_path: Path, otlp: OtlpReceiver) -> None
     app, *calls = [block.text for block in blocks(page) if block.language == "python"]
     [printed] = [block.text for block in blocks(page) if block.language == "text"]
     assert f"$ {COMMAND}\n" in (DOCS / page).read_text()
+    [export] = [b.text for b in blocks(page) if b.text.startswith("$ export ")]
+    _, _, options = shlex.split(export)
     program, python, name = COMMAND.split()
     bin_ = Path(sys.executable).parent
     (tmp_path / name).write_text(cluster.fitted(app))
@@ -81,6 +84,7 @@ def test_zero_code(cluster: Cluster, tmp_path: Path, otlp: OtlpReceiver) -> None
         OTEL_METRICS_EXPORTER="none",
         OTEL_LOGS_EXPORTER="none",
         OTEL_PYTHON_DISABLED_INSTRUMENTATIONS="confluent_kafka",
+        **dict([options.split("=", 1)]),
     )
     begin, *rest = calls
     called = finished(
@@ -89,6 +93,7 @@ def test_zero_code(cluster: Cluster, tmp_path: Path, otlp: OtlpReceiver) -> None
     )
 
     assert done.stdout == printed
+    assert "instrument_refused" not in done.stderr
     send, process = otlp.spans()
     assert [cluster.told(s.name) for s in (send, process)] == ["send orders", "process orders"]
     assert process.parent_span_id == send.span_id

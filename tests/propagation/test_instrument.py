@@ -374,6 +374,100 @@ def test_instrumenting_twice_is_instrumenting_once(bootstrap_servers: str) -> No
     assert len(told["spans"]) == 1
 
 
+def test_options_hold_where_none_are_given(bootstrap_servers: str) -> None:
+    """For held scopes, scopes by name, producers and early clients. Own options go before them.
+
+    Called again, other options hold for what comes then; after uninstrument() none do.
+    """
+    told, _ = run(
+        """
+        import asyncio
+        import confluent_kafka
+        from confluent_kafka import Consumer, Producer
+        from confluent_kafka.aio import AIOConsumer
+        import propagation
+        from opentelemetry import baggage, context
+        from propagation import Options, TopicPolicy, context_of, instrument, uninstrument
+        from propagation import processing, processing_batch
+        from propagation.testing import captured_spans
+        from tests.propagation.zero_code import first, trace_of, traced_span
+
+        class Early(Consumer):
+            def __init__(self, settings):
+                super().__init__(settings)
+                self.mine = 1
+
+        class EarlyProducer(Producer): ...
+
+        STRANGE = "00-" + "5" * 32 + "-" + "6" * 16 + "-01"
+        strangers = TopicPolicy("plays.*", trust="ignore")
+        real = Producer(client)
+        real.produce(topic, b"v", headers={"traceparent": STRANGE}); real.flush(10)
+        early = Early({**group, "group.id": topic + "early"})
+
+        def current(consumer):
+            with consumer:
+                consumer.subscribe([topic])
+                message = first(consumer)
+                return message, traced_span()[0]
+
+        async def current_async():
+            async with AIOConsumer({**group, "group.id": topic + "aio"}) as consumer:
+                await consumer.subscribe([topic])
+                while await consumer.poll(1) is None:
+                    pass
+                return traced_span()[0]
+
+        def with_others(**more):
+            with processing(message, **more):
+                one = traced_span()[0]
+            with processing_batch([message], **more) as batch:
+                return one, len(batch.links)
+
+        with captured_spans() as spans:
+            instrument(options=Options((strangers,), baggage_keys={"tenant"}))
+            told["early"] = current(early)[1]
+            message, told["held"] = current(Consumer(group))
+            told["async"] = asyncio.run(current_async())
+            told["scope"] = with_others()
+            told["own"] = with_others(options=Options())
+            believer = propagation.Consumer({**group, "group.id": "b"}, options=Options())
+            told["of a consumer"] = with_others(consumer=believer)
+            told["carried"] = len(context_of(message))
+            token = context.attach(baggage.set_baggage("tenant", "t"))
+            for kind in (Producer, EarlyProducer, propagation.Producer):
+                with kind(client) as producer:
+                    producer.produce(topic + "sent", b"v")
+            context.detach(token)
+            reader = confluent_kafka.Consumer({**group, "group.id": "r"})
+            reader.subscribe([topic + "sent"])
+            told["baggage"] = [dict(first(reader).headers()).get("baggage") == b"tenant=t"
+                               for _ in range(3)]
+            instrument(options=Options((TopicPolicy(relation="link"),)))
+            told["other"] = with_others()
+            instrument(scope="none")
+            told["none"] = with_others()
+            uninstrument()
+            instrument(options=Options((strangers,)))
+            uninstrument()
+            told["after"] = with_others()
+        """,
+        bootstrap_servers,
+    )
+
+    strange, nothing = "5" * 32, "0" * 32
+    for place in ("early", "held", "async"):
+        assert told[place] not in {strange, nothing}
+    ignored, links = told["scope"]
+    assert ignored not in {strange, nothing}
+    assert links == told["carried"] == 0
+    assert told["own"] == told["of a consumer"] == told["none"] == told["after"] == [strange, 1]
+    other, links = told["other"]
+    assert other not in {strange, nothing}
+    assert links == 1
+    assert told["baggage"] == [True] * 3
+
+
 def test_an_unknown_scope_is_refused() -> None:
     """Nothing is changed then."""
     with pytest.raises(ValueError, match=r"scope='message' must be one of poll, none"):

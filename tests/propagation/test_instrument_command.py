@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -53,18 +55,19 @@ def configurator(folder: Path) -> Path:
 
 @pytest.fixture
 def start(tmp_path: Path, bootstrap_servers: str, otlp: OtlpReceiver) -> Start:
-    """Give a function that runs the application by the command, exporting to `otlp`."""
-    command = str(Path(sys.executable).with_name("opentelemetry-instrument"))
-
+    """Give a function that runs app.py by the command as installed, exporting to `otlp`."""
     path = str(configurator(tmp_path))
+    programs = str(Path(sys.executable).parent)
 
-    def start(**env: str) -> tuple[dict[str, Any], str]:
+    def start(app: str = APP, **env: str) -> tuple[dict[str, Any], str]:
         return run(
-            APP,
+            app,
             bootstrap_servers,
             "plays",
-            command=(command, sys.executable),
+            command=("opentelemetry-instrument", "python"),
+            file=tmp_path / "app.py",
             env={
+                "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
                 "PYTHONPATH": path,
                 "OTEL_SERVICE_NAME": "app",
                 "OTEL_TRACES_EXPORTER": "otlp_proto_http",
@@ -107,8 +110,75 @@ def test_it_can_be_switched_off(start: Start, otlp: OtlpReceiver, disabled: str)
     assert not [span for span in otlp.spans() if span.name == "send plays"]
 
 
+STRANGER = """
+import logging
+logging.basicConfig()
+from confluent_kafka import Consumer, Producer
+from opentelemetry import trace
+
+producer = Producer(client)
+producer.produce(topic + "-of-strangers", b"1")
+producer.flush(10)
+consumer = Consumer({**group, "group.id": topic + "-of-strangers"})
+consumer.subscribe([topic + "-of-strangers"])
+while (message := consumer.poll(1)) is None:
+    pass
+span = trace.get_current_span()
+sent = dict(message.headers() or []).get("traceparent", b"").decode().split("-")
+told["follows"] = sent[1:2] == [f"{span.get_span_context().trace_id:032x}"]
+told["links"] = len(getattr(span, "links", ()))
+told["current"] = span.get_span_context().is_valid
+consumer.close()
+"""
+LINKED = json.dumps({"policies": [{"topics": ".*-of-strangers", "trust": "link"}]})
+
+
+def test_topics_are_trusted_as_the_environment_says(start: Start) -> None:
+    """Options as JSON, by the names of their fields: a topic of strangers is linked alone."""
+    told, _ = start(STRANGER, PROPAGATION_OPTIONS=LINKED)
+
+    assert told == {"follows": False, "links": 1, "current": True}
+
+
+def test_the_environment_chooses_the_scope(start: Start) -> None:
+    """Nothing is held where that was not asked for; the message has its header all the same."""
+    told, _ = start(PROPAGATION_SCOPE="none")
+    current, _ = start(STRANGER, PROPAGATION_SCOPE="none", PROPAGATION_OPTIONS=LINKED)
+
+    assert told["headers"] == ["a", "traceparent"]
+    assert not current["current"]
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "reason"),
+    [
+        ("SCOPE", "message", "PROPAGATION_SCOPE='message' must be one of poll, none"),
+        ("OPTIONS", "trust", "PROPAGATION_OPTIONS='trust': Expecting value"),
+        ("OPTIONS", "[]", "PROPAGATION_OPTIONS='[]': 'list' object is not a mapping"),
+        ("OPTIONS", '{"policys": []}', "unexpected keyword argument 'policys'"),
+        ("OPTIONS", '{"policies": [{"topic": "a"}]}', "unexpected keyword argument 'topic'"),
+        ("OPTIONS", '{"policies": [{"trust": "no"}]}', "trust='no' must be one of continue"),
+        ("OPTIONS", '{"policies": [{"topics": 5}]}', "must be string"),
+        ("OPTIONS", '{"poll_spans": "no"}', "poll_spans='no' must be True or False"),
+    ],
+)
+def test_a_wrong_variable_is_told_once_and_nothing_traced(
+    start: Start, variable: str, value: str, reason: str
+) -> None:
+    """A mistyped trust must not become trust in everybody; other instrumentations go on."""
+    told, stderr = start(
+        **{f"PROPAGATION_{variable}": value}, OTEL_PYTHON_DISABLED_INSTRUMENTATIONS=NO_CONTRIB
+    )
+
+    assert told["headers"] == ["a"]
+    [line] = [line for line in stderr.splitlines() if "instrument_refused" in line]
+    assert reason in line
+    assert "Traceback" not in stderr
+    assert "Failed to auto initialize" not in stderr
+
+
 def test_the_instrumentor_is_opentelemetrys_handle(bootstrap_servers: str) -> None:
-    """Instrument, uninstrument, and the scope as an option."""
+    """Instrument, uninstrument, with scope and options."""
     told, _ = run(
         """
         import confluent_kafka
@@ -123,11 +193,16 @@ def test_the_instrumentor_is_opentelemetrys_handle(bootstrap_servers: str) -> No
         told["states"].append(confluent_kafka.Producer.__module__)
         one.uninstrument()
         told["states"].append(confluent_kafka.Producer.__module__)
+        from propagation import Consumer, Options
+        options = Options(poll_spans=True)
+        one.instrument(options=options)
+        told["options"] = Consumer(group).process_spans.options is options
         """,
         bootstrap_servers,
     )
 
     assert told["states"] == ["confluent_kafka", "cimpl", "confluent_kafka", "cimpl"]
+    assert told["options"]
     assert PropagationInstrumentor().instrumentation_dependencies()
 
 

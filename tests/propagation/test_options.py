@@ -65,6 +65,12 @@ def test_a_wrong_wish_for_commit_spans_is_refused() -> None:
         Options(commit_spans=True)  # type: ignore[arg-type]  # the mistake itself
 
 
+def test_a_wish_for_poll_spans_is_yes_or_no() -> None:
+    """A text that says no would count as yes."""
+    with pytest.raises(TypeError, match="poll_spans='no' must be True or False"):
+        Options(poll_spans="no")  # type: ignore[arg-type]
+
+
 def test_options_are_values() -> None:
     """Equal options are one key, whatever collections they were made from."""
     made_of_lists: Any = Options(policies=[TopicPolicy()], baggage_keys=["a"])  # type: ignore[arg-type]  # what callers do

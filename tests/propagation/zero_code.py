@@ -40,11 +40,17 @@ def run(
     *,
     command: tuple[str, ...] = (sys.executable,),
     env: Mapping[str, str] | None = None,
+    file: Path | None = None,
 ) -> tuple[dict[str, Any], str]:
-    """Run *app* by *command*; give what it told, and its standard error."""
+    """Run *app* by *command*, as *file* if it is to be one.
+
+    Gives what it told, and its standard error.
+    """
     script = BEGIN + textwrap.dedent(app) + END
+    if file is not None:
+        file.write_text(script)
     done = subprocess.run(
-        [*command, "-c", script],
+        [*command, *(("-c", script) if file is None else (str(file),))],
         cwd=ROOT,
         env={
             "PATH": os.environ["PATH"],
