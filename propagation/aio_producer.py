@@ -23,7 +23,8 @@ from confluent_kafka import KafkaException
 from propagation.aio_reports import Poller, Reports
 from propagation.callbacks import outside_all
 from propagation.carrier import inject_span
-from propagation.producer import Carried, queue_message, reporting_all, sending, spans_of
+from propagation.delivery import errors_alone, is_told_errors_alone, reporting_all
+from propagation.producer import Carried, queue_message, sending, spans_of
 from propagation.spans import SendSpans
 
 if TYPE_CHECKING:
@@ -36,8 +37,8 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Span
     from typing_extensions import TypeVar  # for the type checker alone, which brings it
 
+    from propagation.delivery import DeliveryCallback
     from propagation.options import Options
-    from propagation.producer import DeliveryCallback
 
     K = TypeVar("K", default=Any)
     V = TypeVar("V", default=Any)
@@ -76,7 +77,7 @@ class AIOProducer(confluent_kafka.aio.AIOProducer):
     def _begin(self, settings: dict[str, Any], options: Options | None) -> None:
         self._spans = spans_of(settings, options)
         self._spans.plans.learn_from(self, attrgetter("_producer"))
-        self._only_error = settings.get("delivery.report.only.error") is True
+        self._only_error = is_told_errors_alone(settings)
         self._on_delivery: DeliveryCallback | None = settings.get("on_delivery")
         self._reports = Reports(self._loop)
         self._turns = asyncio.Lock()
@@ -166,7 +167,7 @@ class AIOProducer(confluent_kafka.aio.AIOProducer):
         """Give what librdkafka is to call. It must refer neither to this nor to the client."""
         wanted = self._on_delivery if callback is None else callback
         if wanted is not None and self._only_error:
-            wanted = partial(_tell_error, wanted)
+            wanted = errors_alone(wanted)
         land = partial(self._reports.land, future, wanted)
         return partial(_delivered, span, land) if SendSpans.awaits_report(span) else land
 
@@ -231,11 +232,6 @@ def _delivered(
         SendSpans.end_delivered(span, error, message)
     finally:  # a span processor that fails must not cost the user the report
         land(error, message)
-
-
-def _tell_error(callback: DeliveryCallback, error: KafkaError | None, message: Message) -> None:
-    if error is not None:
-        callback(error, message)
 
 
 def _settings(settings: dict[str, Any]) -> dict[str, Any]:

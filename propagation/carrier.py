@@ -146,11 +146,13 @@ class W3C:
         if type(span) is Dropped and not span.state:  # the usual one: no context has to be made
             ids = span.trace_id, span.span_id, span.flags
             ours.append((w3c.TRACEPARENT, _TRACEPARENT % ids))
-        elif (current := span.get_span_context()).is_valid:
-            ids = current.trace_id, current.span_id, current.trace_flags & _KNOWN_FLAGS
-            ours.append((w3c.TRACEPARENT, _TRACEPARENT % ids))
-            if current.trace_state is not DEFAULT_TRACE_STATE and current.trace_state:
-                ours.append((w3c.TRACESTATE, w3c.format_tracestate(current.trace_state).encode()))
+        else:
+            trace_id, span_id, _, flags, state, is_valid = span.get_span_context()
+            if is_valid:
+                ids = trace_id, span_id, flags & _KNOWN_FLAGS
+                ours.append((w3c.TRACEPARENT, _TRACEPARENT % ids))
+                if state is not DEFAULT_TRACE_STATE and state:
+                    ours.append((w3c.TRACESTATE, w3c.format_tracestate(state).encode()))
         if self._with_baggage and keys != NO_NAMES:
             members = _limited(baggage.get_all(context), keys)
             if members and (text := w3c_baggage.format_baggage(members)):

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from opentelemetry.context import Context
     from opentelemetry.trace import SpanContext
 
+_TRACESTATE: Final = w3c.TRACESTATE
+_NAMES: Final = frozenset((w3c.TRACEPARENT, _TRACESTATE))
+_CHARACTERS: Final = w3c.TRACEPARENT_CHARACTERS
 _HEX: Final = b"0123456789abcdef"
 _TRACE_ID, _SPAN_ID = 32, 16  # characters
 _FLAGS: Final = {b"%02x" % bits: TraceFlags(bits & 3) for bits in range(256)}  # two have a meaning
@@ -56,12 +59,10 @@ def _sole_traceparent(headers: object) -> bytes | None:
     try:
         for name, text in headers:
             lower = name.lower()
-            if lower == w3c.TRACEPARENT:
-                if value is not None or type(text) is not bytes:
+            if lower in _NAMES:
+                if lower == _TRACESTATE or value is not None or type(text) is not bytes:
                     return b""
                 value = text
-            elif lower == w3c.TRACESTATE:
-                return b""
     except (AttributeError, TypeError, ValueError):  # no list of pairs
         return b""
     return value
@@ -69,7 +70,7 @@ def _sole_traceparent(headers: object) -> bytes | None:
 
 def _parsed(value: bytes) -> SpanContext | None:
     """Read a traceparent of version 00 (W3C, "traceparent Header Field Values")."""
-    if len(value) != w3c.TRACEPARENT_CHARACTERS or value.translate(None, _HEX) != b"---":
+    if len(value) != _CHARACTERS or value.translate(None, _HEX) != b"---":
         return None
     version, trace_id, span_id, flags = value.split(b"-")
     if version != b"00" or len(trace_id) != _TRACE_ID or len(span_id) != _SPAN_ID:

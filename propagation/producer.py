@@ -21,8 +21,9 @@ import confluent_kafka
 from confluent_kafka import cimpl  # where no instrumentation puts classes of its own
 
 from propagation import contrib
-from propagation.callbacks import outside, outside_all, run_outside
+from propagation.callbacks import outside, outside_all
 from propagation.carrier import inject_span
+from propagation.delivery import ending, errors_alone, is_told_errors_alone, reporting_all
 from propagation.headers import NO_NAMES, replaced
 from propagation.options import Options, in_force
 from propagation.spans import SendSpans
@@ -34,16 +35,16 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Span
     from typing_extensions import TypeVar  # for the type checker alone, which brings it
 
+    from propagation.delivery import DeliveryCallback
+
     K = TypeVar("K", default=Any)
     V = TypeVar("V", default=Any)
-    DeliveryCallback = Callable[[confluent_kafka.KafkaError | None, confluent_kafka.Message], None]
 else:
     from typing import TypeVar
 
     K = TypeVar("K")
     V = TypeVar("V")
 
-_ONLY_ERROR: Final = "delivery.report.only.error"
 _ON_DELIVERY: Final = "on_delivery"
 _QUEUE_FULL: Final = confluent_kafka.KafkaError._QUEUE_FULL  # noqa: SLF001  # public, its name aside
 
@@ -95,7 +96,7 @@ class Producer(cimpl.Producer):
         contrib.settle(self)
 
     def _trace(self, settings: dict[str, Any], options: Options | None) -> None:
-        self._only_error = settings.get(_ONLY_ERROR) is True
+        self._only_error = is_told_errors_alone(settings)
         self._on_delivery = settings.get(_ON_DELIVERY)
         self._spans = spans_of(settings, options)
         self._spans.plans.learn_from(self)
@@ -138,10 +139,12 @@ class Producer(cimpl.Producer):
 
     def _report(self, span: Span, callback: DeliveryCallback | None) -> DeliveryCallback | None:
         """Give what the client library is to call at delivery."""
-        if self._only_error or SendSpans.awaits_report(span):
-            wanted = self._on_delivery if callback is None else callback
-            return _ending(span, wanted, only_error=self._only_error)
-        return None if callback is None else outside(callback)
+        if not (self._only_error or SendSpans.awaits_report(span)):
+            return None if callback is None else outside(callback)
+        wanted = self._on_delivery if callback is None else callback
+        if wanted is not None and self._only_error:
+            wanted = errors_alone(wanted)
+        return ending(span, wanted)
 
     def produce_batch(
         self,
@@ -252,35 +255,6 @@ def sending(  # noqa: PLR0917  # the order of produce
         if not carried.queued:
             spans.end_refused(span, error)
         raise
-
-
-def reporting_all(settings: dict[str, Any]) -> dict[str, Any]:
-    """Take ``delivery.report.only.error`` out of *settings* where it is on.
-
-    Told to report failures alone, librdkafka says nothing of a success and no span would end: let
-    it report all, and keep the successes from the user's callback here.
-    """
-    if settings.get(_ONLY_ERROR) is not True:
-        return settings
-    return {name: value for name, value in settings.items() if name != _ONLY_ERROR}
-
-
-def _ending(span: Span, callback: DeliveryCallback | None, *, only_error: bool) -> DeliveryCallback:
-    """Give a delivery callback that ends *span*, then calls the user's *callback* if it is due.
-
-    It must not refer to the producer: librdkafka holds it while the message is in flight.
-    """
-
-    def on_delivery(
-        error: confluent_kafka.KafkaError | None, message: confluent_kafka.Message
-    ) -> None:
-        try:
-            SendSpans.end_delivered(span, error, message)
-        finally:  # a span processor that fails must not cost the user the report
-            if callback is not None and (error is not None or not only_error):
-                run_outside(callback, error, message)
-
-    return on_delivery
 
 
 def _check_batch(messages: object) -> None:

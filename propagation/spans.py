@@ -102,9 +102,10 @@ class SendSpans:
         Partition and offset are missing where the message never reached a broker (purge, abort,
         time-out).
         """
-        measure = close_measure(span)
-        if isinstance(measure, SendMeasure):
-            measure.end(error, message)
+        if instruments.current() is not None:
+            measure = close_measure(span)
+            if isinstance(measure, SendMeasure):
+                measure.end(error, message)
         if not span.is_recording():
             return
         attributes: dict[str, AttributeValue] = {}
@@ -222,9 +223,10 @@ class ProcessSpans:
 
         ``KeyboardInterrupt``, ``SystemExit``, cancellation: ends, but not failures.
         """
-        measure = close_measure(span)
-        if isinstance(measure, ProcessMeasure):
-            measure.end(error_type(error) if isinstance(error, Exception) else "")
+        if instruments.current() is not None:
+            measure = close_measure(span)
+            if isinstance(measure, ProcessMeasure):
+                measure.end(error_type(error) if isinstance(error, Exception) else "")
         if error is not None and isinstance(error, Exception) and span.is_recording():
             span.record_exception(error)
             _fail(span, error_type(error), f"{type(error).__name__}: {error}")
