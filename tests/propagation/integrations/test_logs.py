@@ -129,6 +129,39 @@ def test_a_line_has_the_ids_of_the_current_span(
     assert lines.only().items() >= {**IDS, "trace_flags": written}.items()
 
 
+UNSAMPLED = """
+import logging, structlog
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
+from propagation import processing
+from propagation.integrations import logs
+from propagation.testing import message
+
+trace.set_tracer_provider(TracerProvider(sampler=ALWAYS_OFF))
+logs.configure("game-consumer")
+traceparent = "00-0af7651916cd43dd8448eb211c80319c-00f067aa0ba902b7-01"
+with processing(message(headers=[("traceparent", traceparent)])) as span:
+    structlog.get_logger().info("inside")
+    logging.getLogger().info("inside")
+    structlog.get_logger().info("span", mine=f"{span.get_span_context().span_id:016x}")
+structlog.get_logger().info("outside")
+"""
+
+
+def test_a_message_that_is_not_sampled_has_its_ids_on_its_lines() -> None:
+    """In the scope of a message that is not recorded, lines have its trace id and say so."""
+    done = subprocess.run(
+        [sys.executable, "-c", UNSAMPLED], capture_output=True, text=True, check=True
+    )
+
+    *inside, outside = (json.loads(line) for line in done.stdout.splitlines())
+    assert {line["trace_id"] for line in inside} == {IDS["trace_id"]}
+    assert {line["trace_flags"] for line in inside} == {"00"}
+    assert {line["span_id"] for line in inside} == {inside[-1]["mine"]}
+    assert not outside.keys() & IDS.keys()
+
+
 @both
 def test_ids_are_gone_with_the_span(log: Callable[..., None], lines: Lines) -> None:
     """The ids are those of the moment of the call: none is left behind after the span."""
@@ -164,11 +197,19 @@ def test_a_trace_id_that_is_handed_in_wins(log: Callable[..., None], lines: Line
 @both
 def test_a_field_cannot_pose_as_a_common_one(log: Callable[..., None], lines: Lines) -> None:
     """A caller's field named like one that every line has is kept beside it."""
-    log("x", service="other", level="other")
+    log("x", service="other", level="http://u1:p1@other/", logger="other")
 
     line = lines.only()
     assert (line["service"], line["service_"]) == ("game-api", "other")
-    assert (line["level"], line["level_"]) == ("info", "other")
+    assert (line["level"], line["level_"]) == ("info", f"http://{MASK}@other/")
+    assert (line["logger"], line["logger_"]) == ("game", "other")
+
+
+def test_a_name_that_is_not_taken_is_the_callers(lines: Lines) -> None:
+    """A logger without a name and a line without ids leave those names to the caller."""
+    structlog.get_logger().info("x", logger="mine", span_id="mine")
+
+    assert lines.only().items() >= {"logger": "mine", "span_id": "mine"}.items()
 
 
 @both
@@ -453,7 +494,9 @@ def test_a_stack_can_be_asked_for(log: Callable[..., None], lines: Lines) -> Non
     else:
         logging.getLogger("game").info("x", stack_info=True)
 
-    assert "test_a_stack_can_be_asked_for" in lines.only()["stack"]
+    stack = lines.only()["stack"]
+    assert "test_a_stack_can_be_asked_for" in stack
+    assert 'getLogger("game").info(' in stack.replace("get_l", "getL").splitlines()[-1]
     assert "error" not in lines.only()
 
 

@@ -204,6 +204,7 @@ def test_names_and_patterns_can_be_added() -> None:
 
     assert masks.field("customer_iban", "x") == MASK
     assert masks.text("from DE12345678901234567890") == f"from {MASK}"
+    assert Masks(patterns=(Pattern(re.compile("b+")),)).field("note", "abba") == f"a{MASK}a"
     assert masks.text("password=x") == f"password={MASK}"
     assert Masks(keys=(), patterns=()).field("password", "a@b.de") == "a@b.de"
 
