@@ -37,8 +37,14 @@ for line in sys.stdin:
     print(json.dumps({"v": 1, "at": at, "cluster": settings["cluster"]["name"]}), flush=True)
 """
 SILENT = "import sys; [None for line in sys.stdin]"
-DEAF = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(600)"
-STUBBORN = "import time; time.sleep(600)"
+# These tell by `ready` when they are what they are called.
+DEAF = """
+import signal, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+ready()
+time.sleep(600)
+"""
+STUBBORN = "import time; ready(); time.sleep(600)"
 FAILING = "import sys; sys.stdin.readline(); sys.exit('ModuleNotFoundError: no module named x')"
 BABBLING = "import sys; sys.stdin.readline(); sys.stdin.readline(); print('hello', flush=True)"
 TALKING = """
@@ -314,18 +320,20 @@ def test_its_life_is_logged() -> None:
 @pytest.mark.parametrize(
     ("program", "ending", "at_most"),
     [
-        (SILENT, "ended with exit code 0", 1.9),
+        (f"ready(); {SILENT}", "ended with exit code 0", 1.9),
         (STUBBORN, "ended by SIGTERM", 3.9),
         (DEAF, "ended by SIGKILL", 4.9),
     ],
 )
-def test_stopping_is_bounded(program: str, ending: str, at_most: float) -> None:
+def test_stopping_is_bounded(program: str, ending: str, at_most: float, tmp_path: Path) -> None:
     """A child ends with its stdin; one that does not gets SIGTERM, one that ignores it SIGKILL."""
+    sign = tmp_path / "ready"
+    ready = f"def ready(): open({str(sign)!r}, 'x').close()\n"
 
     async def run() -> tuple[float, str | None]:
-        async with collector(program) as made:
+        async with collector(ready + program) as made:
             waiting = asyncio.create_task(made.collect(Plan(), NOON))
-            await asyncio.sleep(0.5)  # it has read its settings, or ignores SIGTERM by now
+            await until(sign.exists, "the child")
             began = time.monotonic()
             await made.stop()
             return time.monotonic() - began, (await waiting).error

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
 INTERPRETER_SECONDS = 5.0  # to start and end Python on a busy machine
+SLACK_SECONDS = 1.0  # until a busy machine lets a thread go on; an unbounded call takes ten
 
 PLAY = """
     from opentelemetry import trace
@@ -275,9 +276,9 @@ def test_a_stop_is_bounded(receiver: str, request: pytest.FixtureRequest) -> Non
     [measured] = [line for line in lines if line["event"] == "measured"]
     assert done.stderr == ""
     assert (measured["flushed"], measured["stopped"], measured["again"]) == (False, False, True)
-    assert measured["flush_seconds"] < 0.5 + 0.3
-    assert measured["stop_seconds"] < 1.0 + 0.3
-    assert measured["again_seconds"] < 0.1
+    assert measured["flush_seconds"] < 0.5 + SLACK_SECONDS
+    assert measured["stop_seconds"] < 1.0 + SLACK_SECONDS
+    assert measured["again_seconds"] < SLACK_SECONDS
     assert seconds < 1.5 + INTERPRETER_SECONDS
     events = [line["event"] for line in lines]
     assert events.count("telemetry_stopped_early") == 1
