@@ -73,19 +73,19 @@ class Plans:
     What is not known of a client at its start joins them by `share` or `learn_from`.
     """
 
-    __slots__ = ("_ask", "_operation", "_plans", "_unsettled", "options", "shared")
+    __slots__ = ("_ask", "_operation", "_unsettled", "known", "options", "shared")
 
     def __init__(self, operation: str, shared: dict[str, AttributeValue], options: Options) -> None:
         self.options = options
         self._operation = operation
         self.shared = shared
         self._ask: Asking | None = None
-        self._plans: dict[str, Plan] = {}
+        self.known: dict[str, Plan] = {}
         self._unsettled: dict[str, Plan] = {}  # of topics met while the cluster is not known
 
     def of(self, topic: str) -> Plan:
         """Give the plan for *topic*, made when the topic is first seen."""
-        plan = self._plans.get(topic)
+        plan = self.known.get(topic)
         return self._made(topic) if plan is None else plan
 
     def learn_from(self, *owner: Any) -> None:
@@ -95,13 +95,13 @@ class Plans:
     def share(self, attributes: dict[str, AttributeValue]) -> None:
         """Put *attributes* on all spans from now on, beside what is shared already."""
         self.shared = self.shared | attributes
-        self._plans, self._unsettled = {}, {}
+        self.known, self._unsettled = {}, {}
 
     def _made(self, topic: str) -> Plan:
         if self._ask is not None and (cluster := self._ask()):
             self._ask = None
             self.share({names.CLUSTER_ID: cluster})
-        kept = self._plans if self._ask is None else self._unsettled
+        kept = self.known if self._ask is None else self._unsettled
         plan = kept.get(topic)
         if plan is not None:
             return plan

@@ -16,7 +16,7 @@ from opentelemetry import trace
 
 from propagation import conventions as names
 from propagation.batches import start_batch
-from propagation.contexts import attach, get_current, span_in
+from propagation.contexts import attach, get_current, span_in, with_span
 from propagation.options import in_force
 from propagation.spans import ProcessSpans
 
@@ -37,7 +37,7 @@ _ANONYMOUS: Final = ProcessSpans()
 class ProcessingScope:
     """The block in which one message is processed. Made by `processing`."""
 
-    __slots__ = ("_before", "_message", "_span", "_spans")
+    __slots__ = ("_before", "_inside", "_message", "_span", "_spans")
 
     def __init__(self, message: Message, spans: ProcessSpans) -> None:
         self._message = message
@@ -45,10 +45,10 @@ class ProcessingScope:
 
     def __enter__(self) -> Span:
         self._before = get_current()
-        self._span, context = self._spans.start(self._message, self._before)
+        self._span, self._inside = self._spans.start(self._message, self._before)
         # The token is dropped: it could only be used in this very thread and task, and would put
         # back what was current here even where somebody else has moved on since.
-        attach(context)
+        attach(self._inside)
         return self._span
 
     def __exit__(
@@ -57,7 +57,8 @@ class ProcessingScope:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if span_in(get_current()) is self._span:
+        here = get_current()
+        if here is self._inside or span_in(here) is self._span:
             attach(self._before)
         self._spans.end(self._span, error)
 
@@ -85,8 +86,10 @@ class BatchScope(ProcessingScope):
     def __enter__(self) -> Span:
         self._before = get_current()
         self._span = start_batch(self._messages, self._spans)
+        self._inside = self._before
         if self._span is not trace.INVALID_SPAN:
-            attach(trace.set_span_in_context(self._span, self._before))
+            self._inside = with_span(self._span, self._before)
+            attach(self._inside)
         return self._span
 
 

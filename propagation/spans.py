@@ -172,7 +172,8 @@ class ProcessSpans:
             if is_suppressed(here):
                 return INVALID_SPAN, here
             ambient = span_in(here).get_span_context()
-        plan = self.plans.of(message.topic() or "")
+        topic = message.topic() or ""
+        plan = self.plans.known.get(topic) or self.plans.of(topic)
         base, remote = here, None
         if plan.trust != "ignore":
             base, remote = read_origin(message.headers(), here, plan.baggage_keys)

@@ -8,6 +8,8 @@ that can be said of.
 
 from __future__ import annotations
 
+from functools import partial
+from random import getrandbits
 from typing import TYPE_CHECKING, Any, Final, TypeGuard
 
 from opentelemetry.attributes import BoundedAttributes
@@ -72,8 +74,8 @@ class Recorder:
     """Starts the spans of *tracer*, for which `is_plain` must hold."""
 
     __slots__ = (
-        "_deciders", "_drops", "_ids", "_new_context", "_random", "_records", "_roomy", "_sampler",
-        "_verbatim", "heard", "limits", "scope", "tracer",
+        "_deciders", "_drops", "_ids", "_new_context", "_new_span_id", "_new_trace_id", "_random",
+        "_records", "_roomy", "_sampler", "_verbatim", "heard", "limits", "scope", "tracer",
     )  # fmt: skip
 
     def __init__(self, tracer: sdk.Tracer) -> None:
@@ -93,8 +95,12 @@ class Recorder:
         self._drops = tuple(map(drops, self._deciders))
         self._records = tuple(map(records, self._deciders))
         self._verbatim = tuple(map(is_verbatim, self._deciders))
-        # A generator of somebody else's may give ids that are not valid.
-        self._new_context = known_context if type(ids) is RandomIdGenerator else SpanContext
+        # The SDK's own draws again where it draws a zero: once in 2 ** 64, which nobody awaits
+        # here. Somebody else's may give ids that are not valid.
+        own = type(ids) is RandomIdGenerator
+        self._new_trace_id = partial(getrandbits, 128) if own else ids.generate_trace_id
+        self._new_span_id = partial(getrandbits, 64) if own else ids.generate_span_id
+        self._new_context = known_context if own else SpanContext
         self._random = int(_RANDOM) if ids.is_trace_id_random() else 0
         self._sampler, self._ids = sampler, ids
 
@@ -112,11 +118,10 @@ class Recorder:
         if not is_valid:
             if not self._drops[ROOT]:
                 return None
-            ids = self._ids
-            return Dropped(ids.generate_trace_id(), ids.generate_span_id(), self._random, None)
+            return Dropped(self._new_trace_id(), self._new_span_id(), self._random, None)
         if not self._drops[(REMOTE if is_remote else LOCAL) + (not flags & _SAMPLED)]:
             return None
-        return Dropped(trace_id, self._ids.generate_span_id(), flags & _RANDOM, state)
+        return Dropped(trace_id, self._new_span_id(), flags & _RANDOM, state)
 
     def start(  # noqa: PLR0917  # once per message: names cost
         self,
@@ -134,7 +139,7 @@ class Recorder:
             situation = (REMOTE if is_remote else LOCAL) + (not flags & _SAMPLED)
             bits = flags & _RANDOM
         else:
-            trace_id, situation = self._ids.generate_trace_id(), ROOT
+            trace_id, situation = self._new_trace_id(), ROOT
             bits, state = self._random, DEFAULT_TRACE_STATE
         verbatim, decision = self._verbatim[situation], _SAMPLE
         given: Any = attributes
@@ -147,8 +152,7 @@ class Recorder:
             given = attributes if verbatim else result.attributes  # a read-only view of them
         if decision is _SAMPLE:
             bits |= _SAMPLED
-        span_id = self._ids.generate_span_id()
-        own = self._new_context(trace_id, span_id, False, _FLAGS[bits], state)
+        own = self._new_context(trace_id, self._new_span_id(), False, _FLAGS[bits], state)
         if decision is _DROP:
             return NonRecordingSpan(own)
         given = given if verbatim and self._roomy else self.bounded(given)

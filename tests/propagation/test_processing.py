@@ -304,7 +304,7 @@ def test_topics_made_up_per_message_do_not_fill_the_memory(spans: Spans) -> None
     span, _ = plans.start(message(topic="last"), Context())
     span.end()
 
-    assert len(plans.plans._plans) <= 4096
+    assert len(plans.plans.known) <= 4096
     assert spans[0].name == "process last"
 
 
