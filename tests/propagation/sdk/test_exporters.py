@@ -3,22 +3,14 @@
 from __future__ import annotations
 
 import json
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import grpc
 import pytest
-from opentelemetry.proto.collector.trace.v1 import trace_service_pb2_grpc
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
-    ExportTraceServiceRequest,
-    ExportTraceServiceResponse,
-)
 
 from tests.infra.endpoint import Endpoint, Request, Response
-from tests.infra.otlp import ReceivedSpan, decoded
 from tests.infra.ports import free_port
 from tests.infra.wait import until
+from tests.propagation.sdk.collecting import collector
 from tests.propagation.sdk.scripts import (
     FORK,
     FORKED_SPANS,
@@ -29,8 +21,6 @@ from tests.propagation.sdk.scripts import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from tests.infra.otlp import OtlpReceiver
 
 PLAY = """
@@ -40,35 +30,6 @@ PLAY = """
         trace.get_tracer("test").start_span("play", attributes={"offset": 7}).end()
         print(running.flush(10))
 """
-
-
-class Collector(trace_service_pb2_grpc.TraceServiceServicer):
-    """An OTLP receiver over gRPC that keeps spans and metadata."""
-
-    def __init__(self) -> None:
-        self.spans: list[ReceivedSpan] = []
-        self.metadata: dict[str, str] = {}
-
-    def Export(self, request: ExportTraceServiceRequest, context: Any) -> Any:  # noqa: N802
-        """Take one request."""
-        self.metadata = dict(context.invocation_metadata())
-        self.spans += decoded(request.SerializeToString())
-        return ExportTraceServiceResponse()
-
-
-@contextmanager
-def collector() -> Iterator[tuple[Collector, str]]:
-    """Serve a collector; give it and its address."""
-    server = grpc.server(ThreadPoolExecutor(2))
-    taker = Collector()
-    register: Any = trace_service_pb2_grpc.add_TraceServiceServicer_to_server
-    register(taker, server)
-    port = server.add_insecure_port("127.0.0.1:0")
-    server.start()
-    try:
-        yield taker, f"http://127.0.0.1:{port}"
-    finally:
-        server.stop(None).wait()
 
 
 @pytest.mark.parametrize("compression", ["none", "gzip"])

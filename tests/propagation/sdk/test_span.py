@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import io
 import json
 import logging
 import threading
@@ -14,13 +15,13 @@ from hypothesis import strategies as st
 from opentelemetry import trace
 from opentelemetry.context import Context, attach
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
+from opentelemetry.exporter.zipkin.json.v2 import JsonV2Encoder
+from opentelemetry.exporter.zipkin.node_endpoint import NodeEndpoint
 from opentelemetry.sdk.trace import (
     ReadableSpan,
     Span,
     SpanLimits,
-    SpanProcessor,
     Tracer,
-    TracerProvider,
     sampling,
 )
 from opentelemetry.sdk.trace.export import (
@@ -28,112 +29,47 @@ from opentelemetry.sdk.trace.export import (
     SimpleSpanProcessor,
     SpanExportResult,
 )
-from opentelemetry.sdk.trace.id_generator import IdGenerator
 from opentelemetry.trace import Link, NonRecordingSpan, SpanKind, Status, StatusCode
 
-from propagation.contexts import span_in
 from propagation.recorders import finish
 from propagation.sdk.otlp import encode
 from propagation.sdk.recorder import Recorder, is_plain
 from propagation.sdk.span import LightSpan
 from tests.propagation.builders import context, span_context
+from tests.propagation.sdk.twins import BEGAN, ENDED, started, stock, tracer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    from opentelemetry.util.types import AttributeValue
+    from collections.abc import Callable
 
     Operation = Callable[[trace.Span], object]
 
-BEGAN, ENDED = 1_700_000_000_000_000_000, 1_700_000_000_500_000_000
-ATTRIBUTES: dict[str, AttributeValue] = {
-    "messaging.system": "kafka",
-    "messaging.kafka.offset": 7,
-    "queued": 0.5,
-    "t": True,
-}
-
-
-class Counting(IdGenerator):
-    """Gives the same ids to whoever asks in the same order."""
-
-    def __init__(self) -> None:
-        self.last = 0
-
-    def generate_span_id(self) -> int:
-        """Count."""
-        self.last += 1
-        return self.last
-
-    def generate_trace_id(self) -> int:
-        """Count in another range."""
-        return 1 << 100 | self.generate_span_id()
-
-
-class Kept(SpanProcessor):
-    """Keeps what a span processor is told."""
-
-    def __init__(self) -> None:
-        self.told: list[tuple[str, object, object]] = []
-        self.ended: list[ReadableSpan] = []
-
-    def on_start(self, span: Span, parent_context: Context | None = None) -> None:
-        """Note name and context."""
-        self.told.append(("start", span.name, parent_context))
-
-    def _on_ending(self, span: Span) -> None:
-        self.told.append(("ending", span.name, isinstance(span, Span)))
-
-    def on_end(self, span: ReadableSpan) -> None:
-        """Note the name and keep the span."""
-        self.told.append(("end", span.name, span.end_time))
-        self.ended.append(span)
-
-
-def tracer(
-    sampler: sampling.Sampler = sampling.DEFAULT_ON, limits: SpanLimits | None = None
-) -> tuple[Tracer, Kept]:
-    """Build a tracer of a provider of its own, and what hears of its spans."""
-    kept = Kept()
-    provider = TracerProvider(
-        sampler, span_limits=limits, id_generator=Counting(), shutdown_on_exit=False
-    )
-    provider.add_span_processor(kept)
-    made = provider.get_tracer("propagation", schema_url="https://example.org/schema")
-    assert isinstance(made, Tracer)
-    return made, kept
-
-
-def started(
-    recorder: Recorder, parent: Context | None = None, linked: Sequence[Any] = ()
-) -> trace.Span:
-    """Start a span by *recorder*, as `propagation.spans` does."""
-    above = span_in(Context() if parent is None else parent).get_span_context()
-    dropped = recorder.dropped(above)
-    if dropped is not None:
-        return dropped
-    return recorder.start("send plays", SpanKind.PRODUCER, {**ATTRIBUTES}, linked, parent, above)
-
-
-def stock(tracer: Tracer, parent: Context | None = None, linked: Sequence[Any] = ()) -> trace.Span:
-    """Start the same span by the SDK."""
-    links = [one if isinstance(one, Link) else Link(one) for one in linked]
-    return tracer.start_span("send plays", parent, SpanKind.PRODUCER, {**ATTRIBUTES}, links)
-
 
 def told(span: Any) -> tuple[object, ...]:
-    """Give all that any exporter can learn of *span*."""
+    """Give all that any exporter can learn of *span*; `test_exported` sends it by each of them."""
     assert isinstance(span, ReadableSpan)
-    span._start_time = BEGAN
-    encoded = encode_spans([span])
-    return as_json(span), encoded, list((span.attributes or {}).items()), span.kind, span.parent
+    encoded = encode_spans([span]), shown(as_console, span), shown(as_zipkin, span)
+    return encoded, list((span.attributes or {}).items()), span.kind, span.parent
 
 
-def as_json(span: ReadableSpan) -> str:
-    """Give what the console shows, or that the SDK cannot show it (bytes have no JSON)."""
+def as_console(span: ReadableSpan) -> str:
+    """Give what the console shows."""
+    out = io.StringIO()
+    ConsoleSpanExporter(out=out).export([span])
+    assert span.to_json() in out.getvalue()
+    return out.getvalue()
+
+
+def as_zipkin(span: ReadableSpan) -> str:
+    """Give what Zipkin gets."""
+    spans: list[Any] = [span]  # typed as if it took none but the API's
+    return str(JsonV2Encoder().serialize(spans, NodeEndpoint()))
+
+
+def shown(show: Callable[[ReadableSpan], str], span: ReadableSpan) -> str:
+    """Give what *show* makes of *span*, or why it cannot: bytes have no JSON."""
     try:
-        return str(span.to_json())
-    except TypeError as error:
+        return show(span)
+    except (TypeError, ValueError) as error:
         return repr(error)
 
 
