@@ -39,24 +39,27 @@ def reporting_all(settings: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in settings.items() if name != _ONLY_ERROR}
 
 
-def ending(span: Span, callback: DeliveryCallback | None) -> DeliveryCallback:
-    """Give a report that ends *span*, then calls the user's *callback*, where no trace is."""
-    return partial(_delivered, span, callback)
+class Ending:
+    """A report that ends *span*, then calls the user's *callback*, where no trace is."""
+
+    __slots__ = ("_callback", "_span")
+
+    def __init__(self, span: Span, callback: DeliveryCallback | None) -> None:
+        self._span = span
+        self._callback = callback
+
+    def __call__(self, error: KafkaError | None, message: Message) -> None:
+        """Be called by librdkafka."""
+        try:
+            SendSpans.end_delivered(self._span, error, message)
+        finally:  # a span processor that fails must not cost the user the report
+            if self._callback is not None:
+                run_outside(self._callback, error, message)
 
 
 def errors_alone(callback: DeliveryCallback) -> DeliveryCallback:
     """Give a report that calls the user's *callback* of a failure alone."""
     return partial(_tell_error, callback)
-
-
-def _delivered(
-    span: Span, callback: DeliveryCallback | None, error: KafkaError | None, message: Message
-) -> None:
-    try:
-        SendSpans.end_delivered(span, error, message)
-    finally:  # a span processor that fails must not cost the user the report
-        if callback is not None:
-            run_outside(callback, error, message)
 
 
 def _tell_error(callback: DeliveryCallback, error: KafkaError | None, message: Message) -> None:

@@ -23,7 +23,7 @@ from confluent_kafka import cimpl  # where no instrumentation puts classes of it
 from propagation import contrib
 from propagation.callbacks import outside, outside_all
 from propagation.carrier import inject_span
-from propagation.delivery import ending, errors_alone, is_told_errors_alone, reporting_all
+from propagation.delivery import Ending, errors_alone, is_told_errors_alone, reporting_all
 from propagation.headers import NO_NAMES, replaced
 from propagation.options import Options, in_force
 from propagation.spans import SendSpans
@@ -144,7 +144,7 @@ class Producer(cimpl.Producer):
         wanted = self._on_delivery if callback is None else callback
         if wanted is not None and self._only_error:
             wanted = errors_alone(wanted)
-        return ending(span, wanted)
+        return Ending(span, wanted)
 
     def produce_batch(
         self,
