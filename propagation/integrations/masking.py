@@ -23,7 +23,10 @@ KEYS: Final = (
     "password", "passwords", "passwd", "pwd", "passphrase",
     "secret", "secrets", "token", "authorization", "cookie", "cookies",
     "api key", "private key", "access key", "credential", "credentials",
-    "card number", "cvv", "cvc", "email", "emails", "e mail",
+    "otp", "jwt", "card number", "cvv", "cvc", "iban",
+    "email", "emails", "e mail", "phone", "phones", "phone number", "mobile number",
+    "ssn", "social security number", "tax id", "national id", "passport",
+    "date of birth", "birth date", "birthday", "dob",
 )  # fmt: skip
 """Names of what is masked whole, in lower case, words apart. They hold for `user_password`,
 `X-Api-Key` and `apiKey` alike."""
@@ -149,7 +152,7 @@ class Masks:
 
     *keys* are names as in `KEYS`; *patterns* are tried on every text. With a *hash_key* a secret
     becomes `[masked:` and the beginning of its HMAC-SHA256 under that key: equal secrets can be
-    told to be equal, and nobody without the key can try guesses. `Masks(keys=(*KEYS, "iban"))`
+    told to be equal, and nobody without the key can try guesses. `Masks(keys=(*KEYS, "nickname"))`
     adds a name, `Masks(patterns=(*PATTERNS, Pattern(...)))` a pattern.
     """
 

@@ -26,7 +26,9 @@ PEM = "-----BEGIN RSA PRIVATE KEY-----\nMIIEow\nIBAAK\n-----END RSA PRIVATE KEY-
         "token", "access_token", "accessToken", "csrftoken", "X-Auth-Token", "authorization",
         "Proxy-Authorization", "cookie", "Set-Cookie", "cookies", "api_key", "apiKey", "apikey",
         "X-API-Key", "private_key", "aws_access_key", "credentials", "card_number", "cvv",
-        "email", "eMail", "user-email",
+        "email", "eMail", "user-email", "phone", "phoneNumber", "home_phone", "Mobile-Number",
+        "ssn", "socialSecurityNumber", "tax_id", "passport", "passport_number", "iban",
+        "customerIban", "date_of_birth", "birthDate", "birthdate", "dob", "otp", "jwt",
     ],
 )  # fmt: skip
 def test_a_key_that_names_a_secret_masks_its_value(key: str) -> None:
@@ -39,7 +41,8 @@ def test_a_key_that_names_a_secret_masks_its_value(key: str) -> None:
 @pytest.mark.parametrize(
     "key",
     ["key", "key_hash", "message_key", "tokens", "total_tokens", "secretary", "passenger",
-     "cookiecutter", "topic", "partition", "player_id", "author", "mail_sent", "monkey", ""],
+     "cookiecutter", "topic", "partition", "player_id", "author", "mail_sent", "monkey", "",
+     "phonetic", "date", "birth", "birth_rate", "national", "tax", "idle", "spin"],
 )  # fmt: skip
 def test_a_key_that_only_looks_like_one_does_not(key: str) -> None:
     """Words that merely contain a name are left alone."""
@@ -200,9 +203,10 @@ def test_secrets_can_be_hashed() -> None:
 def test_names_and_patterns_can_be_added() -> None:
     """A set of masks of one's own extends those there are, or replaces them."""
     iban = Pattern(re.compile(r"\b[A-Z]{2}[0-9]{20}\b"))
-    masks = Masks(keys=(*KEYS, "iban"), patterns=(*PATTERNS, iban))
+    masks = Masks(keys=(*KEYS, "nickname"), patterns=(*PATTERNS, iban))
 
-    assert masks.field("customer_iban", "x") == MASK
+    assert MASKS.field("customer_nickname", "x") == "x"
+    assert masks.field("customer_nickname", "x") == MASK
     assert masks.text("from DE12345678901234567890") == f"from {MASK}"
     assert Masks(patterns=(Pattern(re.compile("b+")),)).field("note", "abba") == f"a{MASK}a"
     assert masks.text("password=x") == f"password={MASK}"
