@@ -6,13 +6,15 @@ import io
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter as GrpcExporter
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.exporter.zipkin.json import ZipkinExporter
+from opentelemetry.sdk.trace import SpanLimits
 from opentelemetry.sdk.trace.export import ConsoleSpanExporter, SpanExportResult
-from opentelemetry.trace import Link, SpanContext, StatusCode
+from opentelemetry.trace import Link, SpanContext, StatusCode, TraceFlags
 
-from propagation.sdk.otlp import FastOTLPSpanExporter
+from propagation.sdk.otlp import FastOTLPSpanExporter, encode
 from propagation.sdk.recorder import Recorder
 from propagation.sdk.span import LightSpan
 from tests.infra.endpoint import Endpoint, Request, Response
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
 
     Batch = Sequence[ReadableSpan]
 
-HERE = SpanContext(5, 6, is_remote=False)
+HERE = SpanContext(5, 6, is_remote=False, trace_flags=TraceFlags(TraceFlags.SAMPLED))
 
 
 def untouched(_: Any) -> None:
@@ -134,3 +136,42 @@ def test_zipkin_gets_the_same(pair: tuple[Batch, Batch]) -> None:
         return ZipkinExporter(endpoint=address)
 
     assert by_http(make, ours) == by_http(make, theirs)
+
+
+ACTS: dict[str, Callable[[Any], object]] = {
+    "nothing": untouched,
+    "attribute": lambda span: span.set_attribute("mine", 1),
+    "event": lambda span: span.add_event("event", {"n": 1}, BEGAN),
+    "link": lambda span: span.add_link(HERE, {"n": 1}),
+    "status": lambda span: span.set_status(StatusCode.OK),
+    "error": lambda span: span.set_status(StatusCode.ERROR, "it failed"),
+    "name": lambda span: span.update_name("another name"),
+    "look": lambda span: (span.links, span.attributes, span.to_json()),
+}
+
+
+@pytest.mark.parametrize("act", ACTS)
+@pytest.mark.parametrize(
+    "limits",
+    [
+        SpanLimits(),
+        SpanLimits(max_links=0),
+        SpanLimits(max_links=1),
+        SpanLimits(max_attributes=2),
+        SpanLimits(max_attribute_length=3),
+    ],
+    ids=["default", "no link", "one link", "two attributes", "three characters"],
+)
+def test_one_act_is_enough_to_be_written(act: str, limits: SpanLimits) -> None:
+    """Whether our encoder may write a span straight from its fields is decided right each time."""
+    stated = span_context(1, 2, flags=3, state="b=2")
+    linked: list[list[Any]] = [[], [span_context()], [span_context(), HERE], [HERE, Link(stated)]]
+    linked.append([Link(HERE, {"n": 1})])
+    for parent in (None, context(), context(stated), context(HERE)):
+        for one in linked:
+            (own, heard), (theirs, heard_by_sdk) = tracer(limits=limits), tracer(limits=limits)
+            for span in (started(Recorder(own), parent, one), stock(theirs, parent, one)):
+                ACTS[act](span)
+                span.end(ENDED)
+
+            assert encode(heard.ended) == encode_spans(heard_by_sdk.ended).SerializeToString()
