@@ -51,15 +51,18 @@ def encode(spans: Sequence[ReadableSpan]) -> bytes:
     tree: dict[Resource, dict[InstrumentationScope | None, list[bytes]]] = {}
     # Hashing a resource writes it as JSON; the same object needs that once. What is known here
     # stays referenced, so that no id can be taken over by another object.
-    known: dict[tuple[int, int], tuple[list[bytes], object, object]] = {}
+    known: dict[object, tuple[list[bytes], object, object]] = {}
     for span in spans:
-        resource, scope = span.resource, span.instrumentation_scope
-        place = known.get((id(resource), id(scope)))
+        light = span if type(span) is LightSpan else None
+        # The spans of one recorder share both.
+        origin = light.recorder if light else (id(span.resource), id(span.instrumentation_scope))
+        place = known.get(origin)
         if place is None:
+            resource, scope = span.resource, span.instrumentation_scope
             group = tree.setdefault(resource, {}).setdefault(scope or None, [])
-            place = known[id(resource), id(scope)] = (group, resource, scope)
-        body = _light_span(span) if type(span) is LightSpan else None
-        place[0].append(part(b"\x12", _span(span) if body is None else body))
+            place = known[origin] = (group, resource, scope)
+        body = _light_span(light) if light else None
+        place[0].append(part(b"\x12", body or _span(span)))
     return b"".join(part(b"\x0a", _resource_spans(*branch)) for branch in tree.items())
 
 
@@ -121,11 +124,7 @@ def _light_span(span: LightSpan) -> bytes | None:
     if raw is None:
         return None
     context, parent, name, kind, start, end, attributes, linked = raw
-    if (
-        context.trace_state
-        or not (start and end)
-        or not all(type(one) is SpanContext for one in linked)
-    ):
+    if context.trace_state or not (start and end):
         return None
     parts = [_ids(context)]
     if parent is not None:
@@ -133,6 +132,8 @@ def _light_span(span: LightSpan) -> bytes | None:
     parts += _named(b"\x2a", name), _KINDS[kind], _times(0x39, start, 0x41, end)
     _of_span.add(parts, attributes)
     for one in linked:
+        if type(one) is not SpanContext:
+            return None  # a link with attributes
         parts += _LINK, _ids(one), b"\x35", _flags(one)
     parts += b"\x7a\x00\x85\x01", _flags(parent)
     return b"".join(parts)

@@ -19,7 +19,15 @@ _SHORT, _KEYS, _VALUES = 64, 256, 64
 _ONE_BYTE, _TWO_BYTES, _THREE_BYTES = 1 << 7, 1 << 14, 1 << 21
 """From where on a number needs one byte more."""
 
-_BYTES: Final = tuple(bytes((number,)) for number in range(_ONE_BYTE))
+_DOUBLE, _DOUBLE_BYTES = 0, 8
+"""Among the lengths of whole numbers, which take a byte at least, the one that says: a double."""
+
+_READY: Final = tuple(
+    bytes((number,)) if number < _ONE_BYTE else bytes((number & 0x7F | 0x80, number >> 7))
+    for number in range(1 << 10)
+)
+"""The encoded numbers that are asked for most: lengths, and small ones."""
+
 _MIN_INTEGER, _MAX_INTEGER = -(1 << 63), (1 << 63) - 1
 
 _double = struct.Struct("<d").pack
@@ -34,11 +42,13 @@ class Attributes:
     fill their share and no more. Races between threads cost work done twice, nothing else.
     """
 
-    __slots__ = ("_kept", "_tag")
+    __slots__ = ("_heads", "_kept", "_tag")
 
     def __init__(self, tag: bytes) -> None:
         self._tag = tag
         self._kept: dict[str, dict[str, bytes]] = {}
+        # What comes before a number, by its key and how many bytes it takes.
+        self._heads: dict[tuple[str, int], bytes] = {}
 
     def add(self, parts: list[bytes], attributes: Any) -> None:
         """Add a part for each of *attributes*."""
@@ -46,23 +56,36 @@ class Attributes:
             return
         # The SDK's mappings copy fast and iterate slowly.
         copied = getattr(attributes, "copy", None)
-        kept = self._kept
+        kept, heads = self._kept, self._heads
         for key, value in (copied() if copied else attributes).items():
-            if type(value) is str:
-                try:
+            kind = type(value)
+            try:
+                if kind is str:
                     parts.append(kept[key][value])
                     continue
-                except KeyError:
-                    pass
+                if kind is float:
+                    parts += heads[key, _DOUBLE], _double(value)
+                    continue
+                if kind is int and value >= 0:
+                    number = varint(value)
+                    parts += heads[key, len(number)], number
+                    continue
+            except KeyError:  # the first of its kind
+                pass
             try:
                 parts.append(self._encoded(key, value))
             except Exception as error:  # noqa: BLE001 - one attribute must not cost the batch
                 _say_left_out(str(key), repr(error))
 
     def _encoded(self, key: str, value: Any) -> bytes:
-        """Encode one attribute, and keep a text while there is room."""
+        """Encode one attribute; keep a text, or what comes before a number, while there is room."""
         encoded = _attribute(self._tag, key, _any_value(value))
-        if type(value) is str and len(value) <= _SHORT:
+        kind = type(value)
+        if kind is float or (kind is int and value >= 0):
+            size = _DOUBLE if kind is float else len(varint(value))
+            if len(self._heads) < _KEYS:
+                self._heads[key, size] = encoded[: -(size or _DOUBLE_BYTES)]
+        elif kind is str and len(value) <= _SHORT:
             if key not in self._kept and len(self._kept) < _KEYS:
                 self._kept[key] = {}
             kept = self._kept.get(key)
@@ -148,8 +171,8 @@ def part(tag: bytes, body: bytes) -> bytes:
 
 def varint(number: int) -> bytes:
     """Encode an unsigned number of up to 64 bits, seven bits a byte, the lowest first."""
-    if number < _ONE_BYTE:
-        return _BYTES[number]
+    if number < len(_READY):
+        return _READY[number]
     if number < _TWO_BYTES:
         return bytes((number & 0x7F | 0x80, number >> 7))
     if number < _THREE_BYTES:

@@ -44,21 +44,21 @@ class LightSpan(sdk.Span):
         "_lock",
         "_name",
         "_parent",
-        "_recorder",
         "_start_time",
         "_status",
+        "recorder",
     )
 
-    _recorder: Recorder
+    recorder: Recorder
     # What ReadableSpan and the SDK's span read as their own is the tracer's here.
     _record_exception = True
     _set_status_on_exception = True
-    _resource = property(lambda self: self._recorder.tracer.resource)
-    _sampler = property(lambda self: self._recorder.tracer.sampler)
-    _span_processor = property(lambda self: self._recorder.tracer.span_processor)
-    _instrumentation_info = property(lambda self: self._recorder.tracer.instrumentation_info)
-    _instrumentation_scope = property(lambda self: self._recorder.scope)
-    _limits = property(lambda self: self._recorder.limits)
+    _resource = property(lambda self: self.recorder.tracer.resource)
+    _sampler = property(lambda self: self.recorder.tracer.sampler)
+    _span_processor = property(lambda self: self.recorder.tracer.span_processor)
+    _instrumentation_info = property(lambda self: self.recorder.tracer.instrumentation_info)
+    _instrumentation_scope = property(lambda self: self.recorder.scope)
+    _limits = property(lambda self: self.recorder.limits)
 
     def begin(  # noqa: PLR0917  # once per message: names cost
         self,
@@ -72,7 +72,7 @@ class LightSpan(sdk.Span):
         start_ns: int | None,
     ) -> None:
         """Take the place of ``__init__``, whose arguments and containers cost most of a span."""
-        self._recorder = recorder
+        self.recorder = recorder
         self._name = name
         self._kind = kind
         self._context = context
@@ -90,7 +90,7 @@ class LightSpan(sdk.Span):
         # Made for whoever asks, an exporter most often; kept once no other thread can add one.
         linked = self._linked
         if type(linked) is not BoundedList:
-            linked = self._recorder.links(linked)
+            linked = self.recorder.links(linked)
             if self._end_time is not None:
                 self._linked = linked
         return linked
@@ -101,7 +101,7 @@ class LightSpan(sdk.Span):
         That is context, parent, name, kind, start and end, attributes, and what is linked: no
         events, an unset status, nothing dropped. None: ask the SDK's properties.
         """
-        linked, limit = self._linked, self._recorder.limits.max_links
+        linked, limit = self._linked, self.recorder.limits.max_links
         if (
             type(self._attributes) is not dict
             or type(self._events) is not tuple
@@ -140,7 +140,7 @@ class LightSpan(sdk.Span):
     def _bound_attributes(self) -> None:
         with self._lock:
             if type(self._attributes) is dict and self._end_time is None:
-                self._attributes = self._recorder.bounded(self._attributes)
+                self._attributes = self.recorder.bounded(self._attributes)
 
     def end(self, end_time: int | None = None) -> None:
         """End the span and hand it to the span processors."""
@@ -160,7 +160,7 @@ class LightSpan(sdk.Span):
             self._end_time = time_ns() if end_time is None else end_time
             if type(mine) is not dict:
                 mine._immutable = True  # noqa: SLF001  # as the SDK's span does
-        heard = self._recorder.heard
+        heard = self.recorder.heard
         for processor in heard.before_end():
             processor._on_ending(self)  # noqa: SLF001  # as the SDK's span does
         for processor in heard.at_end():
