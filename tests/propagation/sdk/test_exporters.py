@@ -172,6 +172,27 @@ def test_spans_that_no_queue_takes_are_counted(otlp: OtlpReceiver) -> None:
     assert len(otlp.spans()) == 30
 
 
+def test_a_batch_is_no_larger_than_asked_for() -> None:
+    """With OTEL_BSP_MAX_EXPORT_BATCH_SIZE many spans are several requests."""
+    script = """
+        from opentelemetry import trace
+        from propagation.sdk import telemetry
+        with telemetry("game-api"):
+            for n in range(25):
+                trace.get_tracer("test").start_span("play").end()
+    """
+    with collector() as (taker, address):
+        succeed(
+            script,
+            OTEL_EXPORTER_OTLP_PROTOCOL="grpc",
+            OTEL_EXPORTER_OTLP_ENDPOINT=address,
+            OTEL_BSP_MAX_EXPORT_BATCH_SIZE="10",
+        )
+
+    sizes = [len(request.resource_spans[0].scope_spans[0].spans) for request in taker.requests]
+    assert sizes == [10, 10, 5]
+
+
 def test_a_span_waits_no_longer_than_the_delay(otlp: OtlpReceiver) -> None:
     """With OTEL_BSP_SCHEDULE_DELAY spans are sent while the service goes on."""
     script = """
