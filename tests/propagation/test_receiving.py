@@ -9,6 +9,7 @@ import pytest
 from confluent_kafka import KafkaException, TopicPartition
 from opentelemetry import trace
 from opentelemetry.context import Context, attach, detach
+from opentelemetry.instrumentation.utils import suppress_instrumentation
 from opentelemetry.trace import SpanKind, StatusCode
 
 from propagation import Consumer, Options, Producer, TopicPolicy, extract, processing
@@ -184,6 +185,26 @@ def test_a_commit_is_a_span_of_the_scope_it_is_made_in(
     assert commit.parent
     assert ids(commit.parent) == ids(process.get_span_context())
     assert links(commit) == origins([message])
+
+
+def test_suppressed_calls_are_told_nowhere(
+    make: Make, topic: str, spans: Spans, metrics: InMemoryMetricReader
+) -> None:
+    """Inside suppress_instrumentation a poll and a commit are neither spans nor measured."""
+    consumer = make(Options(poll_spans=True, commit_spans="always"))
+
+    with suppress_instrumentation():
+        first(consumer)
+        consumer.consume(1, timeout=10)
+        consumer.commit(offsets=[TopicPartition(topic, 0, 2)], asynchronous=False)
+
+    operations = {
+        point.attributes["messaging.operation.name"]
+        for point in points(metrics, "messaging.client.operation.duration")
+    }
+    assert spans == []
+    assert operations <= {"send"}
+    assert points(metrics, "messaging.client.consumed.messages") == []
 
 
 @pytest.mark.parametrize(
