@@ -6,14 +6,18 @@ that has awaited it, and what is told of receiving and settling (`propagation.re
 in that task as well: it lasts from the call until the task goes on. Callbacks are coroutine
 functions, as ever, and run where no trace is current.
 
+The cluster's id is asked for in a thread, once a first message has come and before it is given,
+and waited for but a moment: the client answers at once unless another task is polling it.
+
 As with the real class, a ``poll`` that is cancelled may lose the message it was about to give:
 bound it by its *timeout*, not by cancelling.
 """
 
 from __future__ import annotations
 
+import asyncio
 import time
-from typing import TYPE_CHECKING, Any, Generic
+from typing import TYPE_CHECKING, Any, Final, Generic
 
 import confluent_kafka.aio
 
@@ -39,7 +43,8 @@ else:
     K = TypeVar("K")
     V = TypeVar("V")
 
-_REBALANCE = ("on_assign", "on_revoke", "on_lost")
+_REBALANCE: Final = ("on_assign", "on_revoke", "on_lost")
+_MEETING_SECONDS: Final = 0.1  # how long a message may be kept back for the cluster's id
 
 
 class AIOConsumer(confluent_kafka.aio.AIOConsumer):
@@ -64,7 +69,21 @@ class AIOConsumer(confluent_kafka.aio.AIOConsumer):
 
     def _trace(self, settings: dict[str, Any], options: Options | None) -> None:
         self.process_spans = spans_of(settings, options)
-        self.client_spans = ClientSpans(self.process_spans)
+        self.client_spans = ClientSpans(self.process_spans, is_new=True)
+        self._meeting: asyncio.Future[None] | None = None
+
+    async def _meet(self) -> None:
+        """Let the spans know the cluster.
+
+        Not in the client's own executor: a thread of it that waits for another task's poll could be
+        the one that the callbacks of that poll need.
+        """
+        if not self.client_spans.is_new:
+            return
+        if self._meeting is None or self._meeting.done():
+            meet = self.client_spans.meet
+            self._meeting = asyncio.get_running_loop().run_in_executor(None, meet, self._consumer)
+        await asyncio.wait([self._meeting], timeout=_MEETING_SECONDS)
 
     async def subscribe(self, topics: list[str], *callbacks: Any, **named: Any) -> Any:
         """Subscribe to *topics*; as the real method.
@@ -80,6 +99,7 @@ class AIOConsumer(confluent_kafka.aio.AIOConsumer):
         began_ns = time.time_ns()
         message = await super().poll(*args, **kwargs)
         if message is not None and self.client_spans.are_wanted:
+            await self._meet()
             self.client_spans.polled((message,), began_ns, is_batch=False)
         return message
 
@@ -88,6 +108,7 @@ class AIOConsumer(confluent_kafka.aio.AIOConsumer):
         began_ns = time.time_ns()
         messages = await super().consume(*args, **kwargs)
         if messages and self.client_spans.are_wanted:
+            await self._meet()
             self.client_spans.polled(messages, began_ns, is_batch=True)
         return messages
 

@@ -3,7 +3,7 @@
 A client has the id once it has heard from a broker, and gives it from memory: it is asked with a
 timeout of 0. A producer may be asked at any time, whoever polls it meanwhile. A consumer lets one
 call in after the other, so that asking waits for a poll in another thread: it is asked only in
-`propagation.receiving`, by the thread that has just polled it.
+`propagation.receiving`, by the thread that has just polled it, and in `propagation.aio_consumer`.
 """
 
 from __future__ import annotations

@@ -38,7 +38,7 @@ _poll: Final[Callable[..., Message | None]] = cimpl.Consumer.poll
 class ClientSpans:
     """Start, end and measure the ``poll`` and ``commit`` operations of one consumer."""
 
-    __slots__ = ("_commits", "_is_new", "_polls", "_process", "_wish", "has_polls", "watches")
+    __slots__ = ("_commits", "_polls", "_process", "_wish", "has_polls", "is_new", "watches")
 
     def __init__(self, consumer: ProcessSpans, *, is_new: bool = False) -> None:
         shared, options = names.client_attributes(*consumer.identity), consumer.options
@@ -47,7 +47,7 @@ class ClientSpans:
         self.has_polls = options.poll_spans
         self._wish = options.commit_spans
         self._process = consumer.plans
-        self._is_new = is_new  # its cluster is to be learnt
+        self.is_new = is_new  # its cluster is to be learnt
         self.watches = self.has_polls or is_new
 
     @property
@@ -60,8 +60,8 @@ class ClientSpans:
 
         Where several threads poll one consumer it may wait for another's poll, as any poll does.
         """
-        if self._is_new and (cluster := cluster_of(client)):
-            self._is_new, self.watches = False, self.has_polls
+        if self.is_new and (cluster := cluster_of(client)):
+            self.is_new, self.watches = False, self.has_polls
             for plans in (self._polls, self._commits, self._process):
                 plans.share({names.CLUSTER_ID: cluster})
 

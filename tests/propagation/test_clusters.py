@@ -10,12 +10,16 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from confluent_kafka import TopicPartition
 
-from propagation import AIOProducer, Consumer, Options, Producer, processing
+from propagation import AIOConsumer, AIOProducer, Consumer, Options, Producer, processing
+from propagation.receiving import ClientSpans
+from propagation.testing import message as message_of
 
 if TYPE_CHECKING:
     import confluent_kafka
     from opentelemetry.sdk.metrics.export import InMemoryMetricReader
     from opentelemetry.sdk.trace import ReadableSpan
+
+    from propagation.spans import ProcessSpans
 
     Spans = list[ReadableSpan]
 
@@ -115,6 +119,91 @@ def test_a_consumer_knows_it_with_its_first_record(
     data = metrics.get_metrics_data()
     assert data is not None
     assert CLUSTER not in data.to_json()
+
+
+@pytest.mark.parametrize("batch", [False, True])
+def test_an_async_consumer_knows_it_with_its_first_record(
+    settings: dict[str, Any], topic: str, cluster: str, spans: Spans, *, batch: bool
+) -> None:
+    """On poll, process and commit, by one or by many."""
+    with Producer(settings) as producer:
+        producer.produce(topic, b"", partition=0)
+    spans.clear()
+
+    async def play() -> None:
+        consumer = AIOConsumer({**settings, "group.id": topic}, options=EVERY)
+        await consumer.assign([TopicPartition(topic, 0, 0)])
+        if batch:
+            [message] = await consumer.consume(1, 10)
+        else:
+            message = await consumer.poll(10)
+        async with processing(message, consumer=consumer):
+            await consumer.commit(message)
+        await consumer.close()
+
+    asyncio.run(play())
+
+    assert [span.name.split()[0] for span in spans] == ["poll", "commit", "process"]
+    assert set(told(spans)) == {cluster}
+
+
+class Held(ClientSpans):
+    """Of a consumer that another task polls: who asks it for its cluster waits."""
+
+    def __init__(self, spans: ProcessSpans) -> None:
+        super().__init__(spans, is_new=True)
+        self.polled_on = threading.Event()
+
+    def meet(self, client: confluent_kafka.Consumer) -> None:
+        """Wait for the other task, then ask."""
+        assert self.polled_on.wait(10)
+        super().meet(client)
+
+
+def test_an_async_message_does_not_wait_for_another_tasks_poll(
+    broker: confluent_kafka.Producer,
+    settings: dict[str, Any],
+    topic: str,
+    cluster: str,
+    spans: Spans,
+) -> None:
+    """A message is given before the cluster is known; those that come when it is know it."""
+    broker.produce(topic, b"1", partition=0)
+    broker.produce(topic, b"2", partition=0)
+
+    async def play() -> None:
+        consumer = AIOConsumer({**settings, "group.id": topic})
+        consumer.client_spans = held = Held(consumer.process_spans)
+        await consumer.assign([TopicPartition(topic, 0, 0)])
+        async with processing(await consumer.poll(10), consumer=consumer):
+            held.polled_on.set()
+        async with processing(await consumer.poll(10), consumer=consumer):
+            pass
+        await consumer.close()
+
+    asyncio.run(play())
+
+    assert told(spans) == [None, cluster]
+
+
+def test_options_of_a_scope_know_it_too(
+    settings: dict[str, Any], topic: str, cluster: str, spans: Spans
+) -> None:
+    """Also those under which a scope was opened before the consumer had met a broker."""
+    with Producer(settings) as producer:
+        producer.produce(topic, b"", partition=0)
+    spans.clear()
+    other = Options(baggage_keys=frozenset({"tenant"}))
+    with Consumer({**settings, "group.id": topic}) as consumer:
+        consumer.assign([TopicPartition(topic, 0, 0)])
+        with processing(message_of(topic="plays"), consumer=consumer, options=other):
+            pass
+        while (message := consumer.poll(10)) is None:
+            """The timeout of the test bounds it."""
+        with processing(message, consumer=consumer, options=other):
+            pass
+
+    assert told(spans) == [None, cluster]
 
 
 def test_an_unmeasured_consumer_knows_it(
