@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
+from importlib.metadata import entry_points
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -31,6 +32,8 @@ SAMPLERS: Final = (
     "parentbased_traceidratio",
     "propagation_rate_limited",
 )
+SAMPLER_GROUP: Final = "opentelemetry_traces_sampler"  # the entry point of any other sampler
+RATIOS: Final = ("traceidratio", "parentbased_traceidratio")
 COMPRESSIONS: Final = ("none", "gzip", "deflate")
 PROTOCOLS: Final = ("http/protobuf", "grpc")
 
@@ -86,19 +89,20 @@ class Settings:
     zipkin_endpoint: str = _ZIPKIN_ENDPOINT
     zipkin_timeout_ms: int = 10_000
     spans_per_second: float = 10.0
+    sampler_argument: str = ""
 
 
 def read(environ: Mapping[str, str]) -> Settings:
     """Read *environ*. Raises SettingsError with every problem in it."""
     reader = _Reader(environ)
-    sampler = reader.choice(("OTEL_TRACES_SAMPLER",), SAMPLERS, "parentbased_always_on")
+    sampler = reader.sampler()
     exporters = reader.exporters()
     protocol = reader.protocol() if "otlp" in exporters else PROTOCOLS[0]
     settings = Settings(
         disabled=reader.choice(("OTEL_SDK_DISABLED",), ("true", "false"), "false") == "true",
         exporters=exporters,
         sampler=sampler,
-        ratio=reader.ratio() if sampler.endswith("traceidratio") else 1.0,
+        ratio=reader.ratio() if sampler in RATIOS else 1.0,
         endpoint=reader.endpoint(protocol),
         headers=reader.pairs(*reader.either("HEADERS"), secret=True),
         timeout_ms=reader.integer(reader.either("TIMEOUT")[0], 10_000),
@@ -109,6 +113,7 @@ def read(environ: Mapping[str, str]) -> Settings:
         max_batch_size=reader.integer("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", 512),
         resource=reader.resource(),
         protocol=protocol,
+        sampler_argument=reader.value("OTEL_TRACES_SAMPLER_ARG") if sampler not in SAMPLERS else "",
         spans_per_second=reader.rate() if sampler == "propagation_rate_limited" else 10.0,
         zipkin_endpoint=reader.url("OTEL_EXPORTER_ZIPKIN_ENDPOINT", _ZIPKIN_ENDPOINT),
         zipkin_timeout_ms=reader.integer("OTEL_EXPORTER_ZIPKIN_TIMEOUT", 10_000),
@@ -162,6 +167,13 @@ class _Reader:
             return int(value[:18])
         self.wrong(name, value, f"allowed is a whole number from {minimum}")
         return default
+
+    def sampler(self) -> str:
+        """Read the sampler's name: one that is known here, or one that another package offers."""
+        name = self.value("OTEL_TRACES_SAMPLER")
+        if name and name.lower() not in SAMPLERS and entry_points(group=SAMPLER_GROUP, name=name):
+            return name
+        return self.choice(("OTEL_TRACES_SAMPLER",), SAMPLERS, "parentbased_always_on")
 
     def ratio(self) -> float:
         """Read the share of traces to record, 0 to 1."""

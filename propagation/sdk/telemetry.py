@@ -18,14 +18,14 @@ from opentelemetry import trace
 
 from propagation.identity import identity
 from propagation.sdk.ending import AtEnd
-from propagation.sdk.environment import Settings, read
+from propagation.sdk.environment import read
 
 try:
     from opentelemetry.sdk.resources import Resource
-    from opentelemetry.sdk.trace import TracerProvider, sampling
+    from opentelemetry.sdk.trace import TracerProvider
 
     from propagation.sdk.exporters import made
-    from propagation.sdk.sampling import NAME, RateLimited
+    from propagation.sdk.samplers import made_sampler
 except ImportError as error:
     raise ImportError("propagation.sdk needs: pip install 'lagmon[sdk]'") from error
 
@@ -58,7 +58,7 @@ def telemetry(service: str, *, version: str = "", environment: str = "") -> Tele
         return Telemetry(present if isinstance(present, TracerProvider) else None, (), owned=False)
     # The SDK's own exit handler would wait for a dead receiver without a bound.
     resource = Resource.create(identity(service, version, environment, os.environ))
-    provider = TracerProvider(_sampler(settings), resource, shutdown_on_exit=False)
+    provider = TracerProvider(made_sampler(settings), resource, shutdown_on_exit=False)
     processors, exporters = made(settings)
     for processor in processors:
         provider.add_span_processor(processor)
@@ -127,17 +127,6 @@ class Telemetry:
 
     def _failed(self) -> int:
         return sum(exporter.failed for exporter in self._exporters)
-
-
-def _sampler(settings: Settings) -> sampling.Sampler:
-    if settings.sampler == NAME:
-        return sampling.ParentBased(RateLimited(settings.spans_per_second))
-    name = settings.sampler.removeprefix("parentbased_")
-    root: sampling.Sampler = {
-        "always_on": sampling.ALWAYS_ON,
-        "always_off": sampling.ALWAYS_OFF,
-    }.get(name) or sampling.TraceIdRatioBased(settings.ratio)
-    return sampling.ParentBased(root) if name != settings.sampler else root
 
 
 def _bounded(work: Callable[[], Any], timeout_seconds: float) -> bool:
