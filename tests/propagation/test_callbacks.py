@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import subprocess
 import sys
+import time
 import uuid
 from typing import TYPE_CHECKING, Any
 
@@ -111,6 +112,34 @@ def test_a_configured_callback(kind: Any, name: str, seen: Seen) -> None:
 
 
 @pytest.mark.usefixtures("scope")
+@pytest.mark.usefixtures("scope")
+@pytest.mark.parametrize("kind", [Producer, Consumer])
+def test_a_token_is_fetched_where_no_trace_is(kind: Any) -> None:
+    """The callback of OAUTHBEARER gets its setting, and its token is taken."""
+    asked: list[tuple[str, Context]] = []
+
+    def token(config: str) -> tuple[str, float]:
+        asked.append((config, get_current()))
+        return "token", time.time() + 300
+
+    client = kind(
+        {
+            "bootstrap.servers": "127.0.0.1:1",
+            "log_level": 0,
+            "security.protocol": "SASL_PLAINTEXT",
+            "sasl.mechanism": "OAUTHBEARER",
+            "sasl.oauthbearer.config": "principal=plays",
+            "oauth_cb": token,
+            **({"group.id": "g"} if kind is Consumer else {}),
+        }
+    )
+    until(lambda: (client.poll(0.1), asked)[1], what="a call of oauth_cb")
+
+    assert asked[0] == ("principal=plays", Context())
+    assert not any(where for _, where in asked)
+    client.close()
+
+
 def test_a_logger_given_by_name(seen: Seen) -> None:
     """The keyword `logger=` is as good as the setting."""
     client = Producer({"bootstrap.servers": "127.0.0.1:1"}, logger=seen)
