@@ -20,7 +20,8 @@ from lagmon.report import ClusterReport, OldestRecord, Report, Sent, Total
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from lagmon.model import ClusterLag, GroupLag, Incident, Snapshot
+    from lagmon.model import ClusterLag, GroupLag, Incident
+    from lagmon.readings import Snapshot
 
 # How many cycles in a row may fail before the last known values are taken down.
 KEPT_CYCLES = 3

@@ -11,12 +11,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lagmon.model import ClusterLag, GroupLag, PartitionLag, PartitionOffsets, Why
+from lagmon.model import ClusterLag, GroupLag, PartitionLag, Why
+from lagmon.readings import PartitionOffsets
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from lagmon.model import Committed, GroupReading, Member, Snapshot, TopicPartition
+    from lagmon.readings import Committed, GroupReading, Member, Snapshot, TopicPartition
 
 DELETED = "UNKNOWN_TOPIC_OR_PART"  # Kafka's name for it opens the error texts of a snapshot
 

@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Protocol
 import structlog
 
 from lagmon.board import Cycle
-from lagmon.evaluate import Answer, records, remember, suspects
+from lagmon.suspects import Answer, records, remember, suspects
 from lagmon.incidents import State, concerned, step
 from lagmon.lag import measure
-from lagmon.model import Plan, Snapshot
 from lagmon.page import render
+from lagmon.readings import Plan, Snapshot
 from lagmon.report import Notice, OldestRecord
 
 if TYPE_CHECKING:

@@ -1,16 +1,20 @@
-"""The values that flow between lagmon's stages: readings, lag, incidents. No behaviour, no I/O.
+"""What lagmon makes of its readings, stage by stage: lag, age, state, incidents. No behaviour.
 
 A stage takes these and gives these; stages never import one another. Everything is frozen and made
-of tuples, so that a value can be kept, compared, written to a recording and read by another thread.
+of tuples, like the readings.
 
 What is not known is ``None`` beside a ``why``: never 0, never an omission. Times are seconds since
-the epoch as the collector's clock gave them; offsets and lags count messages.
+the epoch; lags count messages.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from lagmon.readings import Member, TopicPartition
 
 
 class Why(StrEnum):
@@ -23,11 +27,32 @@ class Why(StrEnum):
     GROUP_UNREADABLE = "group_unreadable"
 
 
-class Isolation(StrEnum):
-    """Which records a reader is shown."""
+class State(StrEnum):
+    """What a partition or group is doing, as `lagmon.evaluate` judges it."""
 
-    READ_COMMITTED = "read_committed"
-    READ_UNCOMMITTED = "read_uncommitted"
+    OK = "ok"
+    CATCHING_UP = "catching_up"
+    STEADY = "steady"
+    PENDING = "pending"
+    OPEN_TRANSACTION = "open_transaction"
+    FALLING_BEHIND = "falling_behind"
+    UNCOMMITTED = "uncommitted"
+    UNKNOWN = "unknown"
+    REWOUND = "rewound"
+    BEYOND_END = "beyond_end"
+    STALLED = "stalled"
+    BLOCKED = "blocked"
+    HANGING_TRANSACTION = "hanging_transaction"
+    STOPPED = "stopped"
+    LOST = "lost"
+
+
+class Method(StrEnum):
+    """How an age was found."""
+
+    CAUGHT_UP = "caught_up"
+    HISTORY = "history"
+    TIMESTAMPS = "timestamps"
 
 
 class Change(StrEnum):
@@ -38,124 +63,16 @@ class Change(StrEnum):
     RESOLVED = "resolved"
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class TopicPartition:
-    """The name of one partition."""
-
-    topic: str
-    partition: int
-
-
 @dataclass(frozen=True, slots=True)
-class PartitionOffsets:
-    """What the leader of a partition said: log start, high watermark, last stable offset.
+class Age:
+    """How long the oldest unread record has waited, in seconds; 0 when nothing is unread.
 
-    An offset is ``None`` when it was not given; *error* then says why in the broker's words.
+    It is wrong by *error_seconds* at most, or, where that is ``None``, a lower bound.
     """
 
-    at: TopicPartition
-    start: int | None = None
-    high: int | None = None
-    stable: int | None = None
-    error: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Committed:
-    """A group's committed offset of one partition. ``None`` without *error*: never committed."""
-
-    at: TopicPartition
-    offset: int | None
-    error: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Member:
-    """One member of a group and what it owns."""
-
-    member_id: str
-    client_id: str
-    host: str
-    partitions: tuple[TopicPartition, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class GroupReading:
-    """One group as its coordinator described it.
-
-    *state* and *kind* are Kafka's own words in lower case (``stable``, ``classic``); *members* is
-    the number of members, ``None`` if it could not be asked. With *error* nothing else is certain.
-    """
-
-    group: str
-    state: str | None = None
-    kind: str | None = None
-    members: int | None = None
-    committed: tuple[Committed, ...] = ()
-    assignments: tuple[Member, ...] = ()
-    error: str | None = None
-    read_at: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class PeekRequest:
-    """Ask for the record at *offset*: the oldest one that a group has not committed."""
-
-    at: TopicPartition
-    offset: int
-    isolation: Isolation = Isolation.READ_COMMITTED
-
-
-@dataclass(frozen=True, slots=True)
-class Peek:
-    """The answer to a `PeekRequest`: facts about one record, never its payload.
-
-    *found_offset* may lie past the question when the record was compacted away, and is ``None``
-    with *error* when none was found. *timestamp* is the record's own, in seconds. *key_hash* is
-    hexadecimal. *trace_id* is ``None`` when the record carries no valid trace header.
-    """
-
-    question: PeekRequest
-    found_offset: int | None = None
-    timestamp: float | None = None
-    size: int | None = None
-    key_hash: str | None = None
-    trace_id: str | None = None
-    sampled: bool | None = None
-    error: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What the judging side wants to know with the next snapshot."""
-
-    peeks: tuple[PeekRequest, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class StepDuration:
-    """How long one step of a collecting cycle took, in seconds."""
-
-    step: str
     seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class Snapshot:
-    """Everything one collecting cycle learnt about one cluster.
-
-    *error*: no snapshot came at all, and why; the rest is then empty. *list_errors*: the list of
-    groups came, but not from every broker, so that a missing group may still exist.
-    """
-
-    at: float
-    cluster: str
-    topics: tuple[PartitionOffsets, ...] = ()
-    groups: tuple[GroupReading, ...] = ()
-    peeks: tuple[Peek, ...] = ()
-    list_errors: tuple[str, ...] = ()
-    durations: tuple[StepDuration, ...] = ()
-    error: str | None = None
+    method: Method
+    error_seconds: float | None = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +82,9 @@ class PartitionLag:
     *lost* counts the records that were deleted before the group read them. *clamped* is True when
     a negative difference that no commit past the end explains was cut to 0. *waiting* is True when
     the group never committed here although the partition is not known to be empty.
+
+    The later stages add *age*, which is ``None`` where it is not known, and *judged* with *since*
+    and a *reason* in words.
     """
 
     at: TopicPartition
@@ -177,11 +97,19 @@ class PartitionLag:
     waiting: bool = False
     owner: Member | None = None
     detail: str | None = None
+    age: Age | None = None
+    judged: State | None = None
+    since: float | None = None
+    reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class GroupLag:
-    """A group's lag: the sum over the partitions that are known, and how many are not."""
+    """A group's lag: the sum over the partitions that are known, and how many are not.
+
+    *state* is Kafka's word for the group. *age* is the highest of its partitions' that are known.
+    *judged* is the worst of its partitions' states, *since* when it began, *reason* why in words.
+    """
 
     group: str
     lag: int | None
@@ -192,6 +120,10 @@ class GroupLag:
     uncommitted: int = 0
     unknown: int = 0
     detail: str | None = None
+    age: Age | None = None
+    judged: State | None = None
+    since: float | None = None
+    reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from lagmon.metrics import Metric
-    from lagmon.model import ClusterLag, GroupLag, PartitionLag, PartitionOffsets
+    from lagmon.model import ClusterLag, GroupLag, PartitionLag
+    from lagmon.readings import PartitionOffsets
     from lagmon.report import ClusterReport, Report
 
     # One series: its family, what stands between its braces, its value if there is one.

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from lagmon.errors import RecordingError
 from lagmon.fields import Fields
-from lagmon.model import (
+from lagmon.readings import (
     Committed,
     GroupReading,
     Isolation,

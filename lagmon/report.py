@@ -11,15 +11,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 if TYPE_CHECKING:
-    from lagmon.model import (
-        ClusterLag,
-        GroupLag,
-        Incident,
-        IncidentChange,
-        PartitionOffsets,
-        StepDuration,
-        TopicPartition,
-    )
+    from lagmon.model import ClusterLag, GroupLag, Incident, IncidentChange
+    from lagmon.readings import PartitionOffsets, StepDuration, TopicPartition
     from lagmon.rules import Rule
 
 

@@ -21,14 +21,14 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from lagmon.errors import RecordingError
-from lagmon.model import Snapshot
+from lagmon.readings import Snapshot
 from lagmon.recording import plan_to_json, snapshot_from_json
 
 if TYPE_CHECKING:
     from asyncio.subprocess import Process
     from collections.abc import Callable, Sequence
 
-    from lagmon.model import Plan
+    from lagmon.readings import Plan
     from lagmon.settings import CollectorSettings
 
 COMMAND: Final = (sys.executable, "-m", "lagmon.collector.process")

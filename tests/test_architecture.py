@@ -18,8 +18,9 @@ MODULE_LINES, FUNCTION_LINES = 300, 40
 # Stages of lagmon that decide: they are handed the time and everything else they need to know.
 PURE = (
     "lagmon/model.py",
+    "lagmon/readings.py",
     "lagmon/lag.py",
-    "lagmon/evaluate.py",
+    "lagmon/suspects.py",
     "lagmon/rules.py",
     "lagmon/incidents.py",
     "lagmon/page.py",
@@ -42,7 +43,18 @@ IMPURE = {
     "asyncio", "confluent_kafka", "httpx", "os", "psycopg", "random", "requests", "socket",
     "starlette", "subprocess", "threading", "time", "uvicorn",
 }  # fmt: skip
-STAGES = {"lag", "evaluate", "incidents", "board", "page", "notify", "collector", "supervise"}
+STAGES = {
+    "lag",
+    "seconds",
+    "evaluate",
+    "suspects",
+    "incidents",
+    "board",
+    "page",
+    "notify",
+    "collector",
+    "supervise",
+}
 
 
 class Module(NamedTuple):

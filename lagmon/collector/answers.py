@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from confluent_kafka import OFFSET_INVALID, KafkaError, KafkaException
 
-from lagmon.model import Committed, GroupReading, Member, PartitionOffsets, TopicPartition
+from lagmon.readings import Committed, GroupReading, Member, PartitionOffsets, TopicPartition
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

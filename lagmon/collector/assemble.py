@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from lagmon.collector.answers import GONE, Failure, offsets
-from lagmon.model import Committed, GroupReading, PartitionOffsets, TopicPartition
+from lagmon.readings import Committed, GroupReading, PartitionOffsets, TopicPartition
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping

@@ -24,7 +24,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined] # documented t
 
 from lagmon.collector.answers import LATE, Failure, committed, described, failure, listed, offset
 from lagmon.errors import ClusterError
-from lagmon.model import Isolation, TopicPartition
+from lagmon.readings import Isolation, TopicPartition
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     )
 
     from lagmon.collector.client import Client
-    from lagmon.model import Committed, GroupReading
+    from lagmon.readings import Committed, GroupReading
 
 T = TypeVar("T")
 K = TypeVar("K")

@@ -18,13 +18,13 @@ from lagmon.collector.calls import Calls, Deadline
 from lagmon.collector.client import Client
 from lagmon.collector.peek import look
 from lagmon.errors import ClusterError
-from lagmon.model import Isolation, Snapshot, StepDuration
+from lagmon.readings import Isolation, Snapshot, StepDuration
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from lagmon.collector.assemble import Leaders, Topics
-    from lagmon.model import Committed, GroupReading, PartitionOffsets, Plan, TopicPartition
+    from lagmon.readings import Committed, GroupReading, PartitionOffsets, Plan, TopicPartition
     from lagmon.settings import CollectorSettings
 
     Commits = dict[str, tuple[Committed, ...] | Failure]

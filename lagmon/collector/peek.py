@@ -15,7 +15,7 @@ from opentelemetry import trace
 
 from lagmon.collector.answers import LATE, failure, words
 from lagmon.collector.client import configuration, kafka_log
-from lagmon.model import Peek, PeekRequest, TopicPartition
+from lagmon.readings import Peek, PeekRequest, TopicPartition
 from propagation import extract
 
 if TYPE_CHECKING:

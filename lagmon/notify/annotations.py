@@ -13,7 +13,8 @@ from lagmon.labels import safe
 from lagmon.wording import clock, counted, duration, moment, number
 
 if TYPE_CHECKING:
-    from lagmon.model import GroupLag, Member
+    from lagmon.model import GroupLag
+    from lagmon.readings import Member
     from lagmon.report import Links, Notice, OldestRecord
 
 

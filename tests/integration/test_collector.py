@@ -16,7 +16,8 @@ from confluent_kafka import Producer as PlainProducer
 from confluent_kafka import TopicPartition as Offset
 
 from lagmon.lag import measure
-from lagmon.model import Isolation, PeekRequest, Plan, Snapshot, TopicPartition, Why
+from lagmon.model import Why
+from lagmon.readings import Isolation, PeekRequest, Plan, Snapshot, TopicPartition
 from lagmon.settings import Cluster, CollectorSettings
 from lagmon.supervise import Collector
 from propagation import Producer
@@ -25,7 +26,7 @@ from propagation.testing import captured_spans
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
 
-    from lagmon.model import GroupReading
+    from lagmon.readings import GroupReading
     from tests.infra.kafka import KafkaBroker
     from tests.infra.mock_kafka import MockKafka
 

@@ -14,18 +14,14 @@ from lagmon.model import (
     IncidentChange,
     IncidentKey,
     PartitionLag,
-    PartitionOffsets,
-    Peek,
-    PeekRequest,
-    Snapshot,
-    TopicPartition,
     Why,
 )
+from lagmon.readings import PartitionOffsets, Peek, PeekRequest, Snapshot, TopicPartition
 from lagmon.report import Notice, OldestRecord
 from lagmon.rules import KAFKA_CONSUMER_LAG
 
 if TYPE_CHECKING:
-    from lagmon.model import Member, StepDuration
+    from lagmon.readings import Member, StepDuration
 
 CLUSTER = "local"
 GROUP = "settle"

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from lagmon.board import KEPT_CYCLES, Board, Cycle, advance
-from lagmon.model import ClusterLag, StepDuration, Why
+from lagmon.model import ClusterLag, Why
+from lagmon.readings import StepDuration
 from lagmon.report import ClusterReport, Sent, Total
 from tests.lagmon.builders import CLUSTER, NOON, cycle, group, incident, lags, offsets, part
 

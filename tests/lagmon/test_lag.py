@@ -7,17 +7,14 @@ from dataclasses import dataclass, replace
 import pytest
 
 from lagmon.lag import measure
-from lagmon.model import (
-    ClusterLag,
+from lagmon.model import ClusterLag, GroupLag, PartitionLag, Why
+from lagmon.readings import (
     Committed,
-    GroupLag,
     GroupReading,
     Member,
-    PartitionLag,
     PartitionOffsets,
     Snapshot,
     TopicPartition,
-    Why,
 )
 
 NOON = 1_764_000_000.0

@@ -10,8 +10,9 @@ from structlog.testing import capture_logs
 
 from lagmon.board import Board
 from lagmon.loop import Memory, Policy, Watch, judge, run
-from lagmon.model import (
-    Change,
+from lagmon.model import Change
+from lagmon.notify import Mailbox, Outcome
+from lagmon.readings import (
     Committed,
     GroupReading,
     PartitionOffsets,
@@ -20,7 +21,6 @@ from lagmon.model import (
     Plan,
     Snapshot,
 )
-from lagmon.notify import Mailbox, Outcome
 from lagmon.rules import SHIPPED
 from tests.lagmon.builders import CLUSTER, GROUP, NOON, TRACE, FakeClock, at, peek
 

@@ -13,8 +13,9 @@ from prometheus_client.parser import text_string_to_metric_families
 from lagmon import metrics
 from lagmon.board import advance
 from lagmon.labels import safe
-from lagmon.model import IncidentKey, StepDuration, Why
+from lagmon.model import IncidentKey, Why
 from lagmon.page import render
+from lagmon.readings import StepDuration
 from lagmon.report import ClusterReport, Report, Sent
 from tests.infra.require import need
 from tests.lagmon.builders import (
@@ -32,7 +33,8 @@ from tests.lagmon.builders import (
 
 if TYPE_CHECKING:
     from lagmon.board import Cycle
-    from lagmon.model import GroupLag, PartitionOffsets
+    from lagmon.model import GroupLag
+    from lagmon.readings import PartitionOffsets
 
 Labels = frozenset[tuple[str, str]]
 

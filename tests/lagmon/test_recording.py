@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lagmon.errors import RecordingError
-from lagmon.model import (
+from lagmon.readings import (
     Committed,
     GroupReading,
     Isolation,

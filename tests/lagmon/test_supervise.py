@@ -16,7 +16,7 @@ import pytest
 import structlog
 
 from lagmon import supervise
-from lagmon.model import PeekRequest, Plan, Snapshot, TopicPartition
+from lagmon.readings import PeekRequest, Plan, Snapshot, TopicPartition
 from lagmon.settings import Cluster, CollectorSettings
 from lagmon.supervise import Collector, pause_seconds
 

@@ -8,7 +8,7 @@ from confluent_kafka import TopicPartition as Answered
 
 from lagmon.collector import answers
 from lagmon.collector.answers import Failure
-from lagmon.model import Committed, PartitionOffsets, TopicPartition
+from lagmon.readings import Committed, PartitionOffsets, TopicPartition
 
 AT = TopicPartition("plays", 3)
 FORBIDDEN = KafkaError(KafkaError.TOPIC_AUTHORIZATION_FAILED)

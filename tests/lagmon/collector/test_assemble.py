@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lagmon.collector import assemble
 from lagmon.collector.answers import GONE, LEADERLESS, Failure
-from lagmon.model import Committed, GroupReading, Member, PartitionOffsets, TopicPartition
+from lagmon.readings import Committed, GroupReading, Member, PartitionOffsets, TopicPartition
 from lagmon.settings import Selection
 
 P0, P1, P2 = (TopicPartition("plays", number) for number in range(3))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 
 from lagmon.collector.peek import PROPERTIES, facts
-from lagmon.model import PeekRequest, TopicPartition
+from lagmon.readings import PeekRequest, TopicPartition
 from propagation.testing import message
 
 QUESTION = PeekRequest(TopicPartition("plays", 0), 7)

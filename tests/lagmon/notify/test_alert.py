@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lagmon.labels import LONGEST
-from lagmon.model import Change, GroupLag, IncidentKey, Member, Why
+from lagmon.model import Change, GroupLag, IncidentKey, Why
 from lagmon.notify.alertmanager import alert, holding_seconds
+from lagmon.readings import Member
 from lagmon.report import Links, Notice
 from tests.lagmon.builders import (
     GROUP,

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lagmon.board import advance
-from lagmon.model import GroupLag, IncidentKey, Member, StepDuration, Why
+from lagmon.model import GroupLag, IncidentKey, Why
+from lagmon.readings import Member, StepDuration
 from lagmon.report import ClusterReport, Links, Report
 from lagmon.rules import SHIPPED
 from lagmon.web import groups as group_views

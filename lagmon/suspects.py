@@ -16,13 +16,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from lagmon.model import PartitionLag, Peek, PeekRequest
+from lagmon.readings import Peek, PeekRequest
 from lagmon.report import OldestRecord
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
-    from lagmon.model import ClusterLag, GroupLag
+    from lagmon.model import ClusterLag, GroupLag, PartitionLag
 
 # A record does not change, but it may be deleted or compacted away; a failure may pass.
 ASK_AGAIN_SECONDS = 60.0

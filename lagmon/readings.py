@@ -1,0 +1,173 @@
+"""What is asked of a cluster and what it answers: plans out, snapshots in. No behaviour, no I/O.
+
+The collector makes these values of a client's answers, and the judging stages read nothing else of
+Kafka. Everything is frozen and made of tuples, so that a value can be kept, compared, written to a
+recording and read by another thread.
+
+What is not known is ``None`` beside an *error*: never 0, never an omission. Times are seconds since
+the epoch as the collector's clock gave them; offsets count messages.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Isolation(StrEnum):
+    """Which records a reader is shown."""
+
+    READ_COMMITTED = "read_committed"
+    READ_UNCOMMITTED = "read_uncommitted"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class TopicPartition:
+    """The name of one partition."""
+
+    topic: str
+    partition: int
+
+
+@dataclass(frozen=True, slots=True)
+class PartitionOffsets:
+    """What the leader of a partition said: log start, high watermark, last stable offset.
+
+    An offset is ``None`` when it was not given; *error* then says why in the broker's words.
+    """
+
+    at: TopicPartition
+    start: int | None = None
+    high: int | None = None
+    stable: int | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """A group's committed offset of one partition. ``None`` without *error*: never committed."""
+
+    at: TopicPartition
+    offset: int | None
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One member of a group and what it owns."""
+
+    member_id: str
+    client_id: str
+    host: str
+    partitions: tuple[TopicPartition, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class GroupReading:
+    """One group as its coordinator described it.
+
+    *state* and *kind* are Kafka's own words in lower case (``stable``, ``classic``); *members* is
+    the number of members, ``None`` if it could not be asked. With *error* nothing else is certain.
+    """
+
+    group: str
+    state: str | None = None
+    kind: str | None = None
+    members: int | None = None
+    committed: tuple[Committed, ...] = ()
+    assignments: tuple[Member, ...] = ()
+    error: str | None = None
+    read_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PeekRequest:
+    """Ask for the record at *offset*: the oldest one that a group has not committed."""
+
+    at: TopicPartition
+    offset: int
+    isolation: Isolation = Isolation.READ_COMMITTED
+
+
+@dataclass(frozen=True, slots=True)
+class Peek:
+    """The answer to a `PeekRequest`: facts about one record, never its payload.
+
+    *found_offset* may lie past the question when the record was compacted away, and is ``None``
+    with *error* when none was found. *timestamp* is the record's own, in seconds. *key_hash* is
+    hexadecimal. *trace_id* is ``None`` when the record carries no valid trace header.
+    """
+
+    question: PeekRequest
+    found_offset: int | None = None
+    timestamp: float | None = None
+    size: int | None = None
+    key_hash: str | None = None
+    trace_id: str | None = None
+    sampled: bool | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeRequest:
+    """Ask for the first record whose own time is *timestamp* or later, in seconds."""
+
+    at: TopicPartition
+    timestamp: float
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """The answer to a `ProbeRequest`: that record's offset and exact time.
+
+    Both are ``None`` without *error* when no record is as young as that.
+    """
+
+    question: ProbeRequest
+    offset: int | None = None
+    record_timestamp: float | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TopicId:
+    """The identity of a topic: one that is deleted and made again has another."""
+
+    topic: str
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What the judging side wants to know with the next snapshot."""
+
+    peeks: tuple[PeekRequest, ...] = ()
+    probes: tuple[ProbeRequest, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class StepDuration:
+    """How long one step of a collecting cycle took, in seconds."""
+
+    step: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Everything one collecting cycle learnt about one cluster.
+
+    *error*: no snapshot came at all, and why; the rest is then empty. *list_errors*: the list of
+    groups came, but not from every broker, so that a missing group may still exist.
+    """
+
+    at: float
+    cluster: str
+    topics: tuple[PartitionOffsets, ...] = ()
+    groups: tuple[GroupReading, ...] = ()
+    peeks: tuple[Peek, ...] = ()
+    list_errors: tuple[str, ...] = ()
+    durations: tuple[StepDuration, ...] = ()
+    error: str | None = None
+    probes: tuple[Probe, ...] = ()
+    topic_ids: tuple[TopicId, ...] = ()
