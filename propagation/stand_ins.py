@@ -135,7 +135,8 @@ def stand_ins(*, holding: bool, lenient: bool) -> Classes:
     made: Classes = {}
 
     def make(real: Any, *bases: Any) -> None:
-        members = {"__module__": "confluent_kafka", "__doc__": real.__doc__, "stands_for": real}
+        home = "confluent_kafka.aio" if real in _ASYNC else "confluent_kafka"  # for pickle
+        members = {"__module__": home, "__doc__": real.__doc__, "stands_for": real}
         meta = {"metaclass": Lenient} if lenient else {}
         made[real] = new_class(real.__name__, bases, meta, lambda names: names.update(members))
 

@@ -251,6 +251,72 @@ told["new"] = [isinstance(New(client), one), isinstance(raw, New)]
     assert told["new"] == [True, False]
 
 
+def test_wrong_calls_get_the_real_answers(bootstrap_servers: str) -> None:
+    """Of every synchronous class, in place of the real one or imported from here.
+
+    What is no configuration or no callback, what is closed, what can be pickled, copied, measured.
+    """
+    told, _ = run(
+        """
+        import copy, pickle
+        import confluent_kafka
+        import confluent_kafka.aio as aio
+        import propagation
+        from propagation import instrument
+
+        def answer(call):
+            try:
+                return str(type(call()).__name__).replace("Lenient", "type")
+            except Exception as error:
+                return f"{type(error).__name__}: {error}".replace("cimpl.", "")
+
+        def answers(name, package):
+            kind = getattr(package, name)
+            settings = client if "Producer" in name else {**client, "group.id": "g"}
+            one = kind(settings)
+            calls = {
+                "nothing": lambda: kind(), "number": lambda: kind(5), "list": lambda: kind([1]),
+                "empty": lambda: kind({}), "keywords": lambda: kind(settings, log_level=0),
+                "callback": lambda: kind({**settings, "error_cb": 5}),
+                "setting": lambda: kind({**settings, "no.such": 1}),
+                "poll": lambda: one.poll("x"), "iterate": lambda: iter(one),
+                "length": lambda: len(one), "truth": lambda: bool(one), "hash": lambda: hash(one),
+                "pickle": lambda: pickle.dumps(one), "copy": lambda: copy.copy(one),
+                "deep copy": lambda: copy.deepcopy(one),
+                "subscribe": lambda: one.subscribe("x"), "rebalance": lambda: one.subscribe([], 5),
+                "acknowledged": lambda: one.set_acknowledgement_commit_callback(5),
+                "enter": lambda: one.__enter__() is one, "exit": lambda: one.__exit__(0, 0, 0),
+                "close": lambda: one.close(), "closed": lambda: one.poll(0),
+            }
+            return {f"{name} {call}": answer(calls[call]) for call in calls}
+
+        NAMES = ("Producer", "Consumer", "ShareConsumer", "SerializingProducer",
+                 "DeserializingConsumer", "DeserializingShareConsumer")
+
+        def all_answers(package, names):
+            return {k: v for name in names for k, v in answers(name, package).items()}
+
+        def differ(ours):
+            return {call: [real[call], ours[call]] for call in ours if ours[call] != real[call]}
+
+        real = all_answers(confluent_kafka, NAMES)
+        explicit = [name for name in NAMES if hasattr(propagation, name)]
+        told["explicit differ"] = differ(all_answers(propagation, explicit))
+        instrument()
+        told["differ"] = differ(all_answers(confluent_kafka, NAMES))
+        told["calls"] = len(real)
+        kinds = [getattr(confluent_kafka, name) for name in NAMES]
+        kinds += [getattr(aio, name) for name in aio.__all__]
+        told["by name"] = [pickle.loads(pickle.dumps(kind)) is kind for kind in kinds]
+        """,
+        bootstrap_servers,
+    )
+
+    assert told["differ"] == told["explicit differ"] == {}
+    assert told["calls"] == 6 * 22
+    assert told["by name"] == [True] * 10
+
+
 def test_where_nothing_was_there_before_any_metaclass_goes(bootstrap_servers: str) -> None:
     """An application that is instrumented first may subclass clients in every way it could."""
     told, _ = run(
