@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Protocol
 import structlog
 
 from lagmon.board import Cycle
-from lagmon.suspects import Answer, records, remember, suspects
 from lagmon.incidents import State, concerned, step
 from lagmon.lag import measure
 from lagmon.page import render
 from lagmon.readings import Plan, Snapshot
 from lagmon.report import Notice, OldestRecord
+from lagmon.suspects import Answer, records, remember, suspects
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from lagmon.suspects import ASK_AGAIN_SECONDS, Answer, oldest, records, remember, suspects
 from lagmon.model import GroupLag, PartitionLag, Why
 from lagmon.readings import Peek, PeekRequest
+from lagmon.suspects import ASK_AGAIN_SECONDS, Answer, oldest, records, remember, suspects
 from tests.lagmon.builders import GROUP, NOON, TRACE, at, group, lags, part, peek, record
 
 
