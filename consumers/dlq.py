@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Final
 from confluent_kafka import KafkaException
 
 from consumers.errors import DeadLetterFailed
+from propagation import forwarded
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,8 +39,9 @@ GRACE_SECONDS = 1.5
 def envelope(record: Record, error: BaseException, *, group: str, attempts: int) -> Headers:
     """Give the headers of the dead letter of *record*, which *error* ended after *attempts* tries.
 
-    The original's come first, in order and with duplicates. Those of an earlier death are left out:
-    what they said is about another record, the one that was replayed.
+    The original's come first, in order and with duplicates, and when it was sent first: its
+    end-to-end time goes on. Those of an earlier death are left out: what they said is about another
+    record, the one that was replayed.
     """
     timestamp = "" if record.timestamp_ms is None else str(record.timestamp_ms)
     kind = type(error)
@@ -55,7 +57,7 @@ def envelope(record: Record, error: BaseException, *, group: str, attempts: int)
         "error.message": str(error)[:MESSAGE_CHARACTERS],
     }
     return [
-        *((name, value) for name, value in record.headers if not name.startswith(PREFIX)),
+        *((n, value) for n, value in forwarded(record.message) if not n.startswith(PREFIX)),
         *((PREFIX + name, text.encode(errors="replace")) for name, text in own.items()),
     ]
 

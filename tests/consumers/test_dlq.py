@@ -8,6 +8,7 @@ import pytest
 
 from consumers.dlq import MESSAGE_CHARACTERS, dedup_id, envelope
 from consumers.errors import Poison
+from propagation.forwarding import first_sent_ms
 from tests.builders import record
 
 if TYPE_CHECKING:
@@ -47,6 +48,16 @@ def test_the_originals_headers_are_untouched() -> None:
 
     assert headers[: len(original)] == original
     assert one.headers == original
+
+
+def test_a_letter_tells_when_it_was_sent_first() -> None:
+    """A record that dies after a replay is still as old as it was at its first send."""
+    first = envelope(record(7, timestamp=1_700_000_000_123), Poison("no"), group="g", attempts=1)
+    replayed = record(9, headers=first, timestamp=1_700_000_999_999)
+
+    second = envelope(replayed, Poison("no"), group="g", attempts=1)
+
+    assert first_sent_ms(first, None) == first_sent_ms(second, None) == 1_700_000_000_123
 
 
 def test_a_second_death_replaces_the_first() -> None:
