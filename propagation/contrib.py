@@ -12,7 +12,7 @@ from functools import wraps
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
 _MODULE: Final = "opentelemetry.instrumentation.confluent_kafka"
 _INSTRUMENTOR: Final = "ConfluentKafkaInstrumentor"
@@ -69,6 +69,24 @@ def their_classes() -> tuple[type, ...]:
     module = sys.modules.get(_MODULE)
     found = [getattr(module, name, None) for name in _CLASSES]
     return tuple(kind for kind in found if isinstance(kind, type))
+
+
+def is_at_work() -> bool:
+    """Say whether their instrumentor is instrumenting: it may have been undone since."""
+    return bool(getattr(_instrumentor(), "is_instrumented_by_opentelemetry", False))
+
+
+def exchange(classes: Mapping[type, type]) -> None:
+    """Let their undoing put back the values of *classes* where it would have put the keys."""
+    others = {id(kind): other for kind, other in classes.items()}
+    kept = getattr(_instrumentor(), "__dict__", {})  # among it what they found in confluent_kafka
+    kept.update({name: others[id(value)] for name, value in kept.items() if id(value) in others})
+
+
+def _instrumentor() -> Any:
+    """Give the one instrumentor that they have; None where they are not there."""
+    kind = getattr(sys.modules.get(_MODULE), _INSTRUMENTOR, None)
+    return kind and kind()
 
 
 def _strip() -> None:

@@ -23,8 +23,11 @@ from propagation.options import DEFAULT, in_force
 from propagation.stand_ins import plain_methods, stand_ins
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from propagation.facades import Facades
     from propagation.options import Options
+    from propagation.patching import Bound
     from propagation.stand_ins import Classes
 
     Based = tuple[type, tuple[type, ...]]  # a class and the bases it is to have
@@ -54,7 +57,7 @@ class _State:
         self.facades: Facades = {}
         self.rebased: list[Based] = []
         self.retired: list[Based] = []
-        self.contrib: dict[str, type] = {}  # what contrib had bound in confluent_kafka
+        self.contrib: list[Bound] = []  # the names that meant contrib's classes
 
 
 _state: Final = _State()
@@ -110,8 +113,10 @@ def uninstrument() -> None:
         facades.take_down()
         patching.rename({facade: module for module, facade in _state.facades.items()})
         _state.facades.clear()
-        patching.rename({ours: real for real, ours in _state.classes.items()})
-        vars(confluent_kafka).update(_state.contrib)
+        real = {ours: real for real, ours in _state.classes.items()}
+        _give_back(real)
+        patching.rename(real)
+        contrib.exchange(real)
         contrib.put_back()
         _see_inside(confluent_kafka)
         in_force.options = DEFAULT
@@ -122,10 +127,11 @@ def _replace(*, holding: bool) -> list[str]:
     """Put the stand-ins everywhere. Names what could not be reached."""
     _set_bases(_state.retired)
     theirs = contrib.their_classes()
-    names = vars(confluent_kafka)
-    _state.contrib = {n: names[n] for n in ("Producer", "Consumer") if names[n] in theirs}
     plain = _state.classes = stand_ins(holding=holding, lenient=False)
-    _rename(plain, theirs)
+    patching.rename(plain)
+    _state.contrib = patching.rename(
+        {kind: plain[real] for kind in theirs for real in kind.__mro__ if real in plain}
+    )
     missed = patching.unreached(plain)
     early = [(kind, real) for real in plain for kind in patching.subclasses(real)]
     if missed or early or _state.contrib:  # isinstance must hold for what was there before, too
@@ -137,13 +143,20 @@ def _replace(*, holding: bool) -> list[str]:
     _state.facades = facades.put_up(_state.classes)
     patching.rename(_state.facades)
     _see_inside(_RealClients("confluent_kafka"))
+    contrib.exchange(_state.classes)
     return missed
 
 
-def _rename(classes: Classes, theirs: tuple[type, ...]) -> None:
-    """Bind the names of the real classes, and of contrib's, to the stand-ins."""
-    contribs = {kind: classes[real] for kind in theirs for real in kind.__mro__ if real in classes}
-    patching.rename({**classes, **contribs})
+def _give_back(ours: Iterable[type]) -> None:
+    """Bind what meant contrib's classes, and means ours now, to theirs again.
+
+    Except in confluent_kafka, if their own instrumenting has been undone since.
+    """
+    for names, name, theirs in _state.contrib:
+        is_theirs = names is not vars(confluent_kafka) or contrib.is_at_work()
+        if is_theirs and any(names.get(name) is kind for kind in ours):
+            names[name] = theirs
+    _state.contrib.clear()
 
 
 def _rebase(kind: type, real: type) -> bool:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Container, Iterator, Mapping
 
+    Bound = tuple[dict[str, Any], str, Any]  # a module's names, one of them, what it means
     Place = tuple[int, str]  # the id of a class, and where it is kept
 
 # Modules whose names stay: they define the classes, and find each other by them.
@@ -28,14 +29,20 @@ _PUBLIC = frozenset(
 _CONTAINERS = (dict, list, tuple, set, frozenset)
 
 
-def rename(others: Mapping[Any, Any]) -> None:
-    """Bind every name of a module that stands for a key of *others*, by identity, to its value."""
+def rename(others: Mapping[Any, Any]) -> list[Bound]:
+    """Bind every name of a module that stands for a key of *others*, by identity, to its value.
+
+    Gives what was bound to what before.
+    """
+    before: list[Bound] = []
     others = {id(one): other for one, other in others.items()}
     for module, names in _modules():
         if module in _PUBLIC or not _library(module):
             for name, value in list(names.items()):
                 if id(value) in others:
+                    before.append((names, name, value))
                     names[name] = others[id(value)]
+    return before
 
 
 def _modules() -> Iterator[tuple[str, dict[str, Any]]]:

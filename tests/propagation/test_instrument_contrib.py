@@ -129,8 +129,10 @@ def test_uninstrument_puts_theirs_back(bootstrap_servers: str) -> None:
         BEGIN
         + THEIRS
         + "import confluent_kafka; before = confluent_kafka.Producer, confluent_kafka.Consumer\n"
+        + "from confluent_kafka import Producer; told['named'] = Producer.__name__\n"
         + OURS
         + "propagation.uninstrument()\n"
+        + "told['named'] = [told['named'], Producer.__name__]\n"
         + "told['same'] = before == (confluent_kafka.Producer, confluent_kafka.Consumer)\n"
         + CLIENTS
         + PLAY
@@ -139,8 +141,50 @@ def test_uninstrument_puts_theirs_back(bootstrap_servers: str) -> None:
     )
 
     assert told["same"]
+    assert told["named"] == ["AutoInstrumentedProducer"] * 2
     assert sorted(told["spans"]) == ["T process", "T send", "recv"]
     assert told["end"] == "cimpl"
+
+
+def test_in_whatever_order_both_come_and_go(bootstrap_servers: str) -> None:
+    """While ours is on, clients are ours; while theirs alone is, theirs; then the real ones."""
+    told, _ = run(
+        IMPORT
+        + """
+import logging; logging.disable(logging.CRITICAL)
+import opentelemetry.instrumentation.confluent_kafka as module
+import confluent_kafka
+from itertools import permutations
+from propagation import instrument, uninstrument
+from propagation.contrib import traced
+
+steps = {"I": instrument, "U": uninstrument, "i": T().instrument, "u": T().uninstrument}
+theirs = module.AutoInstrumentedProducer, module.AutoInstrumentedConsumer
+
+# As a container, which is left alone: ours binds the names of __main__ anew.
+real = confluent_kafka.Producer, confluent_kafka.Consumer
+orders = {"".join(order) for order in permutations("IUiu")
+          if order.index("I") < order.index("U") and order.index("i") < order.index("u")}
+told["orders"] = len(orders)
+told["wrong"] = []
+for order in sorted(orders | {one + two for one in orders for two in orders}):
+    ours_on = theirs_on = False
+    for step in order:
+        steps[step]()
+        ours_on = step == "I" if step in "IU" else ours_on
+        theirs_on = step == "i" if step in "iu" else theirs_on
+        producer = confluent_kafka.Producer(client)
+        if traced(producer) != ours_on:
+            told["wrong"].append([order, step, "ours"])
+        if not ours_on and isinstance(producer, theirs) != theirs_on:
+            told["wrong"].append([order, step, "theirs"])
+    if (confluent_kafka.Producer, confluent_kafka.Consumer) != real:
+        told["wrong"].append([order, "left behind"])
+""",
+        bootstrap_servers,
+    )
+
+    assert told == {"orders": 6, "wrong": []}
 
 
 def test_each_reads_what_the_other_wrote(bootstrap_servers: str) -> None:
