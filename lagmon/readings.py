@@ -94,8 +94,9 @@ class Peek:
     """The answer to a `PeekRequest`: facts about one record, never its payload.
 
     *found_offset* may lie past the question when the record was compacted away, and is ``None``
-    with *error* when none was found. *timestamp* is the record's own, in seconds. *key_hash* is
-    hexadecimal. *trace_id* is ``None`` when the record carries no valid trace header.
+    with *error* when none was found. *timestamp* is the record's own, in seconds; *size* is in
+    bytes. *key_hash* is hexadecimal. *trace_id* is ``None`` beside a *trace_unknown* that says what
+    the headers lack. *headers* are names and texts of those that the settings allow.
     """
 
     question: PeekRequest
@@ -106,6 +107,8 @@ class Peek:
     trace_id: str | None = None
     sampled: bool | None = None
     error: str | None = None
+    trace_unknown: str | None = None
+    headers: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,18 +13,26 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from lagmon.errors import RecordingError
+from lagmon.exchanges import (
+    peek_in,
+    peek_out,
+    peek_request_in,
+    peek_request_out,
+    probe_in,
+    probe_out,
+    probe_request_in,
+    probe_request_out,
+)
 from lagmon.fields import Fields
 from lagmon.readings import (
     Committed,
     GroupReading,
-    Isolation,
     Member,
     PartitionOffsets,
-    Peek,
-    PeekRequest,
     Plan,
     Snapshot,
     StepDuration,
+    TopicId,
     TopicPartition,
 )
 
@@ -43,7 +51,11 @@ def snapshot_to_json(snapshot: Snapshot) -> str:
     line["topics"] = _by_topic(snapshot.topics, _offsets_out)
     line["groups"] = {reading.group: _group_out(reading) for reading in snapshot.groups}
     if snapshot.peeks:
-        line["peeks"] = [_peek_out(peek) for peek in snapshot.peeks]
+        line["peeks"] = [peek_out(peek) for peek in snapshot.peeks]
+    if snapshot.probes:
+        line["probes"] = [probe_out(probe) for probe in snapshot.probes]
+    if snapshot.topic_ids:
+        line["topic_ids"] = {one.topic: one.id for one in snapshot.topic_ids}
     if snapshot.list_errors:
         line["list_errors"] = list(snapshot.list_errors)
     if snapshot.durations:
@@ -58,13 +70,16 @@ def snapshot_from_json(line: str | bytes) -> Snapshot:
     fields = _read(line)
     topics = fields.below("topics", default={})
     groups = fields.below("groups", default={})
+    ids = fields.below("topic_ids", default={})
     durations = fields.below("durations", default={})
     return Snapshot(
         at=fields.number("at"),
         cluster=fields.text("cluster"),
         topics=tuple(_offsets_in(at, log) for at, log in _partitions(topics)),
         groups=tuple(_group_in(name, groups.below(name)) for name in sorted(groups)),
-        peeks=tuple(_peek_in(peek) for peek in fields.each("peeks")),
+        peeks=tuple(peek_in(peek) for peek in fields.each("peeks")),
+        probes=tuple(probe_in(probe) for probe in fields.each("probes")),
+        topic_ids=tuple(TopicId(topic, ids.text(topic)) for topic in sorted(ids)),
         list_errors=fields.texts("list_errors"),
         durations=tuple(StepDuration(step, durations.number(step)) for step in durations),
         error=fields.maybe_text("error"),
@@ -73,12 +88,19 @@ def snapshot_from_json(line: str | bytes) -> Snapshot:
 
 def plan_to_json(plan: Plan) -> str:
     """Write *plan* as one line, without the line break at its end."""
-    return _line({"v": VERSION, "peeks": [_question_out(one) for one in plan.peeks]})
+    line: dict[str, Any] = {"v": VERSION, "peeks": [peek_request_out(one) for one in plan.peeks]}
+    if plan.probes:
+        line["probes"] = [probe_request_out(one) for one in plan.probes]
+    return _line(line)
 
 
 def plan_from_json(line: str | bytes) -> Plan:
     """Read one *line*; raise RecordingError with the path of what is wrong in it."""
-    return Plan(tuple(_question_in(one) for one in _read(line).each("peeks")))
+    fields = _read(line)
+    return Plan(
+        peeks=tuple(peek_request_in(one) for one in fields.each("peeks")),
+        probes=tuple(probe_request_in(one) for one in fields.each("probes")),
+    )
 
 
 def _line(value: dict[str, Any]) -> str:
@@ -189,45 +211,3 @@ def _member_in(member_id: str, member: Fields) -> Member:
     topics = member.below("partitions", default={})
     owned = [TopicPartition(topic, one) for topic in topics for one in topics.wholes(topic)]
     return Member(member_id, member.text("client_id"), member.text("host"), tuple(sorted(owned)))
-
-
-def _question_out(question: PeekRequest) -> dict[str, object]:
-    return {
-        "topic": question.at.topic,
-        "partition": question.at.partition,
-        "offset": question.offset,
-        "isolation": question.isolation.value,
-    }
-
-
-def _question_in(one: Fields) -> PeekRequest:
-    at = TopicPartition(one.text("topic"), one.whole("partition"))
-    isolation = one.choice("isolation", Isolation, default=Isolation.READ_COMMITTED)
-    return PeekRequest(at, one.whole("offset"), isolation)
-
-
-def _peek_out(peek: Peek) -> dict[str, object]:
-    answers = {
-        "found_offset": peek.found_offset,
-        "timestamp": peek.timestamp,
-        "size": peek.size,
-        "key_hash": peek.key_hash,
-        "trace_id": peek.trace_id,
-        "sampled": peek.sampled,
-        "error": peek.error,
-    }
-    known = {name: value for name, value in answers.items() if value is not None}
-    return _question_out(peek.question) | known
-
-
-def _peek_in(one: Fields) -> Peek:
-    return Peek(
-        _question_in(one),
-        found_offset=one.maybe_whole("found_offset"),
-        timestamp=one.maybe_number("timestamp"),
-        size=one.maybe_whole("size"),
-        key_hash=one.maybe_text("key_hash"),
-        trace_id=one.maybe_text("trace_id"),
-        sampled=one.maybe_truth("sampled"),
-        error=one.maybe_text("error"),
-    )

@@ -20,8 +20,11 @@ from lagmon.readings import (
     Peek,
     PeekRequest,
     Plan,
+    Probe,
+    ProbeRequest,
     Snapshot,
     StepDuration,
+    TopicId,
     TopicPartition,
 )
 from lagmon.recording import (
@@ -44,6 +47,7 @@ moment = st.floats(0, 4e9, allow_nan=False)
 error = st.none() | names
 at = st.builds(TopicPartition, names, st.integers(0, 2**31 - 1))
 question = st.builds(PeekRequest, at, offset, st.sampled_from(Isolation))
+probe_question = st.builds(ProbeRequest, at, moment)
 commits = st.builds(Committed, at, maybe, error)
 members = st.builds(
     Member, names, names, names, st.lists(at, unique=True).map(lambda p: tuple(sorted(p)))
@@ -71,8 +75,19 @@ groups = st.builds(
     st.none() | moment,
 )
 peeks = st.builds(
-    Peek, question, maybe, st.none() | moment, maybe, error, error, st.none() | st.booleans(), error
+    Peek,
+    question,
+    maybe,
+    st.none() | moment,
+    maybe,
+    error,
+    error,
+    st.none() | st.booleans(),
+    error,
+    error,
+    st.dictionaries(names, st.text(max_size=8), max_size=2).map(lambda held: tuple(held.items())),
 )
+probes = st.builds(Probe, probe_question, maybe, st.none() | moment, error)
 snapshots = st.builds(
     Snapshot,
     moment,
@@ -83,6 +98,11 @@ snapshots = st.builds(
     st.lists(names, max_size=3).map(tuple),
     several(st.builds(StepDuration, names, moment), "step"),
     error,
+    st.lists(probes, max_size=3).map(tuple),
+    several(st.builds(TopicId, names, names), "topic"),
+)
+plans = st.builds(
+    Plan, st.lists(question, max_size=5).map(tuple), st.lists(probe_question, max_size=5).map(tuple)
 )
 
 
@@ -96,7 +116,7 @@ def test_a_snapshot_is_read_back(snapshot: Snapshot) -> None:
     assert "\n" not in line
 
 
-@given(st.lists(question, max_size=5).map(lambda asked: Plan(tuple(asked))))
+@given(plans)
 def test_a_plan_is_read_back(plan: Plan) -> None:
     """Whatever a plan asks for comes back from its line, in the order of the questions."""
     assert plan_from_json(plan_to_json(plan)) == plan
@@ -133,7 +153,7 @@ def test_a_line_is_written_as_documented() -> None:
 
 def test_unknown_keys_are_passed_over() -> None:
     """A key of a later version 1 does not make a line unreadable."""
-    line = json.loads(EXAMPLE) | {"owned": [1, 2], "probes": []}
+    line = json.loads(EXAMPLE) | {"owned": [1, 2], "later": {"probes": 1}}
 
     assert snapshot_from_json(json.dumps(line)) == snapshot_from_json(EXAMPLE)
 
@@ -174,6 +194,13 @@ def broken(path: str, value: Any) -> str:
         ("list_errors", [1], "list_errors: wants texts"),
         ("peeks", [{"topic": "t"}], "peeks[0].partition: wants a whole number, got nothing"),
         ("peeks", {}, "peeks: wants a list, got {}"),
+        ("probes", [{"topic": "t", "partition": 0}], "probes[0].timestamp: wants a number"),
+        ("topic_ids", {"plays": 5}, "topic_ids.plays: wants text, got 5"),
+        (
+            "peeks",
+            [{"topic": "t", "partition": 0, "offset": 1, "headers": {"h": 1}}],
+            "peeks[0].headers.h: wants text, got 1",
+        ),
         ("durations", {"ends": "x" * 99}, f"durations.ends: wants a number, got '{'x' * 39}…"),
         (
             "peeks",
