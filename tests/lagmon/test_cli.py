@@ -13,6 +13,7 @@ import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 
 from lagmon import cli
+from lagmon.commands import wiring
 from lagmon.sources import load
 from propagation.integrations import logs
 from tests.infra.ports import free_port
@@ -69,7 +70,7 @@ def lagmon(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Iterator[Comma
 
 def test_version_is_that_of_the_distribution(lagmon: Command) -> None:
     """`--version` names the command and its version, and nothing is started."""
-    assert lagmon("--version") == Said(0, f"lagmon {cli.VERSION}\n", "")
+    assert lagmon("--version") == Said(0, f"lagmon {wiring.VERSION}\n", "")
 
 
 def test_a_good_file_is_called_good(lagmon: Command) -> None:
@@ -123,7 +124,7 @@ def test_an_alert_outlives_slow_cycles(
     for name, value in times.items():
         monkeypatch.setenv(f"LAGMON_{name}", value)
 
-    assert cli.holds_seconds(load(bootstrap_servers="kafka:1")) == seconds
+    assert wiring.holds_seconds(load(bootstrap_servers="kafka:1")) == seconds
 
 
 def test_a_command_is_needed(lagmon: Command) -> None:

@@ -1,0 +1,32 @@
+"""``lagmon check-config``: say what is wrong with a settings file, or what it would watch."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lagmon.sources import load
+
+if TYPE_CHECKING:
+    import argparse
+
+    from lagmon.settings import Settings
+
+
+def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Describe the command to *commands*."""
+    parser = commands.add_parser("check-config", help="say what is wrong with a settings file")
+    parser.add_argument("config", type=Path, metavar="FILE")
+    parser.set_defaults(run=run)
+
+
+def run(chosen: argparse.Namespace) -> int:
+    """Read the file; SettingsError with every problem that it has."""
+    sys.stdout.write(f"{chosen.config}: good, {_what(load(chosen.config))}\n")
+    return 0
+
+
+def _what(settings: Settings) -> str:
+    names = ", ".join(cluster.name for cluster in settings.clusters)
+    return f"clusters: {names}; Alertmanagers: {len(settings.alertmanagers)}"

@@ -1,0 +1,76 @@
+"""``lagmon serve``: watch, judge, page; serve metrics and status until a signal ends it.
+
+Exit codes: 0 after SIGTERM or SIGINT; 1 when the address could not be served.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import structlog
+
+from lagmon import loop
+from lagmon.board import Board
+from lagmon.commands import wiring
+from lagmon.sources import load
+from lagmon.supervise import Collector
+from lagmon.web.app import create_app
+from lagmon.web.server import WebServer
+from propagation.integrations import logs
+
+if TYPE_CHECKING:
+    import argparse
+
+    from lagmon.settings import Settings
+
+WEB_STOP_SECONDS = 2.0
+
+log = structlog.get_logger(__name__)
+
+
+def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Describe the command to *commands*."""
+    parser = commands.add_parser("serve", help="watch, judge, page; serve metrics and status")
+    wiring.add_settings(parser)
+    parser.set_defaults(run=run)
+
+
+def run(chosen: argparse.Namespace) -> int:
+    """Serve as *chosen*; SettingsError if that cannot be."""
+    return asyncio.run(serve(load(chosen.config, bootstrap_servers=chosen.bootstrap_servers)))
+
+
+async def serve(settings: Settings) -> int:
+    """Watch and serve until SIGTERM or SIGINT; give the exit code."""
+    logs.configure(
+        "lagmon", version=wiring.VERSION, environment=settings.environment, level=settings.log_level
+    )
+    stop = wiring.signalled()
+    clock = loop.SystemClock()
+    links, policy = wiring.links(settings), wiring.policy(settings)
+    board = Board(wiring.VERSION, (cluster.name for cluster in settings.clusters))
+    web = WebServer(
+        create_app(board, policy.rules, links, clock.now), settings.web.host, settings.web.port
+    )
+    try:
+        address = await web.start()
+    except OSError as error:
+        log.error(
+            "service_failed", address=f"{settings.web.host}:{settings.web.port}", why=str(error)
+        )
+        return 1
+    log.info("service_started", address=address)
+    try:
+        await loop.run(
+            [Collector(settings.collector(cluster)) for cluster in settings.clusters],
+            policy,
+            board,
+            wiring.mailboxes(settings, links),
+            clock=clock,
+            until=stop,
+        )
+    finally:
+        await web.stop(WEB_STOP_SECONDS)
+        log.info("service_stopped")
+    return 0

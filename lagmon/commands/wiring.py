@@ -1,0 +1,91 @@
+"""Make the parts out of the settings: what more than one subcommand needs.
+
+Comes in: `Settings`, or where to find them. Goes out: rules, policy, links, notifiers, and the
+event that a signal sets. Starts nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lagmon import loop, notify
+from lagmon.incidents import REMIND_SECONDS
+from lagmon.report import Links
+from lagmon.rules import Override, configured
+from lagmon.supervise import GRACE_SECONDS
+
+if TYPE_CHECKING:
+    import argparse
+
+    from lagmon.rules import Rule
+    from lagmon.settings import Settings
+
+VERSION = version("lagmon")
+
+
+def add_settings(parser: argparse.ArgumentParser) -> None:
+    """Let *parser* take where the settings come from."""
+    parser.add_argument("--config", type=Path, metavar="FILE", help="settings as YAML")
+    parser.add_argument(
+        "--bootstrap-servers",
+        metavar="HOST:PORT[,…]",
+        help="watch this one cluster; enough without any other setting",
+    )
+
+
+def rules(settings: Settings) -> tuple[Rule, ...]:
+    """Give the rules that hold: the shipped ones as *settings* override them."""
+    overrides = {
+        name: Override(override.threshold, override.for_seconds)
+        for name, override in settings.rules.items()
+    }
+    return configured(overrides)
+
+
+def policy(settings: Settings) -> loop.Policy:
+    """Give what judging is set to do: the same for serving, replaying and looking once."""
+    return loop.Policy(rules(settings), settings.poll_interval, settings.peeks_per_cycle)
+
+
+def links(settings: Settings) -> Links:
+    """Give where alerts and pages point to."""
+    return Links(
+        jaeger=settings.links.jaeger or "",
+        runbook=settings.links.runbook or "",
+        lagmon=settings.web.external_url or "",
+    )
+
+
+def holds_seconds(settings: Settings) -> float:
+    """Give for how long an open alert is declared to hold: past the next few sendings of it."""
+    return notify.holding_seconds(
+        REMIND_SECONDS, settings.poll_interval, settings.cycle_deadline + GRACE_SECONDS
+    )
+
+
+def mailboxes(settings: Settings, links: Links) -> list[notify.Mailbox]:
+    """Give one mailbox for the log and one for each Alertmanager."""
+    notifiers: list[notify.Notifier] = [notify.Log()]
+    holds = holds_seconds(settings)
+    notifiers += [
+        notify.Alertmanager(each.url, links, holds_seconds=holds) for each in settings.alertmanagers
+    ]
+    return [notify.Mailbox(notifier) for notifier in notifiers]
+
+
+def signalled() -> asyncio.Event:
+    """Give an event that the first signal to stop sets; the second one ends the process."""
+    stop = asyncio.Event()
+    running = asyncio.get_running_loop()
+
+    def ask_to_stop(number: signal.Signals) -> None:
+        running.remove_signal_handler(number)
+        stop.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        running.add_signal_handler(number, ask_to_stop, number)
+    return stop
