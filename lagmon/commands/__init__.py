@@ -1,1 +1,1 @@
-"""The subcommands of ``lagmon``, a module each: `add` its arguments; `run` it, give its exit code."""
+"""The subcommands of ``lagmon``, a module each: `add` its arguments, `run` it for an exit code."""
