@@ -30,6 +30,8 @@ FOR_TESTS = {
     "group.initial.rebalance.delay.ms": "0",
     # A test may kill a member and not wait 6 s, the least that is allowed by default.
     "group.min.session.timeout.ms": "1000",
+    # A compacted topic is cleaned soon and not in a quarter of a minute.
+    "log.cleaner.backoff.ms": "500",
 }
 
 

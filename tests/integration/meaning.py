@@ -1,0 +1,173 @@
+"""Ask a real cluster through lagmon's own collecting cycle, and act on it as groups do.
+
+Comes in: a broker. Goes out: what lagmon makes of it, lag and snapshot together. The clients that
+act are plain ones; what lagmon reads is never set by hand.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from confluent_kafka import Consumer, Producer
+from confluent_kafka import TopicPartition as Offset
+
+from lagmon.collector.cycle import Cycle
+from lagmon.lag import measure
+from lagmon.readings import Isolation, PeekRequest, Plan, TopicPartition
+from lagmon.settings import Cluster, CollectorSettings
+from tests.infra.wait import until
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from confluent_kafka.admin import AdminClient
+
+    from lagmon.model import ClusterLag, GroupLag, PartitionLag
+    from lagmon.readings import GroupReading, PartitionOffsets, Peek, Snapshot
+
+WAIT_SECONDS = 60
+ANSWER_SECONDS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What one cycle read, and what lagmon makes of it."""
+
+    snapshot: Snapshot
+    lag: ClusterLag
+
+    def group(self, name: str) -> GroupLag:
+        """Give the lag of group *name*, which must be there."""
+        return next(one for one in self.lag.groups if one.group == name)
+
+    def has(self, name: str) -> bool:
+        """Tell whether group *name* is there."""
+        return any(one.group == name for one in self.lag.groups)
+
+    def row(self, name: str, topic: str, partition: int = 0) -> PartitionLag:
+        """Give what is known of group *name* on one partition, which must be there."""
+        at = TopicPartition(topic, partition)
+        return next(one for one in self.group(name).partitions if one.at == at)
+
+    def reading(self, name: str) -> GroupReading:
+        """Give what was read of group *name*, which must be there."""
+        return next(one for one in self.snapshot.groups if one.group == name)
+
+    def log(self, topic: str, partition: int = 0) -> PartitionOffsets:
+        """Give what the leader of one partition said."""
+        at = TopicPartition(topic, partition)
+        return next(one for one in self.snapshot.topics if one.at == at)
+
+
+class Watched:
+    """One cluster under the eyes of one collecting cycle, which remembers as it does in service."""
+
+    def __init__(
+        self, servers: str, *groups: str, request_timeout: float = 5, **settings: Any
+    ) -> None:
+        chosen = {"include": groups, **settings.pop("groups", {})}
+        cluster = {"name": "test", "bootstrap_servers": servers, "groups": chosen, **settings}
+        self._cycle = Cycle(
+            CollectorSettings(
+                cluster=Cluster.model_validate(cluster), request_timeout=request_timeout
+            )
+        )
+
+    def look(self, *questions: PeekRequest) -> Seen:
+        """Go through one cycle, and look at the records that *questions* name."""
+        snapshot = self._cycle.run(Plan(questions))
+        return Seen(snapshot, measure(snapshot))
+
+    def until(self, check: Callable[[Seen], object], what: str) -> Seen:
+        """Go through cycles until *check* likes what was seen."""
+
+        def seen() -> Seen | None:
+            found = self.look()
+            return found if check(found) else None
+
+        return until(seen, timeout=WAIT_SECONDS, every=0.1, what=what)
+
+    def peek(
+        self, topic: str, offset: int, isolation: Isolation = Isolation.READ_COMMITTED
+    ) -> Peek:
+        """Look at one record of partition 0 of *topic*."""
+        question = PeekRequest(TopicPartition(topic, 0), offset, isolation)
+        (found,) = self.look(question).snapshot.peeks
+        return found
+
+
+def new_name(kind: str = "group") -> str:
+    """Give a name that no other test has."""
+    return f"{kind}-{uuid4().hex[:8]}"
+
+
+def commit(servers: str, group: str, topic: str, *offsets: int) -> None:
+    """Commit *offsets* of the first partitions of *topic*, without joining *group*."""
+    consumer = Consumer({"bootstrap.servers": servers, "group.id": group})
+    try:
+        named = [Offset(topic, number, offset) for number, offset in enumerate(offsets)]
+        answers = consumer.commit(offsets=named, asynchronous=False)
+        assert all(one.error is None for one in answers)
+    finally:
+        consumer.close()
+
+
+@contextmanager
+def member(servers: str, group: str, topic: str, **config: Any) -> Iterator[Consumer]:
+    """Join *group* and wait for an assignment; commits nothing by itself."""
+    consumer = Consumer(
+        {
+            "bootstrap.servers": servers,
+            "group.id": group,
+            "client.id": "reader-1",
+            "enable.auto.commit": False,
+            "auto.offset.reset": "earliest",
+            **config,
+        }
+    )
+    try:
+        consumer.subscribe([topic])
+
+        def assigned() -> bool:
+            consumer.poll(0.1)
+            return bool(consumer.assignment())
+
+        until(assigned, timeout=WAIT_SECONDS, every=0, what=f"an assignment in {group}")
+        yield consumer
+    finally:
+        consumer.close()
+
+
+@contextmanager
+def transaction(servers: str, **config: Any) -> Iterator[Producer]:
+    """Begin a transaction; whoever begins it ends it, or it is aborted here."""
+    producer = Producer(
+        {"bootstrap.servers": servers, "transactional.id": new_name("transaction"), **config}
+    )
+    producer.init_transactions(ANSWER_SECONDS)
+    producer.begin_transaction()
+    open_still = True
+    try:
+        yield producer
+    except BaseException:
+        open_still = False
+        raise
+    finally:
+        if open_still:
+            producer.abort_transaction(ANSWER_SECONDS)
+
+
+def send(producer: Producer, topic: str, count: int = 1) -> None:
+    """Write *count* records to partition 0 of *topic* and wait until the broker has them."""
+    for number in range(count):
+        producer.produce(topic, f"value-{number}".encode(), partition=0)
+    assert producer.flush(ANSWER_SECONDS) == 0
+
+
+def delete_before(admin: AdminClient, topic: str, offset: int) -> None:
+    """Have the broker delete the records of partition 0 before *offset*; -1 is all of them."""
+    (deleted,) = admin.delete_records([Offset(topic, 0, offset)]).values()
+    deleted.result(ANSWER_SECONDS)
