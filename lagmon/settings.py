@@ -4,7 +4,8 @@
 ``500ms`` and are seconds from here on.
 
 librdkafka properties under ``client`` may hold secrets: they are left out of every ``repr`` and of
-every problem. ``sasl.password_file: PATH`` sets ``sasl.password`` to what the file holds.
+every problem. ``sasl.password_file: PATH`` sets ``sasl.password`` to what the file holds;
+the collector reads it again when it changes.
 
 Which rules exist is not known here: `lagmon.sources.load` refuses unknown names.
 """
@@ -70,6 +71,25 @@ Property = Annotated[str | int | float | bool, BeforeValidator(_property)]
 Client = dict[str, Property]
 
 
+class FromFile(str):
+    """The content of a file, without the line break at its end, and the *path* of that file."""
+
+    __slots__ = ("path",)
+
+    path: str
+
+    @classmethod
+    def read(cls, path: str) -> FromFile:
+        """Read the file at *path*; raise ValueError with the reason if that cannot be done."""
+        try:
+            content = cls(Path(path).read_text(encoding="utf-8").rstrip("\r\n"))
+        except (OSError, UnicodeDecodeError) as error:
+            reason = getattr(error, "strerror", None) or "is no text"
+            raise ValueError(f"{path} cannot be read: {reason}") from None
+        content.path = path
+        return content
+
+
 class _Part(BaseModel):
     """One part of the configuration: frozen, no unknown keys, no values inside problems."""
 
@@ -133,6 +153,8 @@ class CollectorSettings(_Part):
     cycle_deadline: float = 15.0
     request_timeout: float = 5.0
     fan_out: int = 50
+    idle_refresh: float = 60.0
+    secret_files: dict[str, str] = Field(default={}, repr=False)  # property -> path
     environment: str = "development"
     log_level: str = "INFO"
 
@@ -184,6 +206,7 @@ class Settings(BaseSettings):
     cycle_deadline: Duration = 15.0
     request_timeout: Duration = 5.0
     fan_out: Annotated[int, Field(ge=1, le=1000)] = 50
+    idle_refresh: Duration = 60.0
     peeks_per_cycle: Annotated[int, Field(ge=0)] = 20
     web: Web = Web()
     alertmanagers: tuple[Alertmanager, ...] = ()
@@ -227,6 +250,12 @@ class Settings(BaseSettings):
             cycle_deadline=self.cycle_deadline,
             request_timeout=self.request_timeout,
             fan_out=self.fan_out,
+            idle_refresh=self.idle_refresh,
+            secret_files={
+                name: value.path
+                for name, value in cluster.client.items()
+                if isinstance(value, FromFile)
+            },
             environment=self.environment,
             log_level=self.log_level,
         )
@@ -236,7 +265,6 @@ def _content(name: str, value: str | float | bool) -> str | int | float | bool: 
     if not name.endswith("_file"):
         return value
     try:
-        return Path(str(value)).read_text(encoding="utf-8").rstrip("\r\n")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "is no text"
-        raise ValueError(f"{name}: {value} cannot be read: {reason}") from None
+        return FromFile.read(str(value))
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from None

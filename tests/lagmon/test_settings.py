@@ -420,3 +420,15 @@ def test_console_consumers_are_left_out() -> None:
     """The groups of the command-line consumer are nobody's to be woken for."""
     assert not Groups().accepts("console-consumer-4711")
     assert Groups().accepts("game-consumer")
+
+
+def test_the_collector_is_told_where_its_secrets_lie(tmp_path: Path) -> None:
+    """The path of a secret goes to the collector, so that it can see the file change."""
+    secret = tmp_path / "password"
+    secret.write_text("hunter2\n")
+    read = cluster(**{"sasl.password_file": str(secret), "sasl.username": "ada"})
+
+    made = Settings(clusters=(read,)).collector(read)
+
+    assert made.secret_files == {"sasl.password": str(secret)}
+    assert "password" not in repr(made)
