@@ -422,13 +422,20 @@ def test_console_consumers_are_left_out() -> None:
     assert Groups().accepts("game-consumer")
 
 
-def test_the_collector_is_told_where_its_secrets_lie(tmp_path: Path) -> None:
+def test_the_collector_is_told_where_its_secrets_lie(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The path of a secret goes to the collector, so that it can see the file change."""
     secret = tmp_path / "password"
     secret.write_text("hunter2\n")
-    read = cluster(**{"sasl.password_file": str(secret), "sasl.username": "ada"})
+    client = {"sasl.password_file": str(secret), "sasl.username": "ada"}
+    monkeypatch.setenv(
+        "LAGMON_CLUSTERS",
+        json.dumps([{"name": "a", "bootstrap_servers": "kafka:1", "client": client}]),
+    )
 
-    made = Settings(clusters=(read,)).collector(read)
+    settings = load()
+    made = settings.collector(settings.clusters[0])
 
     assert made.secret_files == {"sasl.password": str(secret)}
     assert "password" not in repr(made)
