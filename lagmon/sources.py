@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
     from pydantic.fields import FieldInfo
 
+    from lagmon.settings import Cluster
+
 # All that PyYAML raises on a file: the last four come from values, such as the date 2024-13-45.
 UNREADABLE = (
     yaml.YAMLError,
@@ -36,16 +38,23 @@ UNREADABLE = (
 NOTHING_NAMED = "nothing to watch: name it with --bootstrap-servers HOST:PORT or --config FILE"
 
 
-def load(path: Path | None = None, *, bootstrap_servers: str | None = None) -> Settings:
+def load(
+    path: Path | None = None,
+    *,
+    bootstrap_servers: str | None = None,
+    unnamed: Cluster | None = None,
+) -> Settings:
     """Read the settings from *path*, the environment and the flag *bootstrap_servers*.
 
-    The flag alone is enough: one cluster named ``default``. Raises SettingsError with every problem
-    that was found.
+    The flag alone is enough: one cluster named ``default``. Where no cluster is named at all there
+    is the *unnamed* one, if it is given. Raises SettingsError with every problem that was found.
     """
     problems = _unknown_variables()
     given = _merged(_from_file(path) if path else {}, _Environment(Settings)())
     if bootstrap_servers is not None:
         given["clusters"] = [{"name": "default", "bootstrap_servers": bootstrap_servers}]
+    if unnamed is not None:
+        given.setdefault("clusters", (unnamed,))
     problems += refused(map(str, named) if isinstance(named := given.get("rules"), dict) else ())
     try:
         settings = Settings(**given)

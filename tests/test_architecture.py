@@ -25,6 +25,7 @@ PURE = (
     "lagmon/incidents.py",
     "lagmon/page.py",
     "lagmon/recording.py",
+    "lagmon/replay.py",
     "lagmon/exchanges.py",
     "lagmon/fields.py",
     "lagmon/collector/assemble.py",
