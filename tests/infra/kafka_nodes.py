@@ -1,0 +1,145 @@
+"""Several Kafka brokers that form one cluster, for tests of what one of them not answering does.
+
+Java children of this process: there is no other source. Node 1 is the controller too, so it is the
+one that must live. A broker is paused as a machine that stands still would be: its connections stay
+open and nothing answers.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import tempfile
+from base64 import urlsafe_b64encode
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
+
+from tests.infra.kafka_jars import jars, java
+from tests.infra.kafka_java import FORMAT_SECONDS, JVM, LOGGING
+from tests.infra.kafka_settings import CLIENTS, CONTROLLER, FOR_TESTS, ONE_NODE, listeners
+from tests.infra.ports import free_port
+from tests.infra.process import Service
+from tests.infra.wait import until
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Self
+
+HOST = "127.0.0.1"
+START_SECONDS = 120
+
+
+class KafkaNodes:
+    """*count* brokers with the node ids from 1. A context manager: starts them, removes them.
+
+    *settings* are broker properties beside those for tests. Raises `Missing` without Java or jars.
+    """
+
+    def __init__(self, count: int = 3, settings: Mapping[str, str] | None = None) -> None:
+        self._ports = {node: free_port() for node in range(1, count + 1)}
+        self._command = [java(), *JVM, *LOGGING, "-cp", f"{jars()}/*"]
+        self._controller = f"{HOST}:{free_port()}"
+        # The first byte keeps it from beginning with a dash, which the tool takes for an option.
+        self._id = urlsafe_b64encode(b"\0" + uuid4().bytes[1:]).decode().rstrip("=")
+        self._settings = {**ONE_NODE, **FOR_TESTS, **(settings or {})}
+        self._stack = ExitStack()
+        self._services: dict[int, Service] = {}
+
+    def __enter__(self) -> Self:
+        try:
+            self.start()
+        except BaseException:
+            self._stack.close()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    @property
+    def bootstrap_servers(self) -> str:
+        """The addresses of all brokers."""
+        return ",".join(self.server(node) for node in self._ports)
+
+    def server(self, node: int) -> str:
+        """Give the address of broker *node*."""
+        return f"{HOST}:{self._ports[node]}"
+
+    def admin(self) -> AdminClient:
+        """Give a new AdminClient; hold it until its futures are done: they end with it."""
+        return AdminClient({"bootstrap.servers": self.bootstrap_servers})
+
+    def start(self) -> None:
+        """Start all brokers on empty logs; wait until each is known to the cluster."""
+        folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="lagmon-kafka")))
+        for node in self._ports:
+            properties = folder / f"{node}.properties"
+            written = self._properties(node, folder / f"logs-{node}")
+            properties.write_text("".join(f"{k}={v}\n" for k, v in written.items()))
+            self._format(properties)
+            command = [*self._command, "kafka.Kafka", str(properties)]
+            self._services[node] = Service(command, name=f"kafka-{node}")
+            self._stack.callback(self._services[node].close)
+            self._services[node].start()
+        until(self._all_there, timeout=START_SECONDS, what=f"{len(self._ports)} brokers")
+
+    def pause(self, node: int) -> None:
+        """Let broker *node* stand still in the middle of what it does."""
+        os.kill(self._services[node].pid, signal.SIGSTOP)
+
+    def resume(self, node: int) -> None:
+        """Let broker *node* go on; harmless if it does."""
+        if self._services[node].running:
+            os.kill(self._services[node].pid, signal.SIGCONT)
+
+    def kill(self, node: int) -> None:
+        """End broker *node* in the middle of what it does; its data stays."""
+        self._services[node].kill()
+
+    def restart(self, node: int) -> None:
+        """Start broker *node* again after a `kill`."""
+        self._services[node].start()
+
+    def _properties(self, node: int, logs: Path) -> dict[str, str]:
+        clients = {CLIENTS: self.server(node)}
+        leads = node == 1
+        bound = clients | ({CONTROLLER: self._controller} if leads else {})
+        # A broker that is no controller has no such listener, and still has to know how to speak.
+        protocols = ",".join(f"{name}:PLAINTEXT" for name in (CLIENTS, CONTROLLER))
+        return {
+            **self._settings,
+            **listeners(bound, clients),
+            "listener.security.protocol.map": protocols,
+            "node.id": str(node),
+            "process.roles": "broker,controller" if leads else "broker",
+            "controller.quorum.voters": f"1@{self._controller}",
+            "log.dirs": str(logs),
+        }
+
+    def _format(self, properties: Path) -> None:
+        tool = ["kafka.tools.StorageTool", "format", "--cluster-id", self._id]
+        done = subprocess.run(
+            [*self._command, *tool, "--config", str(properties)],
+            capture_output=True,
+            text=True,
+            timeout=FORMAT_SECONDS,
+            check=False,
+        )
+        if done.returncode:
+            raise RuntimeError(f"the log folder was not formatted: {done.stdout}{done.stderr}")
+
+    def _all_there(self) -> bool:
+        for service in self._services.values():
+            if not service.running:
+                raise RuntimeError(f"a broker ended before it served\n{service.tail()}")
+        client = AdminClient({"bootstrap.servers": self.server(1), "log_level": 0})
+        try:
+            return len(client.list_topics(timeout=1).brokers) == len(self._ports)
+        except KafkaException:
+            return False

@@ -1,0 +1,64 @@
+"""Several brokers form one cluster, and one of them can stand still."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
+
+from tests.infra.kafka_nodes import KafkaNodes
+from tests.infra.wait import until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture(scope="module")
+def nodes() -> Iterator[KafkaNodes]:
+    """Give two brokers."""
+    with KafkaNodes(2) as running:
+        yield running
+
+
+def answers(address: str) -> bool:
+    """Tell whether the broker at *address* answers a new client."""
+    client = AdminClient({"bootstrap.servers": address, "log_level": 0})
+    try:
+        return bool(client.list_topics(timeout=2).brokers)
+    except KafkaException:
+        return False
+
+
+def test_each_broker_knows_all_of_them(nodes: KafkaNodes) -> None:
+    """Whichever is asked, both are in the metadata."""
+    for node in (1, 2):
+        client = AdminClient({"bootstrap.servers": nodes.server(node)})
+
+        found = client.list_topics(timeout=20).brokers
+
+        assert sorted(found) == [1, 2]
+
+
+def test_a_paused_broker_says_nothing_until_it_is_resumed(nodes: KafkaNodes) -> None:
+    """The other one goes on."""
+    nodes.pause(2)
+
+    assert not answers(nodes.server(2))
+    assert answers(nodes.server(1))
+
+    nodes.resume(2)
+
+    assert until(lambda: answers(nodes.server(2)), timeout=60, what="the resumed broker")
+
+
+def test_a_killed_broker_comes_back_with_its_data(nodes: KafkaNodes) -> None:
+    """At the same address."""
+    nodes.kill(2)
+
+    assert not answers(nodes.server(2))
+
+    nodes.restart(2)
+
+    assert until(lambda: answers(nodes.server(2)), timeout=60, what="the restarted broker")
