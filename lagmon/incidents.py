@@ -2,35 +2,36 @@
 
 In: what was open or pending (`State`), the rules, one `ClusterLag` and the time of it. Out: the
 new `State` and the `IncidentChange`s to pass on, in the order of their keys. One state belongs to
-one cluster. Nothing here sends, logs or looks at a clock.
+one cluster. Nothing here sends, logs or looks at a clock; `lagmon.verdicts` says what is read.
 
 An incident goes through::
 
     nothing --holds--> pending --held for `for`--> open --known to be fine--> resolved --> nothing
 
-Each reading of a key is one of four, and the difference between the last three is the point:
+What each of the four verdicts does:
 
-* *holds*: the value is known and above. A sum of which parts are unknown is a lower bound, so it
-  may hold but can never be fine.
-* *fine*: the value is known, wholly, and not above. Ends pending; resolves.
-* *missing*: nothing is known (an error, no answer, an incomplete list). Changes nothing: it does
-  not open, its time does not count towards `for`, it does not resolve. An open incident goes on
-  being sent, since a silent one would look resolved.
-* *gone*: known to have nothing to be behind on: a complete list without the group, a group that
-  has no commits (any more) or whose topics are deleted, a rule that is no more. Resolves.
+* *holds*: its time counts towards `for`; then it opens.
+* *fine*, *gone*: ends pending; resolves, with `keep_firing_for` once they have lasted for it.
+* *missing*: changes nothing: it does not open, its time counts towards neither, it does not
+  resolve. An open incident goes on being sent, since a silent one would look resolved.
+
+What opens in a maintenance window is *held*: judged, shown and logged, but nobody is woken. When
+the window ends before it does, it is sent. What was open before goes on being sent, or Alertmanager
+would take it for resolved.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from enum import Enum, auto
 from typing import TYPE_CHECKING
 
-from lagmon.model import Change, ClusterLag, GroupLag, Incident, IncidentChange, IncidentKey, Why
+from lagmon.model import Change, Incident, IncidentChange, IncidentKey
+from lagmon.verdicts import Reading, Seen, Verdict, readings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
+    from lagmon.model import ClusterLag
     from lagmon.rules import Rule
 
 # Alertmanager lets an alert expire that nobody sends again, so an open one is repeated well inside
@@ -39,15 +40,12 @@ REMIND_SECONDS = 60.0
 # Prometheus repeats a resolve for as long, so that one lost message does not leave a page open.
 REPEAT_RESOLVE_SECONDS = 15 * 60.0
 
-# Reasons for having no lag that are answers, not the lack of one.
-_NOTHING_TO_READ = frozenset({Why.NEVER_COMMITTED, Why.TOPIC_DELETED})
-
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """A condition that holds but has not yet held for its time.
+    """A condition that holds, or no longer does, but not yet for its time.
 
-    *since* is when it was first seen to hold, *held_seconds* for how long it is known to have
+    *since* is when it was first seen to, *held_seconds* for how long it is known to have
     held, *seen_at* when it was last seen to, or ``None`` after a reading that was missing.
     """
 
@@ -62,26 +60,23 @@ class Pending:
 class State:
     """What must not be forgotten between two steps, each part sorted by key.
 
-    *resolved* are incidents that are over and of which the end is still being repeated. A key is
-    never in *opened* and *pending*, nor in *opened* and *resolved*.
+    *resolved* are incidents that are over and of which the end is still being repeated; *easing* is
+    for how long an open one has been fine. A key is never in *opened* and *pending*, nor in
+    *opened* and *resolved*, and in *easing* only if it is in *opened*.
     """
 
     pending: tuple[Pending, ...] = ()
     opened: tuple[Incident, ...] = ()
     resolved: tuple[Incident, ...] = ()
-
-
-class _Verdict(Enum):
-    HOLDS = auto()
-    FINE = auto()
-    MISSING = auto()
-    GONE = auto()
+    easing: tuple[Pending, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class _Reading:
-    verdict: _Verdict
-    value: float | None = None
+class _Times:
+    """For how long a condition has to hold, or not to, before that counts."""
+
+    for_seconds: float = 0.0
+    keep_firing_for_seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,34 +86,43 @@ class _Life:
     pending: Pending | None = None
     opened: Incident | None = None
     resolved: Incident | None = None
+    easing: Pending | None = None
     change: Change | None = None
 
 
 _NEW = _Life()
 
 
+def nobody(_: IncidentKey) -> bool:
+    """Hold nothing back."""
+    return False
+
+
 def step(
-    state: State, rules: Sequence[Rule], lag: ClusterLag, now: float
+    state: State,
+    rules: Sequence[Rule],
+    lag: ClusterLag,
+    now: float,
+    *,
+    seen: Seen | None = None,
+    held: Callable[[IncidentKey], bool] = nobody,
 ) -> tuple[State, tuple[IncidentChange, ...]]:
     """Judge *lag* by *rules* at the time *now* (seconds); give the next state and what to tell.
 
-    A `Change.OPENED` and a `Change.RESOLVED` of a key always take turns. `Change.REMINDED` is
-    either of them once more, every `REMIND_SECONDS`; the incident's *resolved_at* tells which.
-    A *now* before that of the last step is harmless: nothing opens, ends or is held back by it.
+    *seen* is what is remembered of the groups; *held* says what must wake nobody now. A
+    `Change.OPENED` and a `Change.RESOLVED` of a key always take turns. `Change.REMINDED` is either
+    of them once more, every `REMIND_SECONDS`, and when what opened in a maintenance window is
+    still open after it; the incident's *resolved_at* tells which. A *now* before that of the last
+    step is harmless: nothing opens, ends or is held back by it.
     """
     by_name = {rule.name: rule for rule in rules}
-    readings = _readings(rules, lag)
-    unseen = _Reading(_Verdict.MISSING if lag.error or not lag.complete else _Verdict.GONE)
     lives = _lives(state)
-    for key, reading in readings.items():
-        if reading.verdict is _Verdict.HOLDS:
-            lives.setdefault(key, _NEW)
-
+    read = readings(rules, lag, seen or Seen(), lives.keys())
     after: list[_Life] = []
-    for key in sorted(lives, key=_order):
-        rule = by_name.get(key.rule)
-        reading = readings.get(key, unseen)
-        after.append(_advance(lives[key], key, reading, rule.for_seconds if rule else 0.0, now))
+    for key in sorted(read, key=_order):
+        times = _times(by_name.get(key.rule), key)
+        life = _advance(lives.get(key, _NEW), key, read[key], times, now)
+        after.append(_release(life, now, is_held=held(key)))
     return _state(after), tuple(_changes(after))
 
 
@@ -128,60 +132,78 @@ def concerned(state: State) -> frozenset[str]:
     return frozenset(key.group for key in keys if key.group is not None)
 
 
-def _readings(rules: Iterable[Rule], lag: ClusterLag) -> dict[IncidentKey, _Reading]:
-    return {
-        IncidentKey(rule.name, lag.cluster, group.group): _read(rule, group)
-        for rule in rules
-        for group in lag.groups
-    }
+def interrupted(state: State) -> State:
+    """Give *state* as it is after a time in which nobody looked: that time counts for nothing."""
+    return replace(
+        state,
+        pending=tuple(replace(each, seen_at=None) for each in state.pending),
+        easing=tuple(replace(each, seen_at=None) for each in state.easing),
+    )
 
 
-def _read(rule: Rule, group: GroupLag) -> _Reading:
-    if group.lag is None:
-        return _Reading(_Verdict.GONE if group.why in _NOTHING_TO_READ else _Verdict.MISSING)
-    if rule.condition.holds(group.lag):
-        return _Reading(_Verdict.HOLDS, float(group.lag))
-    return _Reading(_Verdict.MISSING if group.unknown else _Verdict.FINE, float(group.lag))
+def _times(rule: Rule | None, key: IncidentKey) -> _Times:
+    own = rule.of(key.group) if rule else None
+    return _Times(own.for_seconds, own.keep_firing_for_seconds) if own else _Times()
 
 
-def _advance(
-    life: _Life, key: IncidentKey, reading: _Reading, for_seconds: float, now: float
-) -> _Life:
+def _advance(life: _Life, key: IncidentKey, reading: Reading, times: _Times, now: float) -> _Life:
     life = _repeat_resolve(life, now)
     if life.opened is not None:
-        return _advance_opened(life, life.opened, reading, now)
-    if reading.verdict is _Verdict.MISSING:
-        interrupted = life.pending and replace(life.pending, seen_at=None)
-        return replace(life, pending=interrupted)
-    if reading.verdict is not _Verdict.HOLDS:
+        return _advance_opened(life, life.opened, reading, times, now)
+    if reading.verdict is Verdict.MISSING:
+        return replace(life, pending=_paused(life.pending))
+    if reading.verdict is not Verdict.HOLDS:
         return replace(life, pending=None)
-    assert reading.value is not None
     pending = _hold(life.pending, key, reading.value, now)
-    if pending.held_seconds < for_seconds:
+    if pending.held_seconds < times.for_seconds:
         return replace(life, pending=pending)
     opened = Incident(key, pending.since, opened_at=now, value=pending.value, sent_at=now)
     return _Life(opened=opened, change=Change.OPENED)
 
 
-def _hold(pending: Pending | None, key: IncidentKey, value: float, now: float) -> Pending:
+def _release(life: _Life, now: float, *, is_held: bool) -> _Life:
+    opened = life.opened
+    if opened is None:
+        return life
+    if life.change is Change.OPENED:
+        return replace(life, opened=replace(opened, held=is_held))
+    if is_held or not opened.held:
+        return life
+    told = replace(opened, held=False, sent_at=now)
+    return replace(life, opened=told, change=Change.REMINDED)
+
+
+def _paused(pending: Pending | None) -> Pending | None:
+    return pending and replace(pending, seen_at=None)
+
+
+def _hold(pending: Pending | None, key: IncidentKey, value: float | None, now: float) -> Pending:
     if pending is None:
-        return Pending(key, since=now, held_seconds=0.0, seen_at=now, value=value)
+        return Pending(key, since=now, held_seconds=0.0, seen_at=now, value=value or 0.0)
     # A clock that went back must neither take away what was held nor leave a beginning that lies
     # in the future, which a receiver would refuse.
     passed = 0.0 if pending.seen_at is None else max(0.0, now - pending.seen_at)
-    return Pending(key, min(pending.since, now), pending.held_seconds + passed, now, value)
+    known = pending.value if value is None else value
+    return Pending(key, min(pending.since, now), pending.held_seconds + passed, now, known)
 
 
-def _advance_opened(life: _Life, opened: Incident, reading: _Reading, now: float) -> _Life:
-    if reading.verdict in {_Verdict.FINE, _Verdict.GONE}:
-        value = opened.value if reading.value is None else reading.value
-        over = replace(opened, value=value, sent_at=now, resolved_at=now)
-        return _Life(resolved=over, change=Change.RESOLVED)
-    if reading.verdict is _Verdict.HOLDS:
-        assert reading.value is not None
-        opened = replace(opened, value=reading.value)
+def _advance_opened(
+    life: _Life, opened: Incident, reading: Reading, times: _Times, now: float
+) -> _Life:
+    # What is not known to hold any more has no value that could be told of an open incident.
+    easing = _paused(life.easing)
+    if reading.verdict is Verdict.HOLDS:
+        easing = None
+        opened = replace(opened, value=opened.value if reading.value is None else reading.value)
+    if reading.verdict in {Verdict.FINE, Verdict.GONE}:
+        easing = _hold(life.easing, opened.key, reading.value, now)
+        if easing.held_seconds >= times.keep_firing_for_seconds:
+            value = opened.value if reading.value is None else reading.value
+            over = replace(opened, value=value, sent_at=now, resolved_at=now)
+            return _Life(resolved=over, change=Change.RESOLVED)
+    life = replace(life, opened=opened, easing=easing)
     if not _due(opened.sent_at, now):
-        return replace(life, opened=opened)
+        return life
     return replace(life, opened=replace(opened, sent_at=now), change=Change.REMINDED)
 
 
@@ -205,7 +227,8 @@ def _due(sent_at: float, now: float) -> bool:
 
 def _lives(state: State) -> dict[IncidentKey, _Life]:
     lives = {pending.key: _Life(pending=pending) for pending in state.pending}
-    lives |= {opened.key: _Life(opened=opened) for opened in state.opened}
+    easing = {each.key: each for each in state.easing}
+    lives |= {each.key: _Life(opened=each, easing=easing.get(each.key)) for each in state.opened}
     for resolved in state.resolved:
         lives[resolved.key] = replace(lives.get(resolved.key, _NEW), resolved=resolved)
     return lives
@@ -217,6 +240,7 @@ def _state(lives: Iterable[_Life]) -> State:
         pending=tuple(life.pending for life in kept if life.pending),
         opened=tuple(life.opened for life in kept if life.opened),
         resolved=tuple(life.resolved for life in kept if life.resolved),
+        easing=tuple(life.easing for life in kept if life.easing),
     )
 
 

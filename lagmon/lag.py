@@ -107,6 +107,7 @@ def _partition(one: Committed, log: PartitionOffsets, owner: Member | None) -> P
         lost=max(0, log.start - one.offset) if log.start is not None else 0,
         clamped=_ends_disagree(one.offset, log),
         owner=owner,
+        start=log.start,
     )
 
 

@@ -81,7 +81,8 @@ class PartitionLag:
 
     *lost* counts the records that were deleted before the group read them. *clamped* is True when
     a negative difference that no commit past the end explains was cut to 0. *waiting* is True when
-    the group never committed here although the partition is not known to be empty.
+    the group never committed here although the partition is not known to be empty. The log holds
+    what lies from *start* to *end*.
 
     The later stages add *age*, which is ``None`` where it is not known, and *judged* with *since*
     and a *reason* in words.
@@ -101,6 +102,7 @@ class PartitionLag:
     judged: State | None = None
     since: float | None = None
     reason: str | None = None
+    start: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +158,8 @@ class IncidentKey:
 class Incident:
     """A condition that held for its time: open from *opened_at* until *resolved_at*.
 
-    *since* is when the condition began to hold, *value* its latest known value.
+    *since* is when the condition began to hold, *value* its latest known value. One that is *held*
+    back, because of maintenance, is judged like any other, but nobody is woken by it.
     """
 
     key: IncidentKey
@@ -165,6 +168,7 @@ class Incident:
     value: float
     sent_at: float
     resolved_at: float | None = None
+    held: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,8 @@ PURE = (
     "lagmon/suspects.py",
     "lagmon/rules.py",
     "lagmon/incidents.py",
+    "lagmon/verdicts.py",
+    "lagmon/conditions.py",
     "lagmon/page.py",
     "lagmon/recording.py",
     "lagmon/replay.py",

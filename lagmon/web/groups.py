@@ -9,8 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from lagmon.conditions import Measure
 from lagmon.labels import safe
 from lagmon.model import Why
+from lagmon.rules import Scope
 from lagmon.wording import clock, counted, duration, number
 
 if TYPE_CHECKING:
@@ -169,7 +171,8 @@ def _rank(group: GroupLag, firing: set[str | None], pending: frozenset[str]) -> 
 
 
 def _filled(group: GroupLag, rules: Sequence[Rule]) -> float | None:
-    limits = [rule.condition.threshold for rule in rules]
+    own = [each for rule in rules if (each := rule.of(group.group)) and each.scope is Scope.GROUP]
+    limits = [each.condition.threshold for each in own if each.condition.measure is Measure.LAG]
     if group.lag is None or not limits:
         return None
     return min(1.0, group.lag / max(1.0, min(limits)))
@@ -200,14 +203,21 @@ def _why(why: Why) -> str:
 
 def _incident(incident: Incident, rules: Sequence[Rule], now: float) -> IncidentView:
     rule = {rule.name: rule for rule in rules}.get(incident.key.rule)
+    rule = rule and (rule.of(incident.key.group) or rule)
     return IncidentView(
         priority=rule.priority.value if rule else "",
         rule=incident.key.rule,
         title=rule.title if rule else "",
-        limit=number(rule.condition.threshold) if rule else UNKNOWN,
+        limit=_limit(rule),
         since=clock(incident.since),
         lasted=duration(now - incident.since),
     )
+
+
+def _limit(rule: Rule | None) -> str:
+    if rule is None:
+        return UNKNOWN
+    return number(rule.condition.threshold) if rule.condition.compares else ""
 
 
 def _record(record: OldestRecord, links: Links, now: float) -> RecordView:

@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 
 from lagmon.incidents import REMIND_SECONDS, REPEAT_RESOLVE_SECONDS, State, concerned, step
 from lagmon.model import Change, ClusterLag, Incident, IncidentChange, IncidentKey, Why
-from lagmon.rules import SHIPPED, Override, configured
+from lagmon.rules import KAFKA_CONSUMER_LAG, Override, configured
 from tests.lagmon.builders import GROUP, NOON, group, lags
+
+LAG = (KAFKA_CONSUMER_LAG,)
 
 HIGH = lags(group(1001))
 HIGHER = lags(group(5000))
@@ -118,7 +120,7 @@ def play(
     state = State() if state is None else state
     told = []
     for second, lag in readings:
-        state, changes = step(state, SHIPPED, lag, NOON + second)
+        state, changes = step(state, LAG, lag, NOON + second)
         told.append(changes)
     return state, told
 
@@ -277,7 +279,7 @@ def test_an_open_incident_is_never_silent(steps: list[tuple[float, ClusterLag]])
     """What is open was sent less than a reminder's time ago, and never in the future."""
     state = State()
     for second, lag in wander(steps):
-        state, _ = step(state, SHIPPED, lag, NOON + second)
+        state, _ = step(state, LAG, lag, NOON + second)
         assert all(0 <= NOON + second - i.sent_at < REMIND_SECONDS for i in state.opened)
 
 

@@ -228,6 +228,7 @@ def test_the_table(row: Row) -> None:
         clamped=row.clamped,
         waiting=row.waiting,
         detail=row.detail,
+        start=row.log.start if row.log and row.lag is not None else None,
     )
 
 

@@ -29,8 +29,8 @@ def test_without_overrides_the_shipped_rules_stand() -> None:
 
 def test_an_override_changes_what_it_names_alone() -> None:
     """An override of the threshold leaves `for` as shipped, and the other way round."""
-    (threshold,) = configured({"KafkaConsumerLag": Override(threshold=50)})
-    (held,) = configured({"KafkaConsumerLag": Override(for_seconds=2)})
+    (threshold, *_) = configured({"KafkaConsumerLag": Override(threshold=50)})
+    (held, *_) = configured({"KafkaConsumerLag": Override(for_seconds=2)})
 
     assert (threshold.condition.threshold, threshold.for_seconds) == (50, 15)
     assert (held.condition.threshold, held.for_seconds) == (1000, 2)
@@ -38,7 +38,7 @@ def test_an_override_changes_what_it_names_alone() -> None:
 
 def test_a_threshold_of_zero_is_a_threshold() -> None:
     """Zero is a value like any other, and not the same as nothing."""
-    (rule,) = configured({"KafkaConsumerLag": Override(threshold=0, for_seconds=0)})
+    (rule, *_) = configured({"KafkaConsumerLag": Override(threshold=0, for_seconds=0)})
 
     assert (rule.condition.threshold, rule.for_seconds) == (0, 0)
 
