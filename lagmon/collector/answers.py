@@ -42,7 +42,9 @@ SOUND = frozenset(
         KafkaError._UNSUPPORTED_FEATURE,  # noqa: SLF001 - its public name
     }
 )
-GONE = "UNKNOWN_TOPIC_OR_PART: the cluster's metadata does not have it"
+DELETED = "UNKNOWN_TOPIC_OR_PART"  # Kafka's name for what does not exist; a refusal has another
+GONE = f"{DELETED}: the cluster does not have it"
+APPEARED = "not asked: its topic appeared while the cycle ran"
 LEADERLESS = "LEADER_NOT_AVAILABLE: the partition has no leader"
 SILENT = "no offset came, and no error: its leader did not answer"
 LATE = "not asked: the cycle's deadline was over"

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from lagmon.collector.answers import GONE, Failure, offsets
+from lagmon.collector.answers import DELETED, GONE, Failure, offsets
 from lagmon.readings import Committed, GroupReading, PartitionOffsets, TopicPartition
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     Leaders = Mapping[TopicPartition, str | None]  # every partition; why it cannot be asked, if so
     Topics = Mapping[str, tuple[TopicPartition, ...]]  # the partitions of each, in order
+    Missing = Mapping[str, str]  # topics that the metadata of all topics has not, and why
     Offsets = Mapping[TopicPartition, int | Failure]
 
 DEAD = "dead"
@@ -68,15 +69,27 @@ def by_topic(leaders: Leaders) -> dict[str, tuple[TopicPartition, ...]]:
     return {topic: tuple(partitions) for topic, partitions in found.items()}
 
 
+def named(wanted: Iterable[str], topics: Topics) -> tuple[TopicPartition, ...]:
+    """List the partitions of the configured topics *wanted*; of one without metadata the first."""
+    missing = tuple(TopicPartition(topic, 0) for topic in not_there(wanted, topics))
+    return (*partitions_in(wanted, topics), *missing)
+
+
 def partitions_in(wanted: Iterable[str], topics: Topics) -> tuple[TopicPartition, ...]:
     """List the partitions of the *wanted* topics."""
     return tuple(at for topic in sorted(set(wanted)) for at in topics.get(topic, ()))
 
 
-def absent(wanted: Iterable[str], topics: Topics) -> tuple[Committed, ...]:
-    """Say of each configured topic that does not exist that it does not, as its partition 0."""
-    gone = [topic for topic in wanted if topic not in topics]
-    return tuple(Committed(TopicPartition(topic, 0), None, GONE) for topic in gone)
+def not_there(wanted: Iterable[str], topics: Topics) -> tuple[str, ...]:
+    """List those of the *wanted* topics that the metadata has not: deleted, or not to be seen."""
+    return tuple(sorted(set(wanted) - topics.keys()))
+
+
+def told(answer: Iterable[Committed], topics: Topics) -> tuple[Committed, ...]:
+    """Say of each partition in *answer* that nobody knows that it does not exist."""
+    return tuple(
+        Committed(one.at, None, GONE) if _unknown_to_all(one, topics) else one for one in answer
+    )
 
 
 def unanswered(
@@ -91,24 +104,60 @@ def unanswered(
     group has a commit: with one commit on a topic of four partitions, three are not read.
 
     The answer for all of a group's partitions leaves out those never committed, but also those
-    that it may not tell, and those with a commit under way in a transaction.
+    that it may not tell, and those with a commit under way in a transaction. The metadata leaves
+    out what may not be told as well, so that only a question by name tells it from a deleted topic.
     """
     given = {one.at for one in answer}
     wanted = {at for member in head.assignments for at in member.partitions} | set(known)
-    there = wanted & set(partitions_in((at.topic for at in wanted), topics))
     whole = partitions_in((at.topic for at in given), topics)
-    return tuple(sorted(there.union(whole) - given))
+    return tuple(sorted(wanted.union(whole) - given))
 
 
 def joined(
     answer: Iterable[Committed],
     asked: Iterable[TopicPartition],
     by_name: tuple[Committed, ...] | Failure,
+    topics: Topics,
 ) -> tuple[Committed, ...]:
-    """Add to *answer* what the partitions *asked* for by name got."""
+    """Add to *answer* what the partitions *asked* for by name got; what nobody knows is gone."""
     if isinstance(by_name, Failure):
         by_name = tuple(Committed(at, None, by_name.words) for at in asked)
-    return tuple(sorted((*answer, *by_name), key=lambda one: one.at))
+    there = (one for one in by_name if not _unknown_to_all(one, topics))
+    return tuple(sorted((*answer, *there), key=lambda one: one.at))
+
+
+def orphans(answers: Iterable[tuple[Committed, ...] | Failure], topics: Topics) -> tuple[str, ...]:
+    """List the topics with a commit, or a refusal, that the metadata has not."""
+    whole = (answer for answer in answers if not isinstance(answer, Failure))
+    return not_there(
+        (one.at.topic for answer in whole for one in answer if not _is_gone(one)), topics
+    )
+
+
+def remembered(reading: GroupReading) -> frozenset[TopicPartition]:
+    """List the partitions of *reading* to be asked for by name should the next answer lack them.
+
+    They are those with a commit, and those that were refused: a refusal is no end.
+    """
+    return frozenset(
+        one.at
+        for one in reading.committed
+        if one.offset is not None or (one.error is not None and not _is_gone(one))
+    )
+
+
+def _is_gone(one: Committed) -> bool:
+    return one.error is not None and one.error.startswith(DELETED)
+
+
+def _unknown_to_all(one: Committed, topics: Topics) -> bool:
+    """Tell whether neither metadata nor coordinator knows the partition of *one*.
+
+    The metadata leaves out what may not be seen. The coordinator refuses that by name, so that its
+    plain "no commit" means that there is nothing to hide.
+    """
+    no_commit = one.offset is None and one.error is None
+    return no_commit and one.at not in topics.get(one.at.topic, ())
 
 
 def reading(
@@ -142,15 +191,16 @@ def answered(found: Offsets) -> tuple[TopicPartition, ...]:
 def logs(
     wanted: Iterable[TopicPartition],
     leaders: Leaders,
+    missing: Missing,
     *,
     start: Offsets,
     high: Offsets,
     stable: Offsets,
 ) -> tuple[PartitionOffsets, ...]:
-    """Put together what the leaders of *wanted* said."""
+    """Put together what the leaders of *wanted* said, and why the topics *missing* have none."""
     return tuple(
         PartitionOffsets(at, error=why)
-        if (why := leaders.get(at, GONE)) is not None
+        if (why := leaders.get(at, missing.get(at.topic, GONE))) is not None
         else offsets(at, start=start.get(at), high=high.get(at), stable=stable.get(at))
         for at in wanted
     )

@@ -15,14 +15,28 @@ from functools import partial
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from confluent_kafka import ConsumerGroupTopicPartitions, IsolationLevel, KafkaException
+from confluent_kafka import (
+    ConsumerGroupTopicPartitions,
+    IsolationLevel,
+    KafkaException,
+    TopicCollection,
+)
 from confluent_kafka import TopicPartition as Asked
 from confluent_kafka.admin import (  # type: ignore[attr-defined] # documented to be there
     AdminClient,
     OffsetSpec,
 )
 
-from lagmon.collector.answers import LATE, Failure, committed, described, failure, listed, offset
+from lagmon.collector.answers import (
+    APPEARED,
+    LATE,
+    Failure,
+    committed,
+    described,
+    failure,
+    listed,
+    offset,
+)
 from lagmon.errors import ClusterError
 from lagmon.readings import Isolation, TopicPartition
 
@@ -137,6 +151,20 @@ class Calls:
         return nothing | {
             group: _read(lambda answer: committed(answer.topic_partitions), one)
             for group, one in found.items()
+        }
+
+    def missing(self, topics: Iterable[str], until: Deadline) -> dict[str, str]:
+        """Say why the metadata of all topics has none of *topics*: asked by name, it tells."""
+
+        def ask(topic: str) -> Ask:
+            return lambda admin, seconds: admin.describe_topics(
+                TopicCollection([topic]), request_timeout=seconds
+            )[topic]
+
+        found = self.each({topic: ask(topic) for topic in topics}, until)
+        return {
+            topic: one.words if isinstance(one, Failure) else APPEARED
+            for topic, one in found.items()
         }
 
     def starts(

@@ -23,7 +23,7 @@ from lagmon.readings import Isolation, Snapshot, StepDuration
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from lagmon.collector.assemble import Leaders, Topics
+    from lagmon.collector.assemble import Leaders, Missing, Topics
     from lagmon.readings import Committed, GroupReading, PartitionOffsets, Plan, TopicPartition
     from lagmon.settings import CollectorSettings
 
@@ -66,9 +66,9 @@ class Cycle:
         # Committed before ends: a record that arrives in between overstates the lag by one. The
         # other way round a commit in between would lie past the end, and the lag below 0.
         with self._step("committed"):
-            groups = self._groups(heads, assemble.by_topic(leaders), until)
+            groups, missing = self._groups(heads, assemble.by_topic(leaders), until)
         at = time.time()
-        topics = self._topics(groups, leaders, until)
+        topics = self._topics(groups, leaders, missing, until)
         with self._step("peeks"):
             peeks = look(plan.peeks, self._cluster, until)
         return Snapshot(
@@ -94,21 +94,23 @@ class Cycle:
 
     def _groups(
         self, heads: dict[str, GroupReading], topics: Topics, until: Deadline
-    ) -> tuple[GroupReading, ...]:
+    ) -> tuple[tuple[GroupReading, ...], Missing]:
         static = self._cluster.groups.static
         readable = self._failed_last({name for name, head in heads.items() if head.error is None})
         asked = {
-            name: assemble.partitions_in(static[name], topics) if name in static else None
+            name: assemble.named(static[name], topics) if name in static else None
             for name in readable
         }
         commits = self._calls.committed(asked, until)
         commits |= self._asked_again(heads, commits, topics, until)
+        # Asked for by name: the metadata leaves out what was deleted and what may not be seen.
+        missing = self._calls.missing(assemble.orphans(commits.values(), topics), until)
         readings = tuple(
             assemble.reading(head, commits[name], self._cluster.topics) if name in commits else head
             for name, head in sorted(heads.items())
         )
         self._remember(readings)
-        return readings
+        return readings, missing
 
     def _asked_again(
         self, heads: dict[str, GroupReading], commits: Commits, topics: Topics, until: Deadline
@@ -124,14 +126,14 @@ class Cycle:
         asked = {name: named for name, named in missing.items() if named}
         answers = self._calls.committed(asked, until)
         found: Commits = {
-            name: assemble.joined(whole[name], asked[name], answers[name]) for name in asked
+            name: assemble.joined(whole[name], asked[name], answers[name], topics) for name in asked
         }
         for name in static.keys() & whole.keys():
-            found[name] = whole[name] + assemble.absent(static[name], topics)
+            found[name] = assemble.told(whole[name], topics)
         return found
 
     def _topics(
-        self, groups: tuple[GroupReading, ...], leaders: Leaders, until: Deadline
+        self, groups: tuple[GroupReading, ...], leaders: Leaders, missing: Missing, until: Deadline
     ) -> tuple[PartitionOffsets, ...]:
         wanted = assemble.partitions_of(groups)
         asked = assemble.askable(wanted, leaders)
@@ -143,13 +145,13 @@ class Cycle:
         with self._step("starts"):
             asked = assemble.answered(high)
             start = self._calls.starts(asked, until)
-        return assemble.logs(wanted, leaders, start=start, high=high, stable=stable)
+        return assemble.logs(wanted, leaders, missing, start=start, high=high, stable=stable)
 
     def _remember(self, readings: tuple[GroupReading, ...]) -> None:
         self._known = {
             one.group: self._known.get(one.group, frozenset())
             if one.error is not None
-            else frozenset(each.at for each in one.committed if each.offset is not None)
+            else assemble.remembered(one)
             for one in readings
         }
         self._failed = frozenset(one.group for one in readings if one.error is not None)

@@ -12,6 +12,7 @@ OTHER = TopicPartition("other", 0)
 LEADERS = {P0: None, P1: LEADERLESS, P2: None}
 TOPICS = assemble.by_topic({**LEADERS, OTHER: None})
 NONE = TopicPartition("none", 0)
+HIDDEN = "TOPIC_AUTHORIZATION_FAILED: Broker: Topic authorization failed"
 LATE = Failure("_TIMED_OUT: Local: Timed out")
 LISTED = GroupReading("g", "empty", "classic")
 DESCRIBED = GroupReading("g", "stable", "classic", 1, assignments=(Member("m", "c", "h", (P0,)),))
@@ -68,18 +69,42 @@ def test_configured_topics_give_their_partitions() -> None:
     assert assemble.partitions_in(["plays", "none"], TOPICS) == (P0, P1, P2)
 
 
+def test_configured_topics_that_are_missing_are_asked_for() -> None:
+    """A named topic without metadata is asked for by its first partition, once."""
+    assert assemble.named(["plays", "none", "none"], TOPICS) == (P0, P1, P2, NONE)
+
+
 def test_configured_topics_that_are_missing_are_told() -> None:
-    """A named topic that does not exist stands in the snapshot as such."""
-    assert assemble.absent(["plays", "none"], TOPICS) == (
-        Committed(TopicPartition("none", 0), None, GONE),
+    """A named topic that nobody knows stands in the snapshot as such, one that is refused as that.
+
+    A commit that is left of it counts for more.
+    """
+    refused, left = Committed(NONE, None, HIDDEN), Committed(NONE, 7)
+
+    assert assemble.told([Committed(NONE, None)], TOPICS) == (Committed(NONE, None, GONE),)
+    assert assemble.told([refused, left], TOPICS) == (refused, left)
+    assert assemble.told([Committed(P0, None)], TOPICS) == (Committed(P0, None),)
+
+
+def test_topics_without_metadata_are_asked_about() -> None:
+    """A commit or a refusal on a topic without metadata raises the question, a deletion not."""
+    commits = (
+        Committed(P0, 5),
+        Committed(NONE, 7),
+        Committed(TopicPartition("old", 0), None, GONE),
     )
+
+    assert assemble.orphans([commits, LATE], TOPICS) == ("none",)
 
 
 def test_owned_and_known_partitions_must_be_answered() -> None:
-    """Missing from the answer are those a member owns and those committed before, if they exist."""
+    """Missing from the answer are those a member owns and those committed before.
+
+    Whether the metadata has their topic does not matter: it leaves out what may not be seen.
+    """
     missing = assemble.unanswered(DESCRIBED, (Committed(OTHER, 7),), {P1, OTHER, NONE}, TOPICS)
 
-    assert missing == (P0, P1)
+    assert missing == (NONE, P0, P1)
 
 
 def test_a_topic_with_a_commit_must_be_answered_whole() -> None:
@@ -93,16 +118,46 @@ def test_a_topic_with_a_commit_must_be_answered_whole() -> None:
 
 def test_what_was_asked_by_name_is_added() -> None:
     """The second answer completes the first, in the order of the partitions."""
-    found = assemble.joined((Committed(P2, 7),), (P0,), (Committed(P0, None),))
+    found = assemble.joined((Committed(P2, 7),), (P0,), (Committed(P0, None),), TOPICS)
 
     assert found == (Committed(P0, None), Committed(P2, 7))
 
 
 def test_what_failed_by_name_is_unknown_and_not_never_committed() -> None:
     """A second question without an answer leaves the partitions unknown, with the reason."""
-    found = assemble.joined((), (P0,), LATE)
+    found = assemble.joined((), (P0,), LATE, TOPICS)
 
     assert found == (Committed(P0, None, LATE.words),)
+
+
+def test_a_partition_that_nobody_knows_is_gone() -> None:
+    """Neither metadata nor coordinator has it, and none refuses: the topic was deleted."""
+    fewer = TopicPartition("plays", 3)  # the topic was made again, with three partitions
+    answer = (Committed(NONE, None), Committed(fewer, None))
+
+    assert assemble.joined((), (NONE, fewer), answer, TOPICS) == ()
+
+
+def test_a_partition_that_is_refused_is_not_gone() -> None:
+    """The metadata has it no more, but the coordinator refuses it: unknown, and it stays."""
+    refused = Committed(NONE, None, HIDDEN)
+
+    assert assemble.joined((), (NONE,), (refused,), TOPICS) == (refused,)
+
+
+def test_a_commit_of_a_topic_without_metadata_stays() -> None:
+    """A commit that the coordinator still has is shown, whatever became of its topic."""
+    left = Committed(NONE, 7)
+
+    assert assemble.joined((), (NONE,), (left,), TOPICS) == (left,)
+
+
+def test_what_was_committed_or_refused_is_remembered() -> None:
+    """Asked for by name next time: commits and refusals, not what never was or is deleted."""
+    commits = (Committed(P0, 5), Committed(P1, None), Committed(P2, None, HIDDEN))
+    deleted = Committed(NONE, None, GONE)
+
+    assert assemble.remembered(GroupReading("g", committed=(*commits, deleted))) == {P0, P2}
 
 
 def test_a_group_whose_commits_failed_has_an_error() -> None:
@@ -141,7 +196,12 @@ def test_a_partition_that_did_not_answer_is_not_asked_again() -> None:
 def test_every_wanted_partition_is_in_the_snapshot() -> None:
     """What was asked has its offsets, what could not be asked has the reason."""
     logs = assemble.logs(
-        [P0, P1, P2, OTHER], LEADERS, start={P0: 1}, high={P0: 9}, stable={P0: 8, P2: LATE}
+        [P0, P1, P2, OTHER, NONE],
+        LEADERS,
+        {"none": HIDDEN},
+        start={P0: 1},
+        high={P0: 9},
+        stable={P0: 8, P2: LATE},
     )
 
     assert logs == (
@@ -149,4 +209,5 @@ def test_every_wanted_partition_is_in_the_snapshot() -> None:
         PartitionOffsets(P1, error=LEADERLESS),
         PartitionOffsets(P2, error=LATE.words),
         PartitionOffsets(OTHER, error=GONE),
+        PartitionOffsets(NONE, error=HIDDEN),
     )
