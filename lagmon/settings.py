@@ -154,6 +154,7 @@ class CollectorSettings(_Part):
     request_timeout: float = 5.0
     fan_out: int = 50
     idle_refresh: float = 60.0
+    peek_headers: tuple[str, ...] = ()
     secret_files: dict[str, str] = Field(default={}, repr=False)  # property -> path
     environment: str = "development"
     log_level: str = "INFO"
@@ -208,6 +209,7 @@ class Settings(BaseSettings):
     fan_out: Annotated[int, Field(ge=1, le=1000)] = 50
     idle_refresh: Duration = 60.0
     peeks_per_cycle: Annotated[int, Field(ge=0)] = 20
+    peek_headers: tuple[Annotated[str, Field(min_length=1)], ...] = ()
     web: Web = Web()
     alertmanagers: tuple[Alertmanager, ...] = ()
     links: Links = Links()
@@ -251,6 +253,7 @@ class Settings(BaseSettings):
             request_timeout=self.request_timeout,
             fan_out=self.fan_out,
             idle_refresh=self.idle_refresh,
+            peek_headers=self.peek_headers,
             secret_files={
                 name: value.path
                 for name, value in cluster.client.items()

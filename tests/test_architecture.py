@@ -31,6 +31,7 @@ PURE = (
     "lagmon/exchanges.py",
     "lagmon/fields.py",
     "lagmon/collector/assemble.py",
+    "lagmon/collector/carried.py",
     "consumers/types.py",
     "consumers/errors.py",
     "consumers/backoff.py",

@@ -70,7 +70,7 @@ class Cycle:
         at = time.time()
         topics = self._topics(groups, leaders, missing, until)
         with self._step("peeks"):
-            peeks = look(plan.peeks, self._cluster, until)
+            peeks = look(plan.peeks, self._cluster, until, headers=self._settings.peek_headers)
         return Snapshot(
             at,
             self._cluster.name,

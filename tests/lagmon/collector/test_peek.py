@@ -44,10 +44,31 @@ def test_a_record_without_trace_key_and_time_has_none() -> None:
 
 
 def test_a_malformed_trace_is_none() -> None:
-    """A header that is no trace context is as good as none."""
+    """A header that is no trace context is as good as none, and is said to be there."""
     peek = facts(QUESTION, message(topic="plays", headers=[("traceparent", b"00-zz")]))
 
     assert (peek.trace_id, peek.sampled) == (None, None)
+    assert peek.trace_unknown == "no valid trace id in its header traceparent"
+
+
+def test_a_trace_in_b3_is_found() -> None:
+    """What a service with Zipkin's headers sends is traced as well."""
+    single = [("b3", f"{TRACE}-00f067aa0ba902b7-1".encode())]
+
+    peek = facts(QUESTION, message(topic="plays", headers=single))
+
+    assert (peek.trace_id, peek.sampled, peek.trace_unknown) == (TRACE, True, None)
+
+
+def test_headers_are_told_only_if_they_are_allowed() -> None:
+    """The settings name them; no other leaves the collector, not even by name."""
+    held = [("tenant", b"blue"), ("authorization", b"secret")]
+
+    peek = facts(QUESTION, message(topic="plays", headers=held), ["tenant"])
+
+    assert peek.headers == (("tenant", "blue"),)
+    assert "secret" not in repr(peek)
+    assert "authorization" not in repr(peek)
 
 
 def test_an_unsampled_trace_says_so() -> None:
