@@ -216,7 +216,7 @@ def refused(names: Iterable[str]) -> list[str]:
     unknown = sorted(set(names) - {rule.name for rule in SHIPPED})
     known = ", ".join(rule.name for rule in SHIPPED)
     return [
-        f"rules.{name}: no rule is called so; there is: {known}; one of your own says its condition"
+        f"rules.{name}: no rule is called so; there is: {known}; one of your own needs a condition"
         for name in unknown
     ]
 
