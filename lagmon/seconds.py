@@ -1,0 +1,246 @@
+"""Tell for how long the oldest unread record of each group partition has waited, and what to ask.
+
+Comes in: the lag of a cluster, the history of its partitions, the memory of arrivals, the time.
+Goes out: an `Age` for every group partition of which one is known, with the method and the bound of
+its error, and the questions for the next plan. Pure but for the memory that it is handed.
+
+An age is that of a record, up to now, found in this order:
+
+- Nothing is unread: 0.
+- ``history``: the record arrived between two samples of its partition. The age is the time since
+  then, wrong by no more than the stated bound. It is kept until the commit moves.
+- ``timestamps``: the record is older than the samples. The age is by the record's own time, exact
+  where a question hit that very record, otherwise a lower bound.
+- A lower bound, the time since the record was first seen, where records have no time, or where
+  they were seen to arrive long after it, so that it says nothing of how long they waited.
+
+Nothing is carried on beyond what was seen, and what is not known has no age.
+``tests/lagmon/test_seconds.py`` says why each answer is right.
+"""
+
+from __future__ import annotations
+
+from heapq import nsmallest
+from typing import TYPE_CHECKING
+
+from lagmon.arrivals import ASK_AGAIN_SECONDS, Arrival, milliseconds
+from lagmon.bracket import Bracket
+from lagmon.model import Age, Method
+from lagmon.readings import PeekRequest, ProbeRequest, TopicPartition
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from lagmon.arrivals import Arrivals, Key, Look
+    from lagmon.bracket import Answer
+    from lagmon.history import History, Samples
+    from lagmon.model import ClusterLag, PartitionLag
+
+PROBES_PER_CALL = 2000  # partitions that one call to the cluster asks about
+MARKERS = 2  # as many unread offsets may well be markers of transactions alone
+LATE_MS = 60_000  # a record that arrives so long after its own time was not written just now
+MILLISECOND = 0.001
+CAUGHT_UP = Age(0.0, Method.CAUGHT_UP, 0.0)
+
+
+def ages(
+    lag: ClusterLag, history: History, known: Arrivals, now: float
+) -> dict[tuple[str, TopicPartition], Age]:
+    """Give the known ages by group and partition; *history* and *known* have seen the snapshot.
+
+    *known* is brought up to date in place. While the cluster does not answer there are no ages, and
+    everything is kept.
+    """
+    if lag.error is not None:
+        return {}
+    found: dict[tuple[str, TopicPartition], Age] = {}
+    kept: dict[str, dict[Key, Arrival]] = {}
+    for group in lag.groups:
+        before = known.groups.get(group.group, {})
+        # A group that could not be read stands where it stood, as far as is known.
+        behind = {} if group.partitions else before
+        for row in group.partitions:
+            if row.lag == 0:
+                if row.clamped or row.committed == row.end:
+                    found[group.group, row.at] = CAUGHT_UP
+                continue
+            key = (row.at.topic, row.at.partition)
+            arrival = before.get(key)
+            samples = history.of(row.at)
+            if row.lag is not None and samples is not None:
+                arrival = _followed(arrival, row, samples, now)
+                _learn(arrival, key, samples, known, now)
+                age = _age(arrival, key, history, known, now)
+                if age is not None:
+                    found[group.group, row.at] = age
+            if arrival is not None:
+                behind[key] = arrival
+        if behind:
+            kept[group.group] = behind
+    known.keep(kept, complete=lag.complete)
+    return found
+
+
+def worst(found: Iterable[Age]) -> Age | None:
+    """Give the age of a group: the highest of its partitions'; ``None`` if none is known."""
+    return max(found, key=lambda age: age.seconds, default=None)
+
+
+def plan(known: Arrivals, now: float, *, calls: int) -> tuple[ProbeRequest, ...]:
+    """List what to ask next about records' times, as much as *calls* calls can ask.
+
+    A call asks each partition one thing, and `PROBES_PER_CALL` partitions at most. Of several
+    groups on one partition those come first of which least is known.
+    """
+    waiting: dict[Key, list[Bracket]] = {}
+    for arrivals in known.groups.values():
+        for key, arrival in arrivals.items():
+            bracket = arrival.bracket
+            if bracket is not None and not bracket.is_done and not known.is_silent(key, now):
+                waiting.setdefault(key, []).append(bracket)
+    room = calls * PROBES_PER_CALL
+    asked: list[ProbeRequest] = []
+    for key, brackets in sorted(waiting.items(), key=_attempts):
+        times = _times(brackets, milliseconds(now), min(calls, room - len(asked)))
+        asked += [ProbeRequest(TopicPartition(*key), time / 1000) for time in times]
+    return tuple(asked)
+
+
+def doubts(known: Arrivals, history: History, now: float, *, limit: int) -> tuple[PeekRequest, ...]:
+    """List at most *limit* records to look at, because there may be none: the smallest lag first.
+
+    A commit that stands before markers of transactions, or before aborted or compacted records,
+    waits for none of them. One look at each is enough while the commit stands.
+    """
+    standing = [
+        (not known.in_doubt(key, arrival, history), arrival.lag, key, arrival.target)
+        for arrivals in known.groups.values()
+        for key, arrival in arrivals.items()
+        if arrival.since < now and not arrival.is_record and arrival.lag
+        if arrival.looked is None or not 0 <= now - arrival.looked < ASK_AGAIN_SECONDS
+    ]
+    first = dict.fromkeys((key, target) for _, _, key, target in nsmallest(limit, standing))
+    return tuple(PeekRequest(TopicPartition(*key), target) for key, target in first)
+
+
+def _followed(arrival: Arrival | None, row: PartitionLag, samples: Samples, now: float) -> Arrival:
+    """Give the arrival that belongs to where *row* stands now."""
+    assert row.committed is not None
+    assert row.end is not None
+    commit = row.committed + row.lost  # what was deleted is no longer waited for
+    if arrival is None or arrival.life != samples.life or commit < arrival.commit:
+        arrival = Arrival(samples.life, commit, now, commit, now)
+        _locate(arrival, samples)
+    elif commit > arrival.commit:
+        arrival.commit, arrival.since = commit, now
+        if commit > arrival.target:  # otherwise it moved over what was known to be void
+            _advance(arrival, commit, samples)
+    arrival.lag = row.end - arrival.target
+    return arrival
+
+
+def _advance(arrival: Arrival, target: int, samples: Samples) -> None:
+    arrival.target, arrival.time = target, None
+    arrival.is_record, arrival.looked = False, None
+    _locate(arrival, samples)
+
+
+def _locate(arrival: Arrival, samples: Samples) -> None:
+    """Look the target up in *samples*, or begin to close in on its own time."""
+    hit = samples.arrived(arrival.target)
+    if hit is not None:
+        (arrival.time, arrival.error), arrival.bracket = hit, None
+        return
+    seen = samples.seen(arrival.target)
+    if seen is None:  # nothing is there yet
+        arrival.bracket = None
+        return
+    arrival.seen = seen
+    if arrival.bracket is None:
+        arrival.bracket = Bracket(arrival.target)
+    else:
+        arrival.bracket.moved(arrival.target)
+
+
+def _learn(arrival: Arrival, key: Key, samples: Samples, known: Arrivals, now: float) -> None:
+    """Take in what was answered about the target."""
+    for offset in dict.fromkeys((arrival.commit, arrival.target)):
+        look = known.looks.get((*key, offset))
+        if look is not None:
+            _look(arrival, look, samples, now)
+    if arrival.bracket is None:
+        return
+    for answer in known.answers.get(key, ()):
+        arrival.bracket.narrow(answer)
+        if _is_late(answer, samples):
+            known.late[key] = samples.life
+
+
+def _look(arrival: Arrival, look: Look, samples: Samples, now: float) -> None:
+    if look.failed:
+        arrival.looked = now
+        return
+    if look.void_to > arrival.target:
+        arrival.lag -= look.void_to - arrival.target
+        _advance(arrival, look.void_to, samples)
+    if look.found == arrival.target:
+        arrival.is_record = True
+        if arrival.bracket is not None and look.time is not None:
+            arrival.bracket.exact = milliseconds(look.time)
+
+
+def _is_late(answer: Answer, samples: Samples) -> bool:
+    """Tell whether *answer* shows that records arrive long after their own time.
+
+    The first record after the oldest sample arrived after it; if it is older by its own time than a
+    time well before that sample, it had been written long before.
+    """
+    oldest = samples.ends[0]
+    return (
+        samples.ends[-1] > oldest
+        and answer.offset > oldest
+        and answer.asked <= milliseconds(samples.times[0]) - LATE_MS
+    )
+
+
+def _age(arrival: Arrival, key: Key, history: History, known: Arrivals, now: float) -> Age | None:
+    if arrival.lag <= 0:
+        return CAUGHT_UP  # what is left cannot be read
+    age = _measured(arrival, key, known, now)
+    if age is None or not known.in_doubt(key, arrival, history):
+        return age
+    if arrival.lag <= MARKERS or age.error_seconds is None:
+        return None
+    # Anything from nothing up: the first record to read may be the last one.
+    return Age(age.seconds, age.method, max(age.seconds, age.error_seconds))
+
+
+def _measured(arrival: Arrival, key: Key, known: Arrivals, now: float) -> Age | None:
+    if arrival.time is not None:
+        return Age(max(0.0, now - arrival.time), Method.HISTORY, arrival.error)
+    bracket = arrival.bracket
+    if bracket is None:
+        return None
+    waited = max(0.0, now - arrival.seen)
+    if bracket.is_mute or known.late.get(key) == arrival.life:
+        return Age(waited, Method.HISTORY, None)
+    latest = bracket.latest
+    if latest is None or not bracket.is_near(milliseconds(now)):
+        return None
+    by_record = now - latest / 1000
+    if bracket.exact is not None and by_record >= waited:
+        return Age(by_record, Method.TIMESTAMPS, MILLISECOND)
+    # It was there when it was first seen, whatever the clock of its producer said.
+    return Age(max(by_record, waited), Method.TIMESTAMPS, None)
+
+
+def _attempts(waiting: tuple[Key, list[Bracket]]) -> int:
+    return min(bracket.asked for bracket in waiting[1])
+
+
+def _times(brackets: list[Bracket], now: int, limit: int) -> list[int]:
+    """Share *limit* questions between the *brackets* of one partition, in turns."""
+    brackets = sorted(brackets, key=lambda bracket: bracket.asked)[:limit]
+    wanted = [bracket.questions(now, limit) for bracket in brackets]
+    turns = (times[turn] for turn in range(limit) for times in wanted if turn < len(times))
+    return list(dict.fromkeys(turns))[:limit]
