@@ -105,7 +105,11 @@ class KafkaBroker:
             self._runner.start()
         until(self._listens, timeout=START_SECONDS, what=f"Kafka at {self.bootstrap_servers}")
         until(self._serves, timeout=START_SECONDS, what="Kafka to serve metadata")
-        until(self._coordinates, timeout=START_SECONDS, what="Kafka's group coordinator")
+        until(
+            lambda: coordinates(self.bootstrap_servers),
+            timeout=START_SECONDS,
+            what="Kafka's group coordinator",
+        )
 
     def stop(self) -> None:
         """Shut it down in order; its data stays."""
@@ -197,23 +201,24 @@ class KafkaBroker:
         except KafkaException:
             return False
 
-    def _coordinates(self) -> bool:
-        """Ask for a commit, so that the topic of the offsets exists before a test needs it.
 
-        On a cluster without it the first group calls of an AdminClient can crash the process.
-        """
-        name = "lagmon-tests-warm-up"
-        consumer = Consumer({"bootstrap.servers": self.bootstrap_servers, "group.id": name})
-        try:
-            answer = consumer.committed([TopicPartition(name, 0)], timeout=5)
-        except KafkaException as error:
-            unready = error.args[0].code()
-            if unready in COMING_UP:
-                return False
-            raise
-        finally:
-            consumer.close()
-        return all(at.error is None for at in answer)
+def coordinates(bootstrap_servers: str) -> bool:
+    """Ask for a commit, so that the topic of the offsets exists before a test needs it.
+
+    On a cluster without it the first group calls of an AdminClient can crash the process.
+    """
+    name = "lagmon-tests-warm-up"
+    consumer = Consumer({"bootstrap.servers": bootstrap_servers, "group.id": name})
+    try:
+        answer = consumer.committed([TopicPartition(name, 0)], timeout=5)
+    except KafkaException as error:
+        unready = error.args[0].code()
+        if unready in COMING_UP:
+            return False
+        raise
+    finally:
+        consumer.close()
+    return all(at.error is None for at in answer)
 
 
 def runner(settings: Mapping[str, str], advertised_port: int | None) -> Runner:

@@ -20,6 +20,7 @@ from uuid import uuid4
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
+from tests.infra.kafka import coordinates
 from tests.infra.kafka_jars import jars, java
 from tests.infra.kafka_java import FORMAT_SECONDS, JVM, LOGGING
 from tests.infra.kafka_settings import CLIENTS, CONTROLLER, FOR_TESTS, ONE_NODE, listeners
@@ -76,7 +77,7 @@ class KafkaNodes:
         return AdminClient({"bootstrap.servers": self.bootstrap_servers})
 
     def start(self) -> None:
-        """Start all brokers on empty logs; wait until each is known to the cluster."""
+        """Start all brokers on empty logs; wait until the cluster knows each and serves groups."""
         folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="lagmon-kafka")))
         for node in self._ports:
             properties = folder / f"{node}.properties"
@@ -88,6 +89,11 @@ class KafkaNodes:
             self._stack.callback(self._services[node].close)
             self._services[node].start()
         until(self._all_there, timeout=START_SECONDS, what=f"{len(self._ports)} brokers")
+        until(
+            lambda: coordinates(self.bootstrap_servers),
+            timeout=START_SECONDS,
+            what="the group coordinators",
+        )
 
     def pause(self, node: int) -> None:
         """Let broker *node* stand still in the middle of what it does."""
