@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         ClusterMetadata,
         ConsumerGroupDescription,
         ConsumerGroupListing,
+        TopicDescription,
     )
 
 # Answers about the thing that was asked for. After any other error the client is replaced: it may
@@ -43,11 +44,16 @@ SOUND = frozenset(
     }
 )
 DELETED = "UNKNOWN_TOPIC_OR_PART"  # Kafka's name for what does not exist; a refusal has another
+HIDDEN = "TOPIC_AUTHORIZATION_FAILED"
 GONE = f"{DELETED}: the cluster does not have it"
 APPEARED = "not asked: its topic appeared while the cycle ran"
+NO_TOPIC_ID = "AAAAAAAAAAAAAAAAAAAAAA"  # all zeros
 LEADERLESS = "LEADER_NOT_AVAILABLE: the partition has no leader"
 SILENT = "no offset came, and no error: its leader did not answer"
 LATE = "not asked: the cycle's deadline was over"
+BUSY = "not asked: the broker in charge owes other answers"
+LATER = "_TIMED_OUT: no answer yet; it is waited for"
+POSTPONED = frozenset({LATE, BUSY, LATER})
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +62,11 @@ class Failure:
 
     words: str
     sound: bool = False
+
+    @property
+    def postponed(self) -> bool:
+        """Whether it says nothing about the thing asked for: the answer is still to come."""
+        return self.words in POSTPONED
 
 
 def words(error: KafkaError) -> str:
@@ -78,6 +89,21 @@ def partitions(metadata: ClusterMetadata) -> dict[TopicPartition, str | None]:
         for name, topic in metadata.topics.items()
         for number, partition in topic.partitions.items()
     }
+
+
+def leader_ids(metadata: ClusterMetadata) -> dict[TopicPartition, int]:
+    """Give the leader of every partition in *metadata*, below 0 where there is none."""
+    return {
+        TopicPartition(name, number): partition.leader
+        for name, topic in metadata.topics.items()
+        for number, partition in topic.partitions.items()
+    }
+
+
+def topic_id(description: TopicDescription) -> str | None:
+    """Read the id of a topic; brokers before 2.8 give none."""
+    text = str(description.topic_id)
+    return None if text == NO_TOPIC_ID else text
 
 
 def listed(listing: ConsumerGroupListing) -> GroupReading:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from lagmon.collector.answers import DELETED, GONE, Failure, offsets
+from lagmon.collector.answers import DELETED, GONE, HIDDEN, Failure, offsets
 from lagmon.readings import Committed, GroupReading, PartitionOffsets, TopicPartition
 
 if TYPE_CHECKING:
@@ -42,6 +42,11 @@ def heads(
                 found[name] = answer
             elif list_errors:
                 found[name] = GroupReading(name, error=f"not described: {next(iter(list_errors))}")
+        elif answer.words.startswith(HIDDEN):
+            # Refused for one of its topics, which the list of its commits leaves out silently.
+            found[name] = replace(
+                listed.get(name, GroupReading(name)), error=f"not described: {answer.words}"
+            )
         elif name in listed:
             found[name] = listed[name]
         else:

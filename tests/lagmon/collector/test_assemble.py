@@ -29,6 +29,15 @@ def test_a_listed_group_that_is_not_described_keeps_what_the_list_said() -> None
     assert assemble.heads({"g": LISTED}, {"g": LATE}, ()) == {"g": LISTED}
 
 
+def test_a_group_with_a_hidden_topic_is_unknown() -> None:
+    """A KIP-848 group is refused whole for one topic, and its commits there are left out."""
+    refused = Failure(HIDDEN, sound=True)
+
+    (group,) = assemble.heads({"g": LISTED}, {"g": refused}, ()).values()
+
+    assert (group.state, group.error) == ("empty", f"not described: {HIDDEN}")
+
+
 def test_a_group_is_gone_when_list_and_coordinator_agree() -> None:
     """A group that is missing from a complete list and described as dead is left out."""
     assert assemble.heads({}, {"g": DEAD}, ()) == {}
