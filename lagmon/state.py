@@ -1,0 +1,255 @@
+"""What a restart must not forget: incidents, pending times and progress, in one file.
+
+In: each cluster's `incidents.State` and what its progress gives as JSON, which is not looked into.
+Out: the same at the next start. The file is replaced as a whole: written beside, forced to the
+disk, renamed, so that whatever moment the machine dies in, one of the two is there and whole. A
+file that cannot be read is set aside, never written over, and lagmon starts without it and says so.
+A failure to write is logged once, and costs nothing but the memory: pages go out all the same.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from lagmon.errors import RecordingError
+from lagmon.fields import Fields
+from lagmon.incidents import Pending, State, interrupted
+from lagmon.model import Incident, IncidentKey
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+VERSION = 1
+# How old the memory may be after a kill, while nobody opens, resolves or becomes pending.
+KEEP_SECONDS = 30.0
+ASIDE = ".unreadable"
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """What is kept of one cluster; *progress* is any value that JSON can hold."""
+
+    incidents: State
+    progress: Any = None
+
+
+def dumps(clusters: Mapping[str, Saved]) -> str:
+    """Write *clusters* by name as the content of the file."""
+    kept = {name: _saved_out(saved) for name, saved in sorted(clusters.items())}
+    return json.dumps({"v": VERSION, "clusters": kept}, separators=(",", ":"), allow_nan=False)
+
+
+def loads(content: str | bytes) -> dict[str, Saved]:
+    """Read the *content* of the file; RecordingError with the path of what is wrong in it."""
+    try:
+        value = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise RecordingError(f"the file is no JSON: {error}") from None
+    fields = Fields.of(value)
+    version = fields.whole("v")
+    if version != VERSION:
+        raise RecordingError(f"v: is {version}; this lagmon reads version {VERSION}")
+    clusters = fields.below("clusters")
+    return {name: _saved_in(clusters.below(name), value["clusters"][name]) for name in clusters}
+
+
+def read(path: Path) -> dict[str, Saved]:
+    """Read the file at *path*, by cluster; nothing where there is none. Never raises.
+
+    One that is wrong is renamed to *path* with `ASIDE` behind it.
+    """
+    try:
+        clusters = loads(path.read_bytes())
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        _set_aside(path, f"cannot be read: {error.strerror}")
+    except RecordingError as error:
+        _set_aside(path, str(error))
+    else:
+        log.info("state_restored", path=str(path), clusters=sorted(clusters))
+        return clusters
+    return {}
+
+
+def write(path: Path, content: str) -> None:
+    """Replace the file at *path* by *content*, which is on the disk when this returns."""
+    path = path.resolve()  # a link stays a link
+    beside = path.with_name(f"{path.name}.new")
+    with beside.open("w", encoding="utf-8") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    beside.replace(path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)  # the new name is on the disk no sooner
+    finally:
+        os.close(folder)
+
+
+class Keeper:
+    """Keeps the clusters' memories at *path*; without one it keeps nothing.
+
+    What the file held at the start is in `restored` until it is taken. Only *clusters* are kept on.
+    """
+
+    def __init__(self, path: Path | None, clusters: tuple[str, ...]) -> None:
+        self._path = path
+        found = read(path) if path else {}
+        self._saved = {name: saved for name, saved in found.items() if name in clusters}
+        self._kept: dict[str, tuple[float, frozenset[tuple[str, IncidentKey]]]] = {}
+        self._writing = asyncio.Lock()
+        self._failed = False
+
+    def restored(self, cluster: str) -> Saved | None:
+        """Give what was kept of *cluster*; the time since then counts for no pending time."""
+        saved = self._saved.get(cluster)
+        return saved and Saved(interrupted(saved.incidents), saved.progress)
+
+    async def keep(
+        self,
+        cluster: str,
+        incidents: State,
+        progress: Callable[[], Any],
+        elapsed: float,
+        *,
+        now: bool = False,
+    ) -> None:
+        """Keep what there is of *cluster* at the time *elapsed*, if it is time to. Never raises.
+
+        It is when `KEEP_SECONDS` have passed, when an incident or a pending time has come or gone,
+        and *now* if so told. *progress* is asked only then.
+        """
+        if self._path is None:
+            return
+        before, keys = self._kept.get(cluster, (float("-inf"), frozenset()))
+        current = _keys(incidents)
+        if not now and current == keys and 0 <= elapsed - before < KEEP_SECONDS:
+            return
+        self._kept[cluster] = elapsed, current
+        async with self._writing:
+            await self._write(self._path, cluster, incidents, progress)
+
+    async def _write(
+        self, path: Path, cluster: str, incidents: State, progress: Callable[[], Any]
+    ) -> None:
+        try:
+            self._saved[cluster] = Saved(incidents, progress())
+            await asyncio.to_thread(write, path, dumps(self._saved))
+        except (OSError, ValueError, TypeError) as error:
+            if not self._failed:
+                log.error("state_not_written", path=str(path), error=str(error))
+            self._failed = True
+        else:
+            if self._failed:
+                log.info("state_written_again", path=str(path))
+            self._failed = False
+
+
+def _set_aside(path: Path, why: str) -> None:
+    aside = path.with_name(path.name + ASIDE)
+    try:
+        path.replace(aside)
+    except OSError as error:
+        log.error("state_unreadable", path=str(path), why=why, error=str(error))
+    else:
+        log.warning("state_set_aside", path=str(path), moved_to=str(aside), why=why)
+
+
+def _keys(state: State) -> frozenset[tuple[str, IncidentKey]]:
+    return frozenset(
+        [("pending", each.key) for each in state.pending]
+        + [("held" if each.held else "opened", each.key) for each in state.opened]
+        + [("easing", each.key) for each in state.easing]
+    )
+
+
+def _saved_out(saved: Saved) -> dict[str, Any]:
+    state = saved.incidents
+    return {
+        "pending": [_pending_out(each) for each in state.pending],
+        "opened": [_incident_out(each) for each in state.opened],
+        "resolved": [_incident_out(each) for each in state.resolved],
+        "easing": [_pending_out(each) for each in state.easing],
+        "progress": saved.progress,
+    }
+
+
+def _saved_in(fields: Fields, value: Mapping[str, Any]) -> Saved:
+    state = State(
+        pending=tuple(_pending_in(each) for each in fields.each("pending")),
+        opened=tuple(_incident_in(each) for each in fields.each("opened")),
+        resolved=tuple(_incident_in(each) for each in fields.each("resolved")),
+        easing=tuple(_pending_in(each) for each in fields.each("easing")),
+    )
+    return Saved(state, value.get("progress"))
+
+
+def _key_out(key: IncidentKey) -> dict[str, Any]:
+    names = {"group": key.group, "topic": key.topic, "partition": key.partition}
+    known = {name: value for name, value in names.items() if value is not None}
+    return {"rule": key.rule, "cluster": key.cluster, **known}
+
+
+def _key_in(fields: Fields) -> IncidentKey:
+    return IncidentKey(
+        fields.text("rule"),
+        fields.text("cluster"),
+        fields.maybe_text("group"),
+        fields.maybe_text("topic"),
+        fields.maybe_whole("partition"),
+    )
+
+
+def _pending_out(pending: Pending) -> dict[str, Any]:
+    return {
+        **_key_out(pending.key),
+        "since": pending.since,
+        "held_seconds": pending.held_seconds,
+        "seen_at": pending.seen_at,
+        "value": pending.value,
+    }
+
+
+def _pending_in(fields: Fields) -> Pending:
+    return Pending(
+        _key_in(fields),
+        fields.number("since"),
+        fields.number("held_seconds"),
+        fields.maybe_number("seen_at"),
+        fields.number("value"),
+    )
+
+
+def _incident_out(incident: Incident) -> dict[str, Any]:
+    return {
+        **_key_out(incident.key),
+        "since": incident.since,
+        "opened_at": incident.opened_at,
+        "value": incident.value,
+        "sent_at": incident.sent_at,
+        "resolved_at": incident.resolved_at,
+        "held": incident.held,
+    }
+
+
+def _incident_in(fields: Fields) -> Incident:
+    return Incident(
+        _key_in(fields),
+        fields.number("since"),
+        fields.number("opened_at"),
+        fields.number("value"),
+        fields.number("sent_at"),
+        fields.maybe_number("resolved_at"),
+        held=fields.maybe_truth("held") or False,
+    )

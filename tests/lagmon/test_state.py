@@ -1,0 +1,285 @@
+"""What a restart must not forget survives it, whatever happened to the file."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from structlog.testing import capture_logs
+
+from lagmon.errors import RecordingError
+from lagmon.incidents import Pending, State, step
+from lagmon.model import Change, Incident, IncidentKey
+from lagmon.rules import KAFKA_CONSUMER_LAG
+from lagmon.state import KEEP_SECONDS, Keeper, Saved, dumps, loads, read, write
+from tests.lagmon.builders import CLUSTER, GROUP, NOON, group, lags
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+    from pathlib import Path
+
+KEY = IncidentKey("KafkaConsumerLag", CLUSTER, GROUP)
+OPEN = State(opened=(Incident(KEY, NOON, NOON + 15, 1203.0, NOON + 15),))
+WAITING = State(pending=(Pending(KEY, NOON, 10.0, NOON + 10, 1203.0),))
+
+NAMES = st.text(max_size=20)
+TIMES = st.floats(allow_nan=False, allow_infinity=False)
+KEYS = st.builds(
+    IncidentKey,
+    NAMES,
+    NAMES,
+    st.none() | NAMES,
+    st.none() | NAMES,
+    st.none() | st.integers(0, 99),
+)
+PENDINGS = st.lists(st.builds(Pending, KEYS, TIMES, TIMES, st.none() | TIMES, TIMES)).map(tuple)
+INCIDENTS = st.lists(
+    st.builds(Incident, KEYS, TIMES, TIMES, TIMES, TIMES, st.none() | TIMES, st.booleans())
+).map(tuple)
+STATES = st.builds(State, PENDINGS, INCIDENTS, INCIDENTS, PENDINGS)
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | TIMES | NAMES,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES, inner, max_size=3),
+    max_leaves=5,
+)
+
+
+def play(story: Coroutine[None, None, None]) -> None:
+    """Run *story*."""
+    asyncio.run(asyncio.wait_for(story, 60))
+
+
+def nothing() -> Any:
+    """Give the progress of a cluster that has none."""
+    return None
+
+
+@given(st.dictionaries(NAMES, st.builds(Saved, STATES, JSON), max_size=3))
+def test_what_is_written_is_what_is_read(clusters: dict[str, Saved]) -> None:
+    """Every state, and any JSON as progress, comes back as it was."""
+    assert loads(dumps(clusters)) == clusters
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        ("", "the file is no JSON"),
+        ('{"v":1,"clusters":{"local":{"pend', "the file is no JSON"),
+        ("\0" * 64, "the file is no JSON"),
+        ("[" * 100_000, "the file is no JSON"),
+        ("[]", "the line: wants an object"),
+        ('{"v":2,"clusters":{}}', "v: is 2; this lagmon reads version 1"),
+        ('{"v":1}', "clusters: wants an object"),
+        ('{"v":1,"clusters":{"a":{"opened":[{"rule":"R"}]}}}', "clusters.a.opened[0].cluster"),
+        ('{"v":1,"clusters":{"a":{"opened":7}}}', "clusters.a.opened: wants a list"),
+    ],
+)
+def test_a_file_that_is_wrong_is_set_aside_and_said_so(
+    tmp_path: Path, content: str, why: str
+) -> None:
+    """Lagmon starts without it; nobody's evidence is written over; the log says what was wrong."""
+    path = tmp_path / "state.json"
+    path.write_text(content)
+
+    with capture_logs() as lines:
+        found = read(path)
+
+    (line,) = lines
+    assert found == {}
+    assert (tmp_path / "state.json.unreadable").read_text() == content
+    assert not path.exists()
+    assert (line["event"], line["log_level"]) == ("state_set_aside", "warning")
+    assert why in line["why"]
+
+
+def test_bytes_that_are_no_text_are_set_aside(tmp_path: Path) -> None:
+    """A file of another kind is no reason not to start either."""
+    path = tmp_path / "state.json"
+    path.write_bytes(b"\x80\xff\x00")
+
+    assert read(path) == {}
+    assert (tmp_path / "state.json.unreadable").exists()
+
+
+def test_no_file_is_the_first_start(tmp_path: Path) -> None:
+    """Nothing is said of it."""
+    with capture_logs() as lines:
+        assert read(tmp_path / "state.json") == {}
+
+    assert lines == []
+
+
+def test_what_cannot_be_read_nor_moved_is_said(tmp_path: Path) -> None:
+    """A folder in the place of the folder of the file: an error, and a start without memory."""
+    (tmp_path / "file").write_text("")
+
+    with capture_logs() as lines:
+        found = read(tmp_path / "file" / "state.json")
+
+    assert found == {}
+    assert [line["event"] for line in lines] == ["state_unreadable"]
+
+
+def test_a_write_that_breaks_leaves_the_old_file_whole(tmp_path: Path) -> None:
+    """The new content is written beside; the name is given to it last."""
+    path = tmp_path / "state.json"
+    write(path, dumps({CLUSTER: Saved(OPEN)}))
+    (tmp_path / "state.json.new").mkdir()
+
+    with pytest.raises(OSError, match="directory"):
+        write(path, dumps({}))
+
+    assert read(path) == {CLUSTER: Saved(OPEN)}
+
+
+def test_a_link_to_the_file_stays_a_link(tmp_path: Path) -> None:
+    """The file behind it is replaced, and not the link, which somebody made on purpose."""
+    real, link = tmp_path / "real.json", tmp_path / "state.json"
+    real.write_text("{}")
+    link.symlink_to(real)
+
+    write(link, "new")
+
+    assert link.is_symlink()
+    assert real.read_text() == "new"
+
+
+def test_a_restart_goes_on_with_what_was_open(tmp_path: Path) -> None:
+    """It is not opened anew, goes on being sent, and is resolved when it is over."""
+
+    async def story() -> None:
+        path = tmp_path / "state.json"
+        await Keeper(path, (CLUSTER,)).keep(CLUSTER, OPEN, lambda: {"seen": ["a"]}, 0)
+
+        saved = Keeper(path, (CLUSTER,)).restored(CLUSTER)
+
+        assert saved == Saved(OPEN, {"seen": ["a"]})
+        rules = (KAFKA_CONSUMER_LAG,)
+        again, told = step(saved.incidents, rules, lags(group(2000)), NOON + 300)
+        _, over = step(again, rules, lags(group(0)), NOON + 305)
+        assert [each.change for each in told + over] == [Change.REMINDED, Change.RESOLVED]
+
+    play(story())
+
+
+def test_the_time_in_which_nobody_looked_does_not_count(tmp_path: Path) -> None:
+    """Pending 10 s of 15 before a restart that took an hour: 5 s are still missing after it."""
+
+    async def story() -> None:
+        path = tmp_path / "state.json"
+        await Keeper(path, (CLUSTER,)).keep(CLUSTER, WAITING, nothing, 0)
+        saved = Keeper(path, (CLUSTER,)).restored(CLUSTER)
+        assert saved is not None
+        state, told = saved.incidents, []
+
+        for second in (3600, 3604, 3605):
+            state, changes = step(state, (KAFKA_CONSUMER_LAG,), lags(group(2000)), NOON + second)
+            told.append([each.change for each in changes])
+
+        assert told == [[], [], [Change.OPENED]]
+
+    play(story())
+
+
+def test_it_is_written_when_something_happened_and_now_and_then(tmp_path: Path) -> None:
+    """A cycle that changed no incident writes nothing until `KEEP_SECONDS` have passed."""
+
+    async def story() -> None:
+        path = tmp_path / "state.json"
+        keeper = Keeper(path, (CLUSTER,))
+        asked: list[float] = []
+
+        async def keep(state: State, elapsed: float, *, now: bool = False) -> None:
+            def progress() -> float:
+                asked.append(elapsed)
+                return elapsed
+
+            await keeper.keep(CLUSTER, state, progress, elapsed, now=now)
+
+        await keep(State(), 0)
+        await keep(State(), 5)
+        await keep(WAITING, 10)
+        await keep(WAITING, 15)
+        await keep(OPEN, 20)
+        await keep(OPEN, 20 + KEEP_SECONDS)
+        await keep(OPEN, 21 + KEEP_SECONDS, now=True)
+
+        assert asked == [0, 10, 20, 50, 51]
+        assert json.loads(path.read_text())["clusters"][CLUSTER]["progress"] == 51
+
+    play(story())
+
+
+def test_each_cluster_has_its_place_and_one_that_is_no_more_has_none(tmp_path: Path) -> None:
+    """Two clusters share a file; one that is not configured any more is forgotten."""
+
+    async def story() -> None:
+        path = tmp_path / "state.json"
+        first = Keeper(path, ("a", "b"))
+        await asyncio.gather(
+            first.keep("a", OPEN, nothing, 0), first.keep("b", WAITING, nothing, 0)
+        )
+
+        second = Keeper(path, ("b", "c"))
+        await second.keep("c", State(), nothing, 0)
+
+        assert set(read(path)) == {"b", "c"}
+        assert (second.restored("a"), second.restored("c")) == (None, Saved(State()))
+
+    play(story())
+
+
+def test_a_disk_that_fails_is_said_once_and_its_return_too(tmp_path: Path) -> None:
+    """Nothing is raised: without memory lagmon still pages."""
+
+    async def story() -> None:
+        folder = tmp_path / "missing"
+        keeper = Keeper(folder / "state.json", (CLUSTER,))
+
+        with capture_logs() as lines:
+            await keeper.keep(CLUSTER, State(), nothing, 0)
+            await keeper.keep(CLUSTER, OPEN, nothing, 5)
+            folder.mkdir()
+            await keeper.keep(CLUSTER, State(), nothing, 10)
+
+        assert [line["event"] for line in lines] == ["state_not_written", "state_written_again"]
+
+    play(story())
+
+
+def test_progress_that_is_no_json_is_said(tmp_path: Path) -> None:
+    """A number that JSON has not costs the file, and no page."""
+
+    async def story() -> None:
+        with capture_logs() as lines:
+            keeper = Keeper(tmp_path / "state.json", (CLUSTER,))
+            await keeper.keep(CLUSTER, OPEN, lambda: float("nan"), 0)
+
+        assert [line["event"] for line in lines] == ["state_not_written"]
+
+    play(story())
+
+
+def test_without_a_path_nothing_is_kept() -> None:
+    """The setting is optional, and progress is not even asked."""
+
+    async def story() -> None:
+        keeper = Keeper(None, (CLUSTER,))
+        await keeper.keep(CLUSTER, OPEN, lambda: pytest.fail("asked"), 0)
+
+        assert keeper.restored(CLUSTER) is None
+
+    play(story())
+
+
+def test_an_error_names_the_place() -> None:
+    """Whoever looks into the file set aside finds what was wrong."""
+    broken = json.loads(dumps({CLUSTER: Saved(WAITING)}))
+    broken["clusters"][CLUSTER]["pending"][0]["since"] = "noon"
+
+    with pytest.raises(RecordingError, match=r"clusters\.local\.pending\[0\]\.since"):
+        loads(json.dumps(broken))
