@@ -108,6 +108,7 @@ def _partition(one: Committed, log: PartitionOffsets, owner: Member | None) -> P
         clamped=_ends_disagree(one.offset, log),
         owner=owner,
         start=log.start,
+        stable=log.stable,
     )
 
 

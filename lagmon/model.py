@@ -82,7 +82,7 @@ class PartitionLag:
     *lost* counts the records that were deleted before the group read them. *clamped* is True when
     a negative difference that no commit past the end explains was cut to 0. *waiting* is True when
     the group never committed here although the partition is not known to be empty. The log holds
-    what lies from *start* to *end*.
+    what lies from *start* to *end*; what lies past *stable* is in transactions that are open.
 
     The later stages add *age*, which is ``None`` where it is not known, and *judged* with *since*
     and a *reason* in words.
@@ -103,6 +103,7 @@ class PartitionLag:
     since: float | None = None
     reason: str | None = None
     start: int | None = None
+    stable: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

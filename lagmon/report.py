@@ -22,6 +22,8 @@ class OldestRecord:
 
     *timestamp* is the record's own, in seconds. *trace_id* is ``None`` beside a *trace_unknown*
     that says why; a *trace_unknown* beside a trace id says why no trace will be found under it.
+    *size* is in bytes, of key and value. *headers* are names and texts of those that the settings
+    allow. *pending* says that its transaction had not ended when it was looked at.
     """
 
     at: TopicPartition
@@ -30,6 +32,9 @@ class OldestRecord:
     key_hash: str | None = None
     trace_id: str | None = None
     trace_unknown: str | None = None
+    size: int | None = None
+    headers: tuple[tuple[str, str], ...] = ()
+    pending: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,9 @@ with the earliest timestamp. A partition that stands keeps its record while the 
 younger ones, so the one that blocks comes up by itself; and since a record's time does not change,
 neither does the trace id in a page while nothing moves. Partitions are looked at in the order of
 their lag; equal times, and records without one, go by that order too.
+
+Such a record is not always the one in work: a consumer that commits by itself, every few seconds,
+may be far past it. It is the first one that would be read again.
 """
 
 from __future__ import annotations
@@ -16,24 +19,40 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from lagmon.readings import Peek, PeekRequest
+from lagmon.readings import Isolation, Peek, PeekRequest
 from lagmon.report import OldestRecord
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from lagmon.model import ClusterLag, GroupLag, PartitionLag
+    from lagmon.readings import TopicPartition
 
 # A record does not change, but it may be deleted or compacted away; a failure may pass.
 ASK_AGAIN_SECONDS = 60.0
+UNSEEN = "not looked at yet"
+
+_ISOLATION = {False: Isolation.READ_COMMITTED, True: Isolation.READ_UNCOMMITTED}
+
+# What the failures that somebody can do something about mean; they open with Kafka's own names.
+_NOTHING_LEFT = "_PARTITION_EOF"
+_FAILURES = {
+    "TOPIC_AUTHORIZATION_FAILED": "lagmon may not read topic {topic}: it lacks the ACL READ on it",
+    "_AUTO_OFFSET_RESET": "the record was deleted while it was looked for",
+    _NOTHING_LEFT: "no record is left there, only marks of transactions and what they took back",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What was found out about one record, and *at* which time."""
+    """What was found out about one record, and *at* which time.
+
+    *end* is where the partition ended then: where no record was found, one may have come since.
+    """
 
     peek: Peek
     at: float
+    end: int | None = None
 
 
 def suspects(
@@ -50,8 +69,9 @@ def suspects(
     with many partitions does not keep the others waiting. A record is asked for again when the
     commit has moved or its answer is older than `ASK_AGAIN_SECONDS`.
     """
-    fresh = {answer.peek.question for answer in answers if 0 <= now - answer.at < ASK_AGAIN_SECONDS}
     queues = [_questions(group) for group in lag.groups if group.group in groups]
+    ends = _ends(lag, groups)
+    fresh = {each.peek.question for each in answers if _is_fresh(each, ends, now)}
     deepest = max(map(len, queues), default=0)
     turns = (queue[depth] for depth in range(deepest) for queue in queues if depth < len(queue))
     return tuple(dict.fromkeys(question for question in turns if question not in fresh))[:limit]
@@ -69,7 +89,8 @@ def remember(
     While a cluster does not answer, everything is kept: nobody has moved as far as is known.
     """
     merged = {answer.peek.question: answer for answer in answers}
-    merged |= {peek.question: Answer(peek, now) for peek in peeks}
+    ends = _ends(lag, groups)
+    merged |= {one.question: Answer(one, now, ends.get(one.question.at)) for one in peeks}
     if lag.error:
         return tuple(merged.values())
     wanted = {
@@ -88,10 +109,7 @@ def oldest(group: GroupLag, answers: Sequence[Answer]) -> OldestRecord | None:
     found = [peek for peek in peeks if peek.found_offset is not None]
     if found:
         return _record(min(found, key=_age_order))
-    first = questions[0]
-    why = "not looked at yet"
-    if peeks:
-        first, why = peeks[0].question, f"the record could not be read: {peeks[0].error}"
+    first, why = (peeks[0].question, _why_no_record(peeks[0])) if peeks else (questions[0], UNSEEN)
     return OldestRecord(first.at, first.offset, trace_unknown=why)
 
 
@@ -125,7 +143,25 @@ def _questions(group: GroupLag) -> list[PeekRequest]:
 def _question(part: PartitionLag) -> PeekRequest:
     assert part.committed is not None
     # What was deleted cannot be read: the oldest record that is still there follows it.
-    return PeekRequest(part.at, part.committed + part.lost)
+    offset = part.committed + part.lost
+    # From the last stable offset on, whoever reads what is committed waits for a transaction to
+    # end. Its first record tells whose it is.
+    held = part.stable is not None and part.end is not None and part.stable <= offset < part.end
+    return PeekRequest(part.at, offset, _ISOLATION[held])
+
+
+def _ends(lag: ClusterLag, groups: Collection[str]) -> dict[TopicPartition, int | None]:
+    concerned = (group for group in lag.groups if group.group in groups)
+    return {part.at: part.end for group in concerned for part in group.partitions}
+
+
+def _is_fresh(answer: Answer, ends: Mapping[TopicPartition, int | None], now: float) -> bool:
+    """Tell whether *answer* still holds; that nothing is left does until something is written."""
+    if (answer.peek.error or "").startswith(_NOTHING_LEFT):
+        at = answer.peek.question.at
+        if ends.get(at) != answer.end:
+            return False
+    return 0 <= now - answer.at < ASK_AGAIN_SECONDS
 
 
 def _age_order(peek: Peek) -> float:
@@ -141,12 +177,22 @@ def _record(peek: Peek) -> OldestRecord:
         key_hash=peek.key_hash,
         trace_id=peek.trace_id,
         trace_unknown=_why_no_trace(peek),
+        size=peek.size,
+        headers=peek.headers,
+        pending=peek.question.isolation is Isolation.READ_UNCOMMITTED,
     )
 
 
 def _why_no_trace(peek: Peek) -> str | None:
     if peek.trace_id is None:
-        return "the record carries no valid trace header"
+        return peek.trace_unknown or "the record carries no valid trace header"
     if peek.sampled is False:
         return "not sampled: search the logs for the trace id"
     return None
+
+
+def _why_no_record(peek: Peek) -> str:
+    known = _FAILURES.get((peek.error or "").partition(":")[0])
+    if known is None:
+        return f"the record could not be read: {peek.error}"
+    return known.format(topic=peek.question.at.topic)

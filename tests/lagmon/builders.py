@@ -46,6 +46,7 @@ def part(
     clamped: bool = False,
     waiting: bool = False,
     owner: Member | None = None,
+    stable: int | None = None,
 ) -> PartitionLag:
     """Build the lag of one partition of a group."""
     end = committed + lag if lag is not None and committed is not None else None
@@ -59,6 +60,7 @@ def part(
         clamped=clamped,
         waiting=waiting,
         owner=owner,
+        stable=stable,
     )
 
 
@@ -167,6 +169,11 @@ def peek(
         trace_id=trace_id,
         sampled=sampled,
     )
+
+
+def unread(words: str, offset: int = 5000, partition: int = 0) -> Peek:
+    """Build the answer that no record was found, in Kafka's *words*."""
+    return Peek(PeekRequest(at(partition), offset), error=words)
 
 
 def record(

@@ -229,6 +229,7 @@ def test_the_table(row: Row) -> None:
         waiting=row.waiting,
         detail=row.detail,
         start=row.log.start if row.log and row.lag is not None else None,
+        stable=row.log.stable if row.log and row.lag is not None else None,
     )
 
 

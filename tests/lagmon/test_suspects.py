@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from lagmon.model import GroupLag, PartitionLag, Why
-from lagmon.readings import Peek, PeekRequest
+from lagmon.readings import Isolation, Peek, PeekRequest
 from lagmon.suspects import ASK_AGAIN_SECONDS, Answer, oldest, records, remember, suspects
-from tests.lagmon.builders import GROUP, NOON, TRACE, at, group, lags, part, peek, record
+from tests.lagmon.builders import GROUP, NOON, TRACE, at, group, lags, part, peek, record, unread
 
 
 def asked(
@@ -163,13 +165,92 @@ def test_the_offset_that_was_found_is_shown() -> None:
         (peek(), TRACE, None),
         (peek(trace_id=None), None, "the record carries no valid trace header"),
         (peek(sampled=False), TRACE, "not sampled: search the logs for the trace id"),
+        (replace(peek(trace_id=None), trace_unknown="b3 is broken"), None, "b3 is broken"),
         (peek(error="not authorized"), None, "the record could not be read: not authorized"),
+        (
+            peek(error="TOPIC_AUTHORIZATION_FAILED: Broker: Topic authorization failed"),
+            None,
+            "lagmon may not read topic plays: it lacks the ACL READ on it",
+        ),
+        (
+            peek(error="_AUTO_OFFSET_RESET: fetch failed due to requested offset not available"),
+            None,
+            "the record was deleted while it was looked for",
+        ),
+        (
+            peek(error="_PARTITION_EOF: Broker: No more messages"),
+            None,
+            "no record is left there, only marks of transactions and what they took back",
+        ),
     ],
-    ids=["traced", "no header", "not sampled", "unreadable"],
+    ids=[
+        *("traced", "no header", "not sampled", "malformed"),
+        *("unreadable", "no ACL", "deleted", "only control records"),
+    ],
 )
 def test_a_record_has_a_trace_or_a_reason(answer: Peek, trace: str | None, why: str | None) -> None:
     """Each way in which a trace cannot be shown is said in words."""
     assert shown_for(group(7), answer)[2:] == (trace, why)
+
+
+def test_a_record_is_shown_with_what_the_look_found() -> None:
+    """Size and allowed headers go with the record to pages and alerts."""
+    found = replace(peek(), headers=(("tenant", "blue"),))
+
+    shown = oldest(group(7), [Answer(found, NOON)])
+
+    assert shown is not None
+    assert (shown.size, shown.headers, shown.pending) == (120, (("tenant", "blue"),), False)
+
+
+@pytest.mark.parametrize(
+    ("stable", "isolation"),
+    [
+        pytest.param(None, Isolation.READ_COMMITTED, id="not known"),
+        pytest.param(5007, Isolation.READ_COMMITTED, id="no transaction is open"),
+        pytest.param(5001, Isolation.READ_COMMITTED, id="one is open further on"),
+        pytest.param(5000, Isolation.READ_UNCOMMITTED, id="one is open at the commit"),
+        pytest.param(4990, Isolation.READ_UNCOMMITTED, id="one is open before the commit"),
+    ],
+)
+def test_only_committed_records_are_asked_for_where_there_are_any(
+    stable: int | None, isolation: Isolation
+) -> None:
+    """A transaction that is open at the commit is shown by its record: nothing else can be read."""
+    behind = group(7, GROUP, part(0, 7, stable=stable))
+
+    (question,) = suspects(lags(behind), {GROUP}, (), limit=20, now=NOON)
+
+    assert question.isolation is isolation
+
+
+def test_a_record_of_an_open_transaction_is_told_as_such() -> None:
+    """It has its trace, and that its transaction has not ended."""
+    behind = group(7, GROUP, part(0, 7, stable=5000))
+    question = PeekRequest(at(0), 5000, Isolation.READ_UNCOMMITTED)
+
+    shown = oldest(behind, [Answer(replace(peek(), question=question), NOON)])
+
+    assert shown is not None
+    assert (shown.pending, shown.trace_id) == (True, TRACE)
+
+
+def test_that_nothing_is_left_holds_until_something_is_written() -> None:
+    """Behind control records one may come at any time: with a new end it is asked again."""
+    stands = lags(group(1, GROUP, part(0, 1)))
+    written = lags(group(2, GROUP, part(0, 2)))
+    answers = remember((), (unread("_PARTITION_EOF: no more"),), stands, {GROUP}, NOON)
+
+    again = [suspects(lag, {GROUP}, answers, limit=20, now=NOON + 5) for lag in (stands, written)]
+
+    assert [len(questions) for questions in again] == [0, 1]
+
+
+def test_a_failure_is_not_asked_for_with_every_record_that_is_written() -> None:
+    """What may not be read, or does not come, is asked for once a minute, not in every cycle."""
+    answers = remember((), (unread("_TIMED_OUT: no"),), lags(group(1)), {GROUP}, NOON)
+
+    assert suspects(lags(group(2)), {GROUP}, answers, limit=20, now=NOON + 5) == ()
 
 
 def test_before_the_first_answer_it_is_said_that_nobody_has_looked() -> None:
