@@ -115,7 +115,7 @@ class Bracket:
             return []
         if self.below is None:
             # From 0 comes the oldest record of all: the lower end, or the record itself.
-            first = [0, *(now - age for age in FIRST_AGES_MS)]
+            first = [0, *(max(0, now - age) for age in FIRST_AGES_MS)]
             return [one for one in first if all(one < a.asked for a in self.above)][:limit]
         low = self.below[1] + 1
         if not self.above:

@@ -17,6 +17,8 @@ from lagmon.collector.answers import Failure, partitions
 from lagmon.collector.calls import Calls, Deadline
 from lagmon.collector.client import Client
 from lagmon.collector.peek import look
+from lagmon.collector.probes import probe
+from lagmon.collector.questions import Questions
 from lagmon.errors import ClusterError
 from lagmon.readings import Isolation, Snapshot, StepDuration
 
@@ -40,6 +42,7 @@ class Cycle:
         self._calls = Calls(
             self._client, request_timeout=settings.request_timeout, fan_out=settings.fan_out
         )
+        self._questions = Questions(self._calls, self._client)
         self._known: dict[str, frozenset[TopicPartition]] = {}  # group -> where it had commits
         self._failed: frozenset[str] = frozenset()
         self._durations: list[StepDuration] = []
@@ -59,10 +62,12 @@ class Cycle:
             self._client.take_last_words()  # of this cycle: not to be taken for the next one's
 
     def _read(self, plan: Plan, until: Deadline) -> Snapshot:
+        self._calls.begin()
         with self._step("metadata"):
-            leaders = partitions(self._calls.metadata(until))
+            leaders = partitions(self._questions.metadata(until))
         with self._step("groups"):
             heads, list_errors = self._heads(until)
+            self._questions.confirm()
         # Committed before ends: a record that arrives in between overstates the lag by one. The
         # other way round a commit in between would lie past the end, and the lag below 0.
         with self._step("committed"):
@@ -71,6 +76,8 @@ class Cycle:
         topics = self._topics(groups, leaders, missing, until)
         with self._step("peeks"):
             peeks = look(plan.peeks, self._cluster, until, headers=self._settings.peek_headers)
+        with self._step("probes"):
+            probes = probe(plan.probes, topics, self._client, until)
         return Snapshot(
             at,
             self._cluster.name,
@@ -79,17 +86,18 @@ class Cycle:
             peeks,
             list_errors,
             tuple(self._durations),
+            probes=probes,
         )
 
     def _heads(self, until: Deadline) -> tuple[dict[str, GroupReading], tuple[str, ...]]:
         groups = self._cluster.groups
         if groups.static:
-            described = self._calls.descriptions(groups.static, until)
+            described = self._questions.descriptions(groups.static, until)
             return assemble.static_heads(groups.static, described), ()
-        everything, errors = self._calls.groups(until)
+        everything, errors = self._questions.groups(until)
         # By name: one group is one, even when two coordinators list it.
         listed = {one.group: one for one in everything if groups.accepts(one.group)}
-        described = self._calls.descriptions(self._failed_last({*listed, *self._known}), until)
+        described = self._questions.descriptions(self._failed_last({*listed, *self._known}), until)
         return assemble.heads(listed, described, errors), errors
 
     def _groups(
@@ -101,10 +109,10 @@ class Cycle:
             name: assemble.named(static[name], topics) if name in static else None
             for name in readable
         }
-        commits = self._calls.committed(asked, until)
+        commits = self._questions.committed(asked, until)
         commits |= self._asked_again(heads, commits, topics, until)
         # Asked for by name: the metadata leaves out what was deleted and what may not be seen.
-        missing = self._calls.missing(assemble.orphans(commits.values(), topics), until)
+        missing = self._questions.missing(assemble.orphans(commits.values(), topics), until)
         readings = tuple(
             assemble.reading(head, commits[name], self._cluster.topics) if name in commits else head
             for name, head in sorted(heads.items())
@@ -124,7 +132,7 @@ class Cycle:
             if name not in static
         }
         asked = {name: named for name, named in missing.items() if named}
-        answers = self._calls.committed(asked, until)
+        answers = self._questions.committed(asked, until)
         found: Commits = {
             name: assemble.joined(whole[name], asked[name], answers[name], topics) for name in asked
         }
@@ -139,12 +147,12 @@ class Cycle:
         asked = assemble.askable(wanted, leaders)
         with self._step("ends"):
             # Stable first: read the other way round it may lie past the high watermark.
-            stable = self._calls.ends(asked, Isolation.READ_COMMITTED, until)
+            stable = self._questions.ends(asked, Isolation.READ_COMMITTED, until)
             asked = assemble.answered(stable)
-            high = self._calls.ends(asked, Isolation.READ_UNCOMMITTED, until)
+            high = self._questions.ends(asked, Isolation.READ_UNCOMMITTED, until)
         with self._step("starts"):
             asked = assemble.answered(high)
-            start = self._calls.starts(asked, until)
+            start = self._questions.starts(asked, until)
         return assemble.logs(wanted, leaders, missing, start=start, high=high, stable=stable)
 
     def _remember(self, readings: tuple[GroupReading, ...]) -> None:
