@@ -17,7 +17,7 @@ from propagation import conventions as names
 from propagation import instruments
 from propagation.clusters import cluster_of
 from propagation.contexts import get_current, is_suppressed, span_in
-from propagation.failures import error_type
+from propagation.failures import error_text, error_type
 from propagation.headers import NO_NAMES
 from propagation.origins import read_origin
 from propagation.plans import Plans
@@ -148,7 +148,7 @@ class ClientSpans:
         last: dict[str, AttributeValue] = {}
         if error is not None:
             last[names.ERROR_TYPE] = error_type(error)
-            span.set_status(Status(StatusCode.ERROR, str(error)))
+            span.set_status(Status(StatusCode.ERROR, error_text(error)))
         finish(span, last)
 
 

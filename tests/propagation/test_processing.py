@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from confluent_kafka import KafkaError, Message
+from confluent_kafka import KafkaError, KafkaException, Message
 from hypothesis import given
 from hypothesis import strategies as st
 from opentelemetry import baggage, trace
@@ -221,6 +221,34 @@ def test_an_exceptions_type_is_told_with_its_module(spans: Spans) -> None:
 
     named = (spans[0].attributes or {})["error.type"]
     assert named == f"{__name__}.{Rejected.__qualname__}"
+
+
+class Silent(Exception):  # noqa: N818  # what it does
+    """An error that cannot tell its own text."""
+
+    def __str__(self) -> str:
+        raise LookupError("no text")
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (Silent(), f"{__name__}.Silent"),
+        (KafkaException(), "cimpl.KafkaException"),
+        (KafkaException("text"), "cimpl.KafkaException"),
+        (KafkaException(KafkaError(KafkaError._TRANSPORT)), "_TRANSPORT"),
+    ],
+)
+def test_an_odd_exception_passes_as_well(spans: Spans, error: Exception, kind: str) -> None:
+    """One without a text, or without what such an error usually holds: nothing else is raised."""
+    with pytest.raises(type(error)) as caught, processing(message()):
+        raise error
+
+    [process] = spans
+    assert caught.value is error
+    assert process.status.status_code is StatusCode.ERROR
+    assert (process.attributes or {})["error.type"] == kind
+    assert [event.name for event in process.events] == ["exception"]
 
 
 def test_being_told_to_stop_is_no_failure(spans: Spans) -> None:
