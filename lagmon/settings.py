@@ -208,6 +208,8 @@ class Settings(BaseSettings):
     request_timeout: Duration = 5.0
     fan_out: Annotated[int, Field(ge=1, le=1000)] = 50
     idle_refresh: Duration = 60.0
+    window: Duration = 1800.0
+    probes_per_cycle: Annotated[int, Field(ge=0, le=100)] = 4
     peeks_per_cycle: Annotated[int, Field(ge=0)] = 20
     peek_headers: tuple[Annotated[str, Field(min_length=1)], ...] = ()
     web: Web = Web()
