@@ -38,6 +38,12 @@ PARTITION_LAG = Metric(
     "Messages between the committed offset and the end of the partition; absent when unknown.",
     _GROUP_PARTITION,
 )
+PARTITION_LAG_SECONDS = Metric(
+    "lagmon_partition_lag_seconds",
+    Kind.GAUGE,
+    "Time that the oldest unread message has waited; 0 when none is unread, absent when unknown.",
+    _GROUP_PARTITION,
+)
 PARTITION_COMMITTED = Metric(
     "lagmon_partition_committed_offset",
     Kind.GAUGE,
@@ -54,6 +60,12 @@ GROUP_LAG = Metric(
     "lagmon_group_lag_messages",
     Kind.GAUGE,
     "Sum of the known lags of the group's partitions: a lower bound while some are unknown.",
+    _GROUP,
+)
+GROUP_LAG_SECONDS = Metric(
+    "lagmon_group_lag_seconds",
+    Kind.GAUGE,
+    "The highest of the known times that the group's partitions are behind.",
     _GROUP,
 )
 GROUP_MEMBERS = Metric(
@@ -169,9 +181,11 @@ REGISTER: tuple[Metric, ...] = tuple(
     sorted(
         (
             PARTITION_LAG,
+            PARTITION_LAG_SECONDS,
             PARTITION_COMMITTED,
             PARTITION_LOST,
             GROUP_LAG,
+            GROUP_LAG_SECONDS,
             GROUP_MEMBERS,
             GROUP_UNCOMMITTED,
             GROUP_UNKNOWN,

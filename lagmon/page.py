@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from lagmon.metrics import Metric
-    from lagmon.model import ClusterLag, GroupLag, PartitionLag
+    from lagmon.model import Age, ClusterLag, GroupLag, PartitionLag
     from lagmon.readings import PartitionOffsets
     from lagmon.report import ClusterReport, Report
 
@@ -108,6 +108,7 @@ def _groups(cluster: ClusterReport) -> Iterator[_Sample]:
     for group in sorted(cluster.lag.groups, key=lambda group: group.group):
         labels = _labels(metrics.GROUP_LAG, cluster.cluster, group.group)
         yield metrics.GROUP_LAG, labels, group.lag
+        yield metrics.GROUP_LAG_SECONDS, labels, _seconds(group.age)
         yield metrics.GROUP_MEMBERS, labels, group.members
         if group.why is not Why.GROUP_UNREADABLE:
             yield metrics.GROUP_UNKNOWN, labels, group.unknown
@@ -126,8 +127,14 @@ def _partition(group_labels: str, part: PartitionLag) -> Iterator[_Sample]:
     topic, partition = _escaped(part.at.topic), part.at.partition
     labels = f'{group_labels},topic="{topic}",partition="{partition}"'
     yield metrics.PARTITION_LAG, labels, part.lag
+    yield metrics.PARTITION_LAG_SECONDS, labels, _seconds(part.age)
     yield metrics.PARTITION_COMMITTED, labels, part.committed
     yield metrics.PARTITION_LOST, labels, part.lost or None
+
+
+def _seconds(age: Age | None) -> float | None:
+    # To the millisecond, as Kafka has times.
+    return None if age is None else round(age.seconds, 3)
 
 
 def _labels(metric: Metric, *values: str) -> str:

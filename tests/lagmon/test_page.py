@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,7 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from lagmon import metrics
 from lagmon.board import advance
 from lagmon.labels import safe
-from lagmon.model import IncidentKey, Why
+from lagmon.model import Age, IncidentKey, Method, Why
 from lagmon.page import render
 from lagmon.readings import StepDuration
 from lagmon.report import ClusterReport, Report, Sent
@@ -255,3 +256,15 @@ def test_hostile_names_cannot_break_the_page(names: list[str]) -> None:
     assert found.get("lagmon_group_lag_messages", {}) == {
         labels(group=safe(name)): index for index, name in enumerate(names)
     }
+
+
+def test_seconds_stand_beside_the_lag_they_belong_to() -> None:
+    """An age is given to the millisecond; 0 is a value, and one that is not known has no series."""
+    behind = replace(part(0, 1203), age=Age(41.12345, Method.HISTORY, 2.5))
+    done = replace(part(1, 0), age=Age(0.0, Method.CAUGHT_UP))
+    members = replace(group(1210, GROUP, behind, done, part(2, 7)), age=behind.age)
+
+    found = parsed(page(cycle(lags(members))))
+
+    assert found["lagmon_partition_lag_seconds"] == {partition(0): 41.123, partition(1): 0.0}
+    assert found["lagmon_group_lag_seconds"] == {labels(group=GROUP): 41.123}
