@@ -1,68 +1,44 @@
 """Ask the cluster: bounded in time and in number, and with a sound client each time.
 
-Comes in: what to ask and a `Deadline`. Goes out: an answer or a `Failure` for each thing asked;
-only metadata, without which nothing can be asked, raises. No future is waited for without a
-timeout: those of a dropped client never end.
+Comes in: questions, each with its lane, and a `Deadline`. Goes out: an answer or a `Failure` for
+each. No future is waited for without a timeout: those of a dropped client never end.
+
+A question that hangs while others are answered is waited for with `Patience` alone. Then it is
+*stuck*: its answer counts in the cycle in which it comes, and it is not asked again before that
+or its time is over.
 """
 
 from __future__ import annotations
 
 import time
-from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from concurrent.futures import Future, wait
+from dataclasses import dataclass
 from functools import partial
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from confluent_kafka import (
-    ConsumerGroupTopicPartitions,
-    IsolationLevel,
-    KafkaException,
-    TopicCollection,
-)
-from confluent_kafka import TopicPartition as Asked
-from confluent_kafka.admin import (  # type: ignore[attr-defined] # documented to be there
-    AdminClient,
-    OffsetSpec,
-)
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
 
-from lagmon.collector.answers import (
-    APPEARED,
-    LATE,
-    Failure,
-    committed,
-    described,
-    failure,
-    listed,
-    offset,
-)
-from lagmon.errors import ClusterError
-from lagmon.readings import Isolation, TopicPartition
+from lagmon.collector.answers import BUSY, LATE, LATER, Failure, failure
+from lagmon.collector.lanes import Queues
+from lagmon.collector.patience import Patience
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
-
-    from confluent_kafka.admin import (  # type: ignore[attr-defined] # documented to be there
-        ClusterMetadata,
-        ListOffsetsResultInfo,
-    )
+    from collections.abc import Iterable, Mapping
 
     from lagmon.collector.client import Client
-    from lagmon.readings import Committed, GroupReading
 
-T = TypeVar("T")
-K = TypeVar("K")
+K = TypeVar("K", bound=Hashable)
 Ask = Callable[[AdminClient, float], "Future[Any]"]  # client and time-out in seconds -> answer
 
 SHORTEST_SECONDS = 0.05  # a request gets at least this long
 GRACE_SECONDS = 1.0  # librdkafka reports its own time-out a little after it
+SUSPECT_SECONDS = 0.05  # for brokers that gave nothing when they were asked last
+LISTEN_SECONDS = 0.1  # how often the client is heard while waiting: tokens are renewed within it
 NO_ANSWER = Failure("_TIMED_OUT: no answer came, and no error")
-EARLIEST, LATEST = OffsetSpec.earliest(), OffsetSpec.latest()  # type: ignore[no-untyped-call] # theirs
-ISOLATION = {  # always said: what happens without it hangs on the client's configuration
-    Isolation.READ_COMMITTED: IsolationLevel.READ_COMMITTED,
-    Isolation.READ_UNCOMMITTED: IsolationLevel.READ_UNCOMMITTED,
-}
+WAITING = Failure(LATER, sound=True)
 
 
 class Deadline:
@@ -80,183 +56,201 @@ class Deadline:
         return Deadline(self.left(seconds))
 
 
+@dataclass(slots=True)
+class Question:
+    """One that was asked of the client of *generation*; it counts as unanswered after *end*.
+
+    *took* is how long it took, in seconds, once it has ended.
+    """
+
+    future: Future[Any]
+    generation: int
+    step: str
+    began: float
+    end: Deadline
+    took: float | None = None
+
+
 class Calls:
-    """The questions that a cycle asks, through *client*. At most *fan_out* are open at once."""
+    """The questions that cycles ask, through *client*. At most *fan_out* are open at once.
+
+    `begin` each cycle. *answered* tells whether anything came in it.
+    """
 
     def __init__(self, client: Client, *, request_timeout: float, fan_out: int) -> None:
+        self.answered = False
         self._client = client
         self._request_timeout = request_timeout
         self._fan_out = fan_out
+        self._patience = Patience()
+        self._stuck: dict[Hashable, Question] = {}
+        self._came: dict[Hashable, Any] = {}  # answers of questions that were stuck
+        self._suspects: set[int] = set()
 
-    def metadata(self, until: Deadline) -> ClusterMetadata:
-        """Give topics and leaders; ClusterError if the cluster cannot be reached.
-
-        Of all topics, every cycle: it is what makes a client learn of new leaders and partitions.
-        """
-        try:
-            return self._client.admin.list_topics(timeout=self._seconds(until))
-        except KafkaException as error:
-            said = failure(error).words
-            self._client.recycle(said)
-            raise ClusterError(said) from error
-
-    def groups(self, until: Deadline) -> tuple[tuple[GroupReading, ...], tuple[str, ...]]:
-        """List the groups, and the errors because of which groups may be missing from the list."""
-
-        def ask(admin: AdminClient, seconds: float) -> Future[Any]:
-            return admin.list_consumer_groups(request_timeout=seconds)
-
-        found = self.each({"list": ask}, until)["list"]
-        if isinstance(found, Failure):
-            return (), (found.words,)
-        failures = [failure(KafkaException(one)) for one in found.errors]
-        if not all(one.sound for one in failures):
-            self._client.recycle(failures[0].words)
-        return (
-            tuple(listed(one) for one in found.valid if one.group_id),
-            tuple(dict.fromkeys(one.words for one in failures)),
-        )
-
-    def descriptions(
-        self, groups: Iterable[str], until: Deadline
-    ) -> dict[str, GroupReading | Failure]:
-        """Describe each of *groups*."""
-
-        def ask(group: str) -> Ask:
-            return lambda admin, seconds: admin.describe_consumer_groups(
-                [group], request_timeout=seconds
-            )[group]
-
-        found = self.each({group: ask(group) for group in groups}, until)
-        return {group: _read(described, one) for group, one in found.items()}
-
-    def committed(
-        self, groups: Mapping[str, Collection[TopicPartition] | None], until: Deadline
-    ) -> dict[str, tuple[Committed, ...] | Failure]:
-        """Give what each of *groups* committed, on the partitions named or, with None, on all."""
-        # The client refuses a list without partitions.
-        nothing: dict[str, tuple[Committed, ...] | Failure] = {
-            group: () for group, named in groups.items() if named is not None and not named
-        }
-
-        def ask(group: str, named: Collection[TopicPartition] | None) -> Ask:
-            asked = None if named is None else [Asked(at.topic, at.partition) for at in named]
-            request = ConsumerGroupTopicPartitions(group, asked)
-            return lambda admin, seconds: admin.list_consumer_group_offsets(
-                [request], request_timeout=seconds
-            )[group]
-
-        asks = {group: ask(group, groups[group]) for group in groups if group not in nothing}
-        found = self.each(asks, until)
-        return nothing | {
-            group: _read(lambda answer: committed(answer.topic_partitions), one)
-            for group, one in found.items()
-        }
-
-    def missing(self, topics: Iterable[str], until: Deadline) -> dict[str, str]:
-        """Say why the metadata of all topics has none of *topics*: asked by name, it tells."""
-
-        def ask(topic: str) -> Ask:
-            return lambda admin, seconds: admin.describe_topics(
-                TopicCollection([topic]), request_timeout=seconds
-            )[topic]
-
-        found = self.each({topic: ask(topic) for topic in topics}, until)
-        return {
-            topic: one.words if isinstance(one, Failure) else APPEARED
-            for topic, one in found.items()
-        }
-
-    def starts(
-        self, asked: Collection[TopicPartition], until: Deadline
-    ) -> dict[TopicPartition, int | Failure]:
-        """Give the start offset of each partition *asked*."""
-        return self._offsets(asked, EARLIEST, Isolation.READ_UNCOMMITTED, until)
-
-    def ends(
-        self, asked: Collection[TopicPartition], isolation: Isolation, until: Deadline
-    ) -> dict[TopicPartition, int | Failure]:
-        """Give where each partition *asked* ends: last stable offset, or high watermark."""
-        return self._offsets(asked, LATEST, isolation, until)
-
-    def _offsets(
-        self,
-        asked: Collection[TopicPartition],
-        spec: OffsetSpec,
-        isolation: Isolation,
-        until: Deadline,
-    ) -> dict[TopicPartition, int | Failure]:
-        if not asked or not until.left():
-            return dict.fromkeys(asked, Failure(LATE, sound=True))
-        names = {Asked(at.topic, at.partition): at for at in asked}
-        futures = self._client.admin.list_offsets(
-            dict.fromkeys(names, spec),
-            isolation_level=ISOLATION[isolation],
-            request_timeout=self._seconds(until),
-        )
-        ended, _ = wait(futures.values(), timeout=self._patience(until))
-        found = {
-            names[name]: _read(_offset, outcome(future) if future in ended else NO_ANSWER)
-            for name, future in futures.items()
-        }
-        self._judge(found.values())
-        return found
+    def begin(self) -> None:
+        """Begin a cycle: take what came late; replace the client if it failed meanwhile."""
+        self._patience.begin()
+        self.answered = False
+        over = {key: one for key, one in self._stuck.items() if self._is_over(one)}
+        self._stuck = {key: one for key, one in self._stuck.items() if key not in over}
+        self._came = {key: _late(one) for key, one in over.items()}
+        for key, one in over.items():
+            if one.took is not None and is_sound(self._came[key]):
+                self._patience.answered(one.step, one.took)  # slow, and no hanging
+        self._judge(self._came.values())
 
     def each(
         self,
         asks: Mapping[K, Ask],
         until: Deadline,
+        *,
+        step: str = "",
+        lanes: Mapping[K, int] | None = None,
+        hurry: bool = False,
     ) -> dict[K, Any | Failure]:
         """Ask all of *asks*; give each its answer or `Failure`.
 
         After a failure that is not sound no more is asked of that client. It is replaced when its
         open questions have ended, and the rest is asked of the new one.
+
+        *lanes* names the broker that is asked. *step* tells apart for whom what is usual. In a
+        *hurry* not even the first answer is waited for longer than that.
         """
-        found: dict[K, Any | Failure] = {}
-        todo = deque(asks)
-        while todo and until.left():
-            burst = self._burst(asks, todo, until)
+        found: dict[K, Any | Failure] = {
+            key: self._came.pop(key) for key in asks if key in self._came
+        }
+        found |= {key: WAITING for key in asks if key in self._stuck}
+        todo = [key for key in asks if key not in found]
+        queues = Queues(todo, lanes or {}, room=self._fan_out, suspects=self._suspects)
+        while queues and until.left():
+            burst = self._burst(asks, queues, until, step, hurry=hurry)
             found |= burst
             self._judge(burst.values())
-        return found | dict.fromkeys(todo, Failure(LATE, sound=True))
+        return found | dict.fromkeys(queues.rest(), Failure(LATE, sound=True))
 
-    def _burst(self, asks: Mapping[K, Ask], todo: deque[K], until: Deadline) -> dict[K, Any]:
-        """Ask from the left of *todo* until it is empty or a failure is not sound."""
+    def insist(self, key: Hashable) -> Any | Failure:
+        """Wait for the stuck question *key* to its end, however long others have waited."""
+        question = self._stuck.pop(key)
+        while not question.future.done() and question.end.left():
+            wait((question.future,), timeout=question.end.left(LISTEN_SECONDS))
+            self._client.listen()
+        answer = _late(question)
+        self._judge((answer,))
+        return answer
+
+    def forget_failure(self, key: Hashable) -> None:
+        """Have *key* asked anew if its late answer was a failure."""
+        if isinstance(self._came.get(key), Failure):
+            del self._came[key]
+
+    def is_stuck(self, key: Hashable) -> bool:
+        """Tell whether the question *key* was asked and is still open."""
+        return key in self._stuck
+
+    def _burst(
+        self, asks: Mapping[K, Ask], queues: Queues[K], until: Deadline, step: str, *, hurry: bool
+    ) -> dict[K, Any]:
+        """Ask from *queues* until they are empty, a failure is not sound, or nothing comes."""
         ended: SimpleQueue[K] = SimpleQueue()
-        waiting: dict[K, Future[Any]] = {}
+        waiting: dict[K, Question] = {}
         found: dict[K, Any] = {}
         sound = True
-        while waiting or (todo and sound and until.left()):
-            while todo and sound and len(waiting) < self._fan_out:
-                key = todo.popleft()
-                waiting[key] = self._begin(asks[key], until)
-                waiting[key].add_done_callback(partial(_put, ended, key))
+        while True:
+            while sound and until.left() and (key := queues.take()) is not None:
+                waiting[key] = self._ask(asks[key], until, step)
+                waiting[key].future.add_done_callback(partial(_ended, ended, key, waiting[key]))
+            if not waiting:
+                return found
+            brief = hurry or bool(queues.answered)
+            seconds = self._brief(waiting, queues, step) if brief else self._full(until)
+            if (came := self._next(ended, step, min(seconds, self._full(until)))) is None:
+                return found | self._in_vain(waiting, queues, brief=brief)
+            found[came] = outcome(waiting.pop(came).future)
+            sound = self._heard(came, found[came], queues) and sound
+
+    def _next(self, ended: SimpleQueue[K], step: str, seconds: float) -> K | None:
+        """Give the next of *ended*, None if nothing comes within *seconds*."""
+        began, end = time.monotonic(), Deadline(seconds)
+        while True:
             try:
-                key = ended.get(timeout=self._patience(until))
+                key = ended.get(timeout=end.left(LISTEN_SECONDS))
             except Empty:
-                return found | dict.fromkeys(waiting, NO_ANSWER)
-            found[key] = outcome(waiting.pop(key))
-            sound = sound and _is_sound(found[key])
-        return found
+                self._client.listen()
+                if not end.left():
+                    self._patience.in_vain(step, seconds)
+                    return None
+            else:
+                self._patience.answered(step, time.monotonic() - began)
+                return key
 
-    def _begin(self, ask: Ask, until: Deadline) -> Future[Any]:
-        try:
-            return ask(self._client.admin, self._seconds(until))
-        except (KafkaException, ValueError, TypeError) as error:
-            refused: Future[Any] = Future()
-            refused.set_exception(error)
-            return refused
+    def _heard(self, key: K, answer: Any, queues: Queues[K]) -> bool:
+        """Take note of *answer*; tell whether the client that got it can go on being used."""
+        sound = is_sound(answer)
+        queues.ended(key, answered=sound)
+        if sound:
+            self._suspects.discard(queues.lane(key))
+            self.answered = True
+        return sound
 
-    def _judge(self, answers: Iterable[object]) -> None:
-        unsound = next((one for one in answers if not _is_sound(one)), None)
-        if isinstance(unsound, Failure):
-            self._client.recycle(unsound.words)
+    def _in_vain(
+        self, waiting: dict[K, Question], queues: Queues[K], *, brief: bool
+    ) -> dict[K, Failure]:
+        """Give up waiting: in brief, questions stay stuck; otherwise they have failed.
+
+        A broker that gave nothing is suspect: it gets one question at a time from now on. What
+        waits behind a stuck question is not asked.
+        """
+        if not brief:
+            for key in waiting:
+                queues.ended(key, answered=False)
+            return dict.fromkeys(waiting, NO_ANSWER)
+        self._stuck |= dict[Hashable, Question](waiting.items())
+        self._suspects |= {queues.lane(key) for key in waiting} - queues.answered
+        unasked = dict.fromkeys(queues.rest(), Failure(BUSY, sound=True))
+        return unasked | dict.fromkeys(waiting, WAITING)
+
+    def _brief(self, waiting: Mapping[K, Question], queues: Queues[K], step: str) -> float:
+        if self._suspects and {queues.lane(key) for key in waiting} <= self._suspects:
+            return SUSPECT_SECONDS
+        return self._patience.seconds(step)
+
+    def _full(self, until: Deadline) -> float:
+        return self._seconds(until) + GRACE_SECONDS
 
     def _seconds(self, until: Deadline) -> float:
         return max(SHORTEST_SECONDS, until.left(self._request_timeout))
 
-    def _patience(self, until: Deadline) -> float:
-        return self._seconds(until) + GRACE_SECONDS
+    def _ask(self, ask: Ask, until: Deadline, step: str) -> Question:
+        began, end = time.monotonic(), Deadline(self._full(until))
+        try:
+            future = ask(self._client.admin, self._seconds(until))
+        except (KafkaException, ValueError, TypeError) as error:
+            future = Future()
+            future.set_exception(error)
+        return Question(future, self._client.generation, step, began, end)
+
+    def _is_over(self, question: Question) -> bool:
+        dropped = question.generation != self._client.generation
+        return dropped or question.future.done() or not question.end.left()
+
+    def _judge(self, answers: Iterable[object]) -> None:
+        unsound = next((one for one in answers if not is_sound(one)), None)
+        if unsound is not None:
+            self._client.recycle(_words(unsound))
+
+
+def gathered(futures: Mapping[K, Future[Any]]) -> Future[dict[K, Any]]:
+    """Give one future for all of *futures*, with what each holds: its result, or a `Failure`."""
+    whole: Future[dict[K, Any]] = Future()
+    left = iter(range(len(futures) - 1, -1, -1))  # taking the next is one step, in any thread
+
+    def ended(_: Future[Any]) -> None:
+        if next(left) == 0:
+            whole.set_result({key: outcome(future) for key, future in futures.items()})
+
+    for future in futures.values():
+        future.add_done_callback(ended)
+    return whole
 
 
 def outcome(future: Future[Any]) -> Any:
@@ -265,17 +259,23 @@ def outcome(future: Future[Any]) -> Any:
     return future.result(timeout=0) if error is None else failure(error)
 
 
-def _put(ended: SimpleQueue[K], key: K, _: Future[Any]) -> None:
-    ended.put(key)
-
-
-def _is_sound(answer: object) -> bool:
+def is_sound(answer: object) -> bool:
+    """Tell whether the client that got *answer*, or each of several gathered, is sound."""
+    if isinstance(answer, dict):
+        return all(is_sound(one) for one in answer.values())
     return answer.sound if isinstance(answer, Failure) else True
 
 
-def _read(reader: Callable[[Any], T], answer: Any) -> T | Failure:
-    return answer if isinstance(answer, Failure) else reader(answer)
+def _words(answer: object) -> str:
+    if isinstance(answer, dict):
+        return next(_words(one) for one in answer.values() if not is_sound(one))
+    return answer.words if isinstance(answer, Failure) else ""
 
 
-def _offset(answer: ListOffsetsResultInfo) -> int | Failure:
-    return offset(answer.offset)
+def _late(question: Question) -> Any:
+    return outcome(question.future) if question.future.done() else NO_ANSWER
+
+
+def _ended(ended: SimpleQueue[K], key: K, question: Question, _: Future[Any]) -> None:
+    question.took = time.monotonic() - question.began
+    ended.put(key)

@@ -52,6 +52,7 @@ class Client:
         self._cluster = cluster
         self._admin: AdminClient | None = None
         self._heard: str | None = None
+        self.generation = 0  # counts the clients
 
     @property
     def admin(self) -> AdminClient:
@@ -65,6 +66,7 @@ class Client:
         """Drop the client, and every answer that it still owes, because of *reason*."""
         self.listen()
         self._admin = None
+        self.generation += 1
         log.info("client_recycled", kafka_cluster=self._cluster.name, reason=reason)
 
     def listen(self) -> None:
