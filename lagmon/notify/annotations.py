@@ -87,7 +87,8 @@ def _state(group: GroupLag | None) -> list[str]:
 def _standing(record: OldestRecord, now: float) -> list[str]:
     where = f"{safe(record.at.topic)}[{record.at.partition}] at offset {record.offset}"
     old = "" if record.timestamp is None else f", {duration(now - record.timestamp)} old"
-    said = [f"The oldest uncommitted record is {where}{old}."]
+    held = ", in a transaction that has not ended" if record.pending else ""
+    said = [f"The oldest uncommitted record is {where}{old}{held}."]
     if record.trace_id is not None:
         said.append(f"Its trace is {record.trace_id}.")
     if record.trace_unknown is not None:
@@ -104,7 +105,9 @@ def _record(record: OldestRecord, notice: Notice, links: Links) -> dict[str, str
         "offset": str(record.offset),
         "owner": _owner(notice.group, record),
         "age": age,
+        "size": "" if record.size is None else str(record.size),
         "key_hash": record.key_hash or "",
+        "headers": "; ".join(f"{safe(name)}: {safe(text)}" for name, text in record.headers),
         "trace_id": record.trace_id or "",
         "trace_url": links.trace(shown) if shown else "",
         "trace_unknown": safe(record.trace_unknown or ""),

@@ -45,6 +45,9 @@ class RecordView:
     trace_id: str
     trace_url: str
     trace_unknown: str
+    size: str
+    pending: bool
+    headers: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,6 +233,9 @@ def _record(record: OldestRecord, links: Links, now: float) -> RecordView:
         trace_id=record.trace_id or "",
         trace_url=links.trace(linked) if linked else "",
         trace_unknown=safe(record.trace_unknown or ""),
+        size="" if record.size is None else counted(record.size, "byte"),
+        pending=record.pending,
+        headers=tuple((safe(name), safe(text)) for name, text in record.headers),
     )
 
 

@@ -6,7 +6,7 @@ import json
 from dataclasses import replace
 from typing import Any
 
-from hypothesis import given
+from hypothesis import given, settings
 
 from lagmon.errors import RecordingError
 from lagmon.loop import Memory, Policy, judge
@@ -193,6 +193,7 @@ def test_a_wrong_line_is_named_and_costs_no_other() -> None:
     assert '"change":"opened"' in last
 
 
+@settings(deadline=None)
 @given(snapshots)
 def test_whatever_can_be_read_can_be_judged(told: Snapshot) -> None:
     """No snapshot that the format allows ends a replay."""

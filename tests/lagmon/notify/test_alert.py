@@ -88,6 +88,21 @@ def test_a_record_without_a_trace_says_why() -> None:
     assert not {"trace_id", "trace_url"} & set(said)
 
 
+def test_a_record_is_told_with_its_size_and_allowed_headers() -> None:
+    """The size stands alone, in bytes; the headers stand together, by name."""
+    held = (("tenant", "blue"), ("x-request-id", "r-7"))
+    said = told(notice(behind=BEHIND, oldest=replace(record(), size=120, headers=held)))
+
+    assert (said["size"], said["headers"]) == ("120", "tenant: blue; x-request-id: r-7")
+
+
+def test_a_record_of_an_open_transaction_is_told_as_such() -> None:
+    """Whoever is woken learns that the group waits for a transaction, and for which record's."""
+    said = told(notice(behind=BEHIND, oldest=replace(record(), pending=True)))
+
+    assert "57s old, in a transaction that has not ended." in said["description"]
+
+
 def test_a_trace_that_was_not_sampled_is_named_but_not_linked() -> None:
     """The id finds the logs; a link would open an empty page."""
     why = "not sampled: search the logs for the trace id"
@@ -209,7 +224,9 @@ def test_hostile_names_make_a_harmless_alert(name: str) -> None:
     """Whatever group, topic, client, host and error are called, each text is one printable line."""
     owner = Member("m", name, name)
     there = part(0, 5, topic=name, owner=owner)
-    stands = replace(record(trace_id=None, trace_unknown=name), at=at(0, name))
+    stands = replace(
+        record(trace_id=None, trace_unknown=name), at=at(0, name), headers=((name, name),)
+    )
     readable = notice(about=incident(name), behind=group(5, name, there), oldest=stands)
     sick = replace(group(None, name, why=Why.GROUP_UNREADABLE), detail=name)
     unreadable = notice(about=incident(name), behind=sick)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import html
 import socket
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import httpx
@@ -121,13 +122,15 @@ def test_the_status_page_shows_the_incident_and_its_record() -> None:
         cycle(
             lags(group(1203, members=1)),
             incidents=(incident(),),
-            records=(("settle", record()),),
+            records=(("settle", replace(record(), size=120, headers=(("tenant", "blue"),))),),
         )
     )
 
     for words in ("1 incident open", "1,203", "1 member", "KafkaConsumerLag", "at offset"):
         assert words in text
     assert f'<a href="http://jaeger:16686/trace/{TRACE}"' in text
+    assert 'tenant <span class="id">blue</span>' in text
+    assert "120 bytes" in text
 
 
 def test_the_status_page_takes_nothing_from_outside() -> None:
@@ -149,7 +152,7 @@ def test_the_page_refreshes_only_when_asked_to() -> None:
 HOSTILE = st.text(st.characters(codec=None), min_size=1, max_size=60)
 
 
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 @given(HOSTILE)
 def test_hostile_names_are_text(name: str) -> None:
     """Whatever a group is called, it is on the page as text and nothing else."""

@@ -376,6 +376,19 @@ def test_a_record_that_was_not_sampled_has_no_link() -> None:
     assert (view.trace_id, view.trace_url, view.trace_unknown) == (TRACE, "", "not sampled")
 
 
+def test_a_record_is_shown_with_size_and_allowed_headers() -> None:
+    """What the settings allow to be told of it, and whether its transaction goes on."""
+    full = replace(record(), size=1, headers=(("tenant", "blue\x00"),), pending=True)
+
+    view = the_group(watched(group(1203), records=((GROUP, full),))).record
+
+    assert view is not None
+    assert (view.size, view.pending) == ("1 byte", True)
+    ((name, text),) = view.headers
+    assert (name, text.startswith("blue")) == ("tenant", True)
+    assert text.isprintable()
+
+
 def test_an_incident_says_since_when_and_against_which_limit() -> None:
     """The times are those of the incident, the limit that of its rule."""
     (view,) = the_group(watched(group(1203), incidents=(incident(),))).incidents
@@ -392,7 +405,9 @@ def test_hostile_names_are_printable_everywhere(name: str) -> None:
         state=name,
         detail=name,
     )
-    oldest = replace(record(trace_id=None, trace_unknown=name), at=at(0, name))
+    oldest = replace(
+        record(trace_id=None, trace_unknown=name), at=at(0, name), headers=((name, name),)
+    )
     lag = replace(lags(odd), cluster=name)
     firing = replace(incident(name), key=IncidentKey("KafkaConsumerLag", name, name))
     good = cycle(lag, incidents=(firing,), records=((name, oldest),))
