@@ -7,6 +7,7 @@ read and made, and nothing is started, ended or recorded.
 from __future__ import annotations
 
 from typing import Any, Final
+from weakref import ref
 
 from opentelemetry import context as api
 from opentelemetry import trace
@@ -34,6 +35,10 @@ _SUPPRESSED: Final = "suppress_instrumentation"  # the other key that suppress_i
 [_SPAN] = trace.set_span_in_context(INVALID_SPAN, Context())
 _SPAN_TYPES: Final[set[type]] = {NonRecordingSpan}
 
+# Spans whose scope was left while something else was current, and what was current before them.
+# The span may still be current in another thread, or come back with the scope that stands upon it.
+left_late: Final[dict[ref[Span], Context]] = {}
+
 _new_tuple: Final[Any] = tuple.__new__
 
 
@@ -56,6 +61,23 @@ def span_in(context: Context) -> Span:
 def with_span(span: Span, context: Context) -> Context:
     """Give *context* with *span* in it."""
     return Context({**context, _SPAN: span} if context else {_SPAN: span})
+
+
+def leave_late(span: Span, before: Context) -> None:
+    """Remember that the scope of *span* is over; *before* was current outside of it."""
+    if span is not INVALID_SPAN and span_in(before) is not span:
+        left_late[ref(span, _forget)] = before
+
+
+def _forget(gone: ref[Span]) -> None:
+    left_late.pop(gone, None)
+
+
+def unwound(context: Context) -> Context:
+    """Give *context*, or what was current before it where its scope is over."""
+    while (before := left_late.get(ref(span_in(context)))) is not None:
+        context = before
+    return context
 
 
 def holding(parent: SpanContext, context: Context | None) -> Context | None:

@@ -155,9 +155,10 @@ class _Steps:
         attach(self._outside)
 
     def close(self, error: BaseException | None) -> None:
-        """End the scope; nothing of it is current here."""
+        """End the scope, where it is current once more: nothing of it stays."""
         if self._inside is not None:
-            self._scope.__exit__(type(error) if error else None, error, None)
+            with self:
+                self._scope.__exit__(type(error) if error else None, error, None)
 
 
 def _steps(generator: Generator[Any, Any, Any], scope: ProcessingScope) -> Any:

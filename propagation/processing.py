@@ -3,7 +3,8 @@
 A message stays what the client gave; its trace is in its headers. Inside the scope the span is
 current, and so its trace id is on every log line and span. Leaving restores what was current
 before, and only where the scope's own span still is: a scope left late, twice, or in another
-thread than it was entered in changes nothing there. `processing_batch` is the scope of several
+thread than it was entered in changes nothing there. Where such a scope is still current, or would
+come back, the next one clears it away. `processing_batch` is the scope of several
 messages at once. Both work with ``with`` and with ``async with``.
 """
 
@@ -16,7 +17,15 @@ from opentelemetry import trace
 
 from propagation import conventions as names
 from propagation.batches import start_batch
-from propagation.contexts import attach, get_current, span_in, with_span
+from propagation.contexts import (
+    attach,
+    get_current,
+    leave_late,
+    left_late,
+    span_in,
+    unwound,
+    with_span,
+)
 from propagation.options import in_force
 from propagation.spans import ProcessSpans
 
@@ -44,7 +53,7 @@ class ProcessingScope:
         self._spans = spans
 
     def __enter__(self) -> Span:
-        self._before = get_current()
+        self._before = unwound(get_current()) if left_late else get_current()
         self._span, self._inside = self._spans.start(self._message, self._before)
         # The token is dropped: it could only be used in this very thread and task, and would put
         # back what was current here even where somebody else has moved on since.
@@ -59,7 +68,9 @@ class ProcessingScope:
     ) -> None:
         here = get_current()
         if here is self._inside or span_in(here) is self._span:
-            attach(self._before)
+            attach(unwound(self._before) if left_late else self._before)
+        elif self._inside is not self._before:
+            leave_late(self._span, self._before)
         self._spans.end(self._span, error)
 
     async def __aenter__(self) -> Span:
@@ -84,7 +95,7 @@ class BatchScope(ProcessingScope):
         self._spans = spans
 
     def __enter__(self) -> Span:
-        self._before = get_current()
+        self._before = unwound(get_current()) if left_late else get_current()
         self._span = start_batch(self._messages, self._spans)
         self._inside = self._before
         if self._span is not trace.INVALID_SPAN:

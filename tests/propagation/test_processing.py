@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,8 @@ from opentelemetry import baggage, trace
 from opentelemetry.context import Context, attach, detach
 from opentelemetry.trace import SpanKind, StatusCode
 
-from propagation import Options, TopicPolicy, context_of, processing
+from propagation import Options, TopicPolicy, context_of, processing, processing_batch
+from propagation.contexts import left_late
 from propagation.spans import ProcessSpans
 from propagation.testing import message
 from tests.propagation.builders import SPAN_ID, TRACE_ID, TRACEPARENT, ids, span_in
@@ -289,6 +291,65 @@ def test_leaving_late_does_not_touch_a_newer_scope(spans: Spans) -> None:
     second.__exit__(None, None, None)
 
     assert [span.name for span in spans] == ["process first", "process second"]
+    assert current() == (0, 0)
+
+
+def test_scopes_left_in_any_order_leave_nothing_current(spans: Spans) -> None:
+    """What was current before the first of them is current behind the last, of batches as well."""
+    scopes = [
+        processing(message(headers=TRACED)),
+        processing_batch([message()]),
+        processing(message()),
+        processing(message()),
+    ]
+    with tracer.start_as_current_span("poll loop"):
+        before = current()
+        for scope in scopes:
+            scope.__enter__()
+
+        for place in (1, 0, 2, 3):
+            scopes[place].__exit__(None, None, None)
+
+        assert current() == before
+    assert len(spans) == len(scopes) + 1
+
+
+def test_a_scope_left_elsewhere_is_cleared_away_by_the_next(spans: Spans) -> None:
+    """A thread does not keep what another one has left: its next scope is not linked to it."""
+    scope = processing(message(headers=TRACED))
+
+    def work() -> tuple[int, int]:
+        with processing(message(topic="next")):
+            pass
+        return current()
+
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(scope.__enter__).result()
+        scope.__exit__(None, None, None)
+        left = pool.submit(work).result()
+
+    assert left == (0, 0)
+    [_, after] = spans
+    assert (after.name, after.parent, links(after)) == ("process next", None, [])
+
+
+def test_scopes_that_were_left_late_are_forgotten(spans: Spans) -> None:
+    """Nothing is kept of them once their spans are gone."""
+    gc.collect()
+    kept = len(left_late)
+    for _ in range(3):
+        first, second = processing(message()), processing(message())
+        for step in (first.__enter__, second.__enter__):
+            step()
+        for scope in (first, second):
+            scope.__exit__(None, None, None)
+    assert len(left_late) == kept + 3
+
+    del first, second, step, scope
+    spans.clear()
+    gc.collect()
+
+    assert len(left_late) == kept
 
 
 def test_leaving_in_another_thread_touches_nothing_there(

@@ -224,6 +224,29 @@ def test_a_generator_handler_that_is_dropped_ends_its_span(spans: Spans) -> None
     assert [span.name for span in spans] == ["process plays", "process plays", "later"]
 
 
+def test_a_task_of_a_generator_handler_keeps_the_trace(spans: Spans) -> None:
+    """The generator is over, the task it began is not: scopes in it give the trace back to it."""
+
+    @traced_handler
+    def begin(record: Message) -> Generator[asyncio.Task[tuple[int, int]]]:
+        yield asyncio.create_task(later())
+
+    async def later() -> tuple[int, int]:
+        await asyncio.sleep(0)
+        with processing(message()):
+            pass
+        return current()
+
+    async def main() -> tuple[int, int]:
+        [task] = begin(came())
+        return await task
+
+    left = asyncio.run(main())
+
+    began = next(span for span in spans if span.name == "process plays")
+    assert left == ids(began.context)
+
+
 def test_a_generator_handlers_exception_passes_and_is_recorded(spans: Spans) -> None:
     """At whichever step it comes."""
     error = LookupError("no such player")
