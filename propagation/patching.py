@@ -68,6 +68,8 @@ def subclasses(of: type) -> list[type]:
 
 def rebase(kind: type, real: type, stand_in: tuple[type, ...]) -> bool:
     """Put *stand_in* in the place of *real* among the bases of *kind*. Says whether it went."""
+    if not kind.__dictoffset__:
+        return False  # its instances have no place for what ours keep
     bases: list[type] = []
     for base in kind.__bases__:
         bases += stand_in if base is real else (base,)

@@ -541,8 +541,11 @@ def test_an_unknown_scope_is_refused() -> None:
 
 
 def test_what_could_not_be_reached_is_named_in_one_line(bootstrap_servers: str) -> None:
-    """Objects from before, closures, defaults, containers, attributes: what and where."""
-    _, stderr = run(
+    """Objects from before, closures, defaults, containers, attributes: what and where.
+
+    Subclasses whose instances have slots alone, too: they have no room, and work as they did.
+    """
+    told, stderr = run(
         """
         import logging
         from functools import partial
@@ -565,13 +568,19 @@ def test_what_could_not_be_reached_is_named_in_one_line(bootstrap_servers: str) 
 
         keeper = Keeper(Consumer)
 
+        class Slim(Consumer):
+            __slots__ = ("mine",)
+
         logging.basicConfig()
         import propagation
         propagation.instrument()
+        slim = Slim(group)
+        told["slim"] = [type(slim).__name__, slim.poll(0), isinstance(slim, Consumer)]
         """,
         bootstrap_servers,
     )
 
+    assert told == {"slim": ["Slim", None, True]}
     [line] = [line for line in stderr.splitlines() if "clients_not_reached" in line]
     assert line.startswith("WARNING:propagation.instrument:")
     for place in (
@@ -582,6 +591,7 @@ def test_what_could_not_be_reached_is_named_in_one_line(bootstrap_servers: str) 
         "Producer in a functools.partial",
         "Consumer in __main__.Service",
         "Consumer in a __main__.Keeper",
+        "subclass Slim",
     ):
         assert place in line
 
