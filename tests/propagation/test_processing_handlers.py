@@ -228,7 +228,7 @@ def test_a_task_of_a_generator_handler_keeps_the_trace(spans: Spans) -> None:
     """The generator is over, the task it began is not: scopes in it give the trace back to it."""
 
     @traced_handler
-    def begin(record: Message) -> Generator[asyncio.Task[tuple[int, int]]]:
+    def begin(_: Message) -> Generator[asyncio.Task[tuple[int, int]]]:
         yield asyncio.create_task(later())
 
     async def later() -> tuple[int, int]:
