@@ -6,6 +6,8 @@ act are plain ones; what lagmon reads is never set by hand.
 
 from __future__ import annotations
 
+import asyncio
+import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -18,10 +20,12 @@ from lagmon.collector.cycle import Cycle
 from lagmon.lag import measure
 from lagmon.readings import Isolation, PeekRequest, Plan, TopicPartition
 from lagmon.settings import Cluster, CollectorSettings
+from lagmon.supervise import Collector
 from tests.infra.wait import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from typing import Self
 
     from confluent_kafka.admin import AdminClient
 
@@ -62,23 +66,15 @@ class Seen:
         return next(one for one in self.snapshot.topics if one.at == at)
 
 
-class Watched:
-    """One cluster under the eyes of one collecting cycle, which remembers as it does in service."""
+class Eyes:
+    """One cluster under the eyes of one collector, which remembers as it does in service."""
 
-    def __init__(
-        self, servers: str, *groups: str, request_timeout: float = 5, **settings: Any
-    ) -> None:
-        chosen = {"include": groups, **settings.pop("groups", {})}
-        cluster = {"name": "test", "bootstrap_servers": servers, "groups": chosen, **settings}
-        self._cycle = Cycle(
-            CollectorSettings(
-                cluster=Cluster.model_validate(cluster), request_timeout=request_timeout
-            )
-        )
+    def _collect(self, plan: Plan) -> Snapshot:
+        raise NotImplementedError
 
     def look(self, *questions: PeekRequest) -> Seen:
         """Go through one cycle, and look at the records that *questions* name."""
-        snapshot = self._cycle.run(Plan(questions))
+        snapshot = self._collect(Plan(questions))
         return Seen(snapshot, measure(snapshot))
 
     def until(self, check: Callable[[Seen], object], what: str) -> Seen:
@@ -97,6 +93,46 @@ class Watched:
         question = PeekRequest(TopicPartition(topic, 0), offset, isolation)
         (found,) = self.look(question).snapshot.peeks
         return found
+
+
+class Watched(Eyes):
+    """Watch from within this process: quick, and only where no broker falls silent."""
+
+    def __init__(self, servers: str, *groups: str, **settings: Any) -> None:
+        self._cycle = Cycle(collecting(servers, *groups, **settings))
+
+    def _collect(self, plan: Plan) -> Snapshot:
+        return self._cycle.run(plan)
+
+
+class WatchedFromAside(Eyes):
+    """Watch from a child process, as lagmon does: librdkafka may abort it. A context manager."""
+
+    def __init__(self, servers: str, *groups: str, **settings: Any) -> None:
+        self._runner = asyncio.Runner()
+        self.collector = Collector(collecting(servers, *groups, **settings))
+
+    def __enter__(self) -> Self:
+        self._runner.run(self.collector.start())
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._runner.run(self.collector.stop())
+        self._runner.close()
+
+    def _collect(self, plan: Plan) -> Snapshot:
+        return self._runner.run(self.collector.collect(plan, time.time()))
+
+
+def collecting(
+    servers: str, *groups: str, request_timeout: float = 5, **settings: Any
+) -> CollectorSettings:
+    """Write the settings of a collector of *groups*, of all if there are none."""
+    chosen = {"include": groups, **settings.pop("groups", {})}
+    cluster = {"name": "test", "bootstrap_servers": servers, "groups": chosen, **settings}
+    return CollectorSettings(
+        cluster=Cluster.model_validate(cluster), request_timeout=request_timeout
+    )
 
 
 def new_name(kind: str = "group") -> str:
