@@ -16,18 +16,13 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    field_validator,
-    model_validator,
-)
+from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from lagmon import addresses
+from lagmon.maintenance_settings import WindowSettings
+from lagmon.parts import Duration, Link, Part
+from lagmon.rule_settings import RuleSettings
 
 if TYPE_CHECKING:
     from typing import Self
@@ -36,27 +31,7 @@ if TYPE_CHECKING:
 
 PREFIX = "LAGMON_"
 NESTED = "__"
-DURATION = re.compile(r"(?P<count>\d+(?:\.\d+)?)(?P<unit>ms|s|m|h)")
-UNIT_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
-LONGEST_SECONDS = 7 * 24 * 3600.0
 OURS_ALONE = {"bootstrap.servers": "bootstrap_servers of the cluster"}  # written elsewhere
-
-
-def seconds(text: object) -> float:
-    """Read a duration such as *text* ``15s``; raise ValueError with how to write one."""
-    match = DURATION.fullmatch(text.strip()) if isinstance(text, str) else None
-    if not match:
-        raise ValueError("is no duration; write it as 15s, 2m, 1h or 500ms")
-    value = float(match["count"]) * UNIT_SECONDS[match["unit"]]
-    if value > LONGEST_SECONDS:
-        raise ValueError("is too long; the longest is 168h")
-    return value
-
-
-def _positive(value: float) -> float:
-    if value <= 0:
-        raise ValueError("must be more than nothing")
-    return value
 
 
 def _property(value: object) -> object:
@@ -65,8 +40,6 @@ def _property(value: object) -> object:
     return value
 
 
-Duration = Annotated[float, BeforeValidator(seconds), AfterValidator(_positive)]
-Link = Annotated[str, AfterValidator(addresses.link)]
 Property = Annotated[str | int | float | bool, BeforeValidator(_property)]
 Client = dict[str, Property]
 
@@ -90,15 +63,7 @@ class FromFile(str):
         return content
 
 
-class _Part(BaseModel):
-    """One part of the configuration: frozen, no unknown keys, no values inside problems."""
-
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", hide_input_in_errors=True, populate_by_name=True
-    )
-
-
-class Selection(_Part):
+class Selection(Part):
     """Names by pattern: no *include* takes all, *exclude* wins, patterns match in full."""
 
     include: tuple[re.Pattern[str], ...] = ()
@@ -121,7 +86,7 @@ class Groups(Selection):
     static: dict[str, Annotated[tuple[str, ...], Field(min_length=1)]] = Field(default={})
 
 
-class Cluster(_Part):
+class Cluster(Part):
     """One Kafka cluster, how to reach it, and what of it to watch."""
 
     name: Annotated[str, Field(min_length=1)]
@@ -142,7 +107,7 @@ class Cluster(_Part):
         return {name.removesuffix("_file"): _content(name, v) for name, v in client.items()}
 
 
-class CollectorSettings(_Part):
+class CollectorSettings(Part):
     """What the collector of one cluster needs: the first line on its stdin, as JSON.
 
     ``model_dump_json()`` gives secrets away: it goes nowhere but into that pipe. Times are plain
@@ -160,7 +125,7 @@ class CollectorSettings(_Part):
     log_level: str = "INFO"
 
 
-class Web(_Part):
+class Web(Part):
     """Where lagmon serves, and the address under which others reach it."""
 
     host: str = "127.0.0.1"
@@ -168,26 +133,23 @@ class Web(_Part):
     external_url: Link | None = None
 
 
-class Alertmanager(_Part):
+class Alertmanager(Part):
     """One Alertmanager that is to get every alert. Its *url* may hold credentials."""
 
     url: Annotated[str, AfterValidator(addresses.endpoint), Field(repr=False)]
 
 
-class Links(_Part):
+class Links(Part):
     """Where an alert points to: the Jaeger of the traces, the runbook of the team."""
 
     jaeger: Link | None = None
     runbook: Link | None = None
 
 
-class RuleOverride(_Part):
-    """What to change on a shipped rule. ``for:`` is *for_seconds*; None keeps what is shipped."""
+class State(Part):
+    """Where lagmon keeps what a restart must not forget; without *path* it forgets."""
 
-    threshold: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
-    for_seconds: Annotated[float, BeforeValidator(seconds)] | None = Field(
-        default=None, alias="for"
-    )
+    path: Path | None = None
 
 
 class Settings(BaseSettings):
@@ -215,7 +177,9 @@ class Settings(BaseSettings):
     web: Web = Web()
     alertmanagers: tuple[Alertmanager, ...] = ()
     links: Links = Links()
-    rules: dict[str, RuleOverride] = Field(default={})
+    rules: dict[str, RuleSettings] = Field(default={})
+    maintenance: tuple[WindowSettings, ...] = ()
+    state: State = State()
     environment: str = "development"
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from pydantic_settings import EnvSettingsSource
 
 from lagmon.errors import SettingsError
-from lagmon.rules import refused
+from lagmon.rule_settings import problems_of
 from lagmon.settings import NESTED, PREFIX, Settings
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def load(
         given["clusters"] = [{"name": "default", "bootstrap_servers": bootstrap_servers}]
     if unnamed is not None:
         given.setdefault("clusters", (unnamed,))
-    problems += refused(map(str, named) if isinstance(named := given.get("rules"), dict) else ())
+    problems += problems_of(given.get("rules"))
     try:
         settings = Settings(**given)
     except ValidationError as error:

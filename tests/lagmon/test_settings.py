@@ -9,7 +9,8 @@ import pytest
 from pydantic import ValidationError
 
 from lagmon.errors import SettingsError
-from lagmon.settings import Cluster, CollectorSettings, Groups, Selection, seconds
+from lagmon.parts import seconds
+from lagmon.settings import Cluster, CollectorSettings, Groups, Selection
 from lagmon.sources import load
 
 if TYPE_CHECKING:
