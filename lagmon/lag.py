@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 DELETED = "UNKNOWN_TOPIC_OR_PART"  # Kafka's name for it opens the error texts of a snapshot
 
+UNDESCRIBED = "its members are not known, and no commit may be seen"
+
 # What a group without any known lag says, the first that holds for one of its partitions.
 GRAVEST = (Why.NO_COMMITTED_OFFSET, Why.NO_END_OFFSET, Why.NEVER_COMMITTED, Why.TOPIC_DELETED)
 UNKNOWN = frozenset({Why.NO_COMMITTED_OFFSET, Why.NO_END_OFFSET})
@@ -45,14 +47,15 @@ def _group(
     offsets: Mapping[TopicPartition, PartitionOffsets],
     topics: frozenset[str],
 ) -> GroupLag:
-    if reading.error is not None:
+    unread = reading.error or (UNDESCRIBED if _tells_nothing(reading) else None)
+    if unread is not None:
         return GroupLag(
             reading.group,
             None,
             Why.GROUP_UNREADABLE,
             reading.state,
             reading.members,
-            detail=reading.error,
+            detail=unread,
         )
     owners = {at: member for member in reading.assignments for at in member.partitions}
     rows = tuple(
@@ -72,6 +75,14 @@ def _group(
         unknown=sum(row.why in UNKNOWN for row in rows),
         detail=detail,
     )
+
+
+def _tells_nothing(reading: GroupReading) -> bool:
+    """Tell whether neither a commit nor a member is known of a group.
+
+    Where its members are known, theirs are the partitions that it never committed.
+    """
+    return reading.members is None and not reading.committed
 
 
 def _found(

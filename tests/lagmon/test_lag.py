@@ -300,6 +300,42 @@ def test_an_unreadable_group_says_why() -> None:
     assert (group.state, group.members, group.partitions) == ("stable", None, ())
 
 
+def test_a_group_of_which_nothing_is_known_is_unreadable() -> None:
+    """Without commits and without its members nobody can say that it never committed."""
+    group = one(measured(reading(members=None)))
+
+    assert (group.lag, group.why) == (None, Why.GROUP_UNREADABLE)
+    assert group.detail == "its members are not known, and no commit may be seen"
+
+
+def test_a_group_with_a_commit_needs_no_members() -> None:
+    """Where members cannot be asked, as of a configured group, what it committed is the lag."""
+    group = one(measured(reading(partition(0, 90), members=None), logs=ends(100)))
+
+    assert (group.lag, group.why, group.members) == (10, None, None)
+
+
+def test_a_refused_partition_is_not_gone_with_its_topic() -> None:
+    """A refusal counts for more than the end that is missing: unknown, in whichever order."""
+    refused = Committed(AT, None, REFUSED)
+    gone = PartitionOffsets(AT, error=GONE)
+
+    for logs in ((gone,), (), (PartitionOffsets(AT, error=REFUSED),)):
+        group = one(measured(reading(refused), logs=logs))
+        assert (group.why, group.unknown, group.uncommitted) == (Why.NO_COMMITTED_OFFSET, 1, 0)
+
+
+def test_a_topic_whose_end_is_refused_is_not_deleted() -> None:
+    """A commit may be seen and the topic no more: the lag is unknown, the commit stays."""
+    refused = PartitionOffsets(AT, error=REFUSED)
+
+    group = one(measured(reading(partition(0, 90)), logs=(refused,)))
+
+    (row,) = group.partitions
+    assert (row.lag, row.why, row.committed, row.detail) == (None, Why.NO_END_OFFSET, 90, REFUSED)
+    assert (group.unknown, group.why) == (1, Why.NO_END_OFFSET)
+
+
 def test_one_unreadable_group_leaves_the_others() -> None:
     """Another group's failure takes nothing from a group that was read."""
     failed = reading(group="failed", error="_TIMED_OUT: Local: Timed out")
