@@ -18,7 +18,6 @@ from lagmon.bracket import Answer, Bracket
 from lagmon.readings import Isolation
 
 if TYPE_CHECKING:
-    from lagmon.history import History
     from lagmon.readings import Peek, Probe, Snapshot
 
     Key = tuple[str, int]  # topic and partition
@@ -106,12 +105,6 @@ class Arrivals:
         self.transactional &= topics
         self.late = {key: life for key, life in self.late.items() if key[0] in topics}
         self.silent = {key: at for key, at in self.silent.items() if key[0] in topics}
-
-    def in_doubt(self, key: Key, arrival: Arrival, history: History) -> bool:
-        """Tell whether the *arrival* on *key* may stand before offsets that hold no record."""
-        if arrival.is_record:
-            return False
-        return key[0] in self.transactional or history.has_transactions(key[0])
 
     def is_silent(self, key: Key, now: float) -> bool:
         """Tell whether questions about *key* failed a short while ago."""

@@ -22,9 +22,11 @@ what is found here, never younger.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import exp, log
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 NEAR_MS = 1000  # as close as this is close enough
 NEAR_SHARE = 0.1  # and is worth giving when it is a tenth of the age
@@ -43,71 +45,52 @@ class Answer(NamedTuple):
     time: int | None
 
 
-@dataclass(slots=True)
 class Bracket:
-    """What is known of the time of the oldest record at or after *target*."""
+    """What is known of the time of the oldest record at or after *target*.
 
-    target: int
-    below: tuple[int, int] | None = None  # the highest record before it: offset and time
-    above: tuple[Answer, ...] = ()  # the nearest answers after it, rising
-    exact: int | None = None
-    asked: int = 0
+    *latest* is the time that it is no younger than, *exact* says that this is its own time. *below*
+    is the highest record before it, by offset and time, *above* the nearest answers after it,
+    rising. *asked* counts the rounds of questions about this target. When *is_done* another one
+    would tell no more that matters; *is_mute* when records have no time: none is as young as 1970.
+    """
 
-    def narrow(self, answer: Answer) -> None:
-        """Take in one *answer*."""
+    __slots__ = ("above", "asked", "below", "exact", "is_done", "is_mute", "latest", "target")
+
+    def __init__(self, target: int) -> None:
+        self.target = target
+        self.below: tuple[int, int] | None = None
+        self.above: tuple[Answer, ...] = ()
+        self.latest: int | None = None
+        self.exact = self.is_done = self.is_mute = False
+        self.asked = 0
+
+    def narrow(self, answers: Iterable[Answer]) -> None:
+        """Take in the *answers* of one round."""
         self.asked += 1
-        if answer.time is not None and answer.offset < self.target:
-            if self.below is None or answer.time > self.below[1]:
-                self.below = (answer.offset, answer.time)
-        elif answer.time is not None and answer.offset == self.target:
-            self.exact = answer.time
-        elif answer.offset > self.target:
-            # Rising in what was asked; of the same record, the one asked with the lowest time.
-            rest = [one for one in self.above if one.asked != answer.asked]
-            self.above = tuple(sorted([*rest, answer])[:KEPT])
+        self._sort(answers)
+        self._conclude()
+
+    def settle(self, time: int) -> None:
+        """Take *time* for the record's own: the record itself was looked at."""
+        self.latest, self.exact, self.is_done, self.is_mute = time, True, True, False
 
     def moved(self, target: int) -> None:
         """Go on for a *target* that is higher; what is still true of it is kept."""
-        below, above = self.below, self.above
-        if self.exact is not None:
-            below = (self.target, self.exact)
-        self.target, self.below, self.above, self.exact = target, below, (), None
-        for answer in above:
-            self.narrow(answer)
+        above = self.above
+        if self.exact and self.latest is not None:
+            own = (self.target, self.latest)
+            if self.below is None or own[1] > self.below[1]:
+                self.below = own
+        self.target, self.above, self.exact, self.latest = target, (), False, None
+        self._sort(above)
+        self._conclude()
         self.asked = 0
-
-    @property
-    def latest(self) -> int | None:
-        """The time that the record is no younger than; ``None`` if nothing is known."""
-        if self.exact is not None:
-            return self.exact
-        if not self.above:
-            return None
-        nearest = self.above[0]
-        return nearest.asked if nearest.time is None else nearest.time
-
-    @property
-    def is_mute(self) -> bool:
-        """Whether the records have no time at all: none is even as young as 1970."""
-        return self.exact is None and any(a.asked <= 0 and a.time is None for a in self.above)
-
-    @property
-    def is_done(self) -> bool:
-        """Whether another question would tell no more that matters."""
-        if self.exact is not None or self.is_mute:
-            return True
-        if not self.above:
-            return False
-        return self._gap <= 1 or (self._spread is not None and self._spread <= NEAR_MS)
 
     def is_near(self, now: int) -> bool:
         """Tell whether `latest` is close enough to be given."""
-        if self.is_done:
-            return not self.is_mute
-        latest, spread = self.latest, self._spread
-        if latest is None or spread is None:
-            return False
-        return spread <= max(NEAR_MS, NEAR_SHARE * (now - latest))
+        if self.is_done or self.latest is None or self.below is None:
+            return self.is_done and not self.is_mute
+        return self.latest - self.below[1] <= max(NEAR_MS, NEAR_SHARE * (now - self.latest))
 
     def questions(self, now: int, limit: int) -> list[int]:
         """Give at most *limit* times to ask for next, the most telling one first."""
@@ -128,17 +111,41 @@ class Bracket:
         spare = [low] if high - low <= NEAR_MS else []
         return [*spare, *_between(low, high, now, limit - len(spare))]
 
-    @property
-    def _gap(self) -> int:
-        """Milliseconds that no question was asked for yet."""
-        lowest = -1 if self.below is None else self.below[1]
-        return self.above[0].asked - lowest
+    def _sort(self, answers: Iterable[Answer]) -> None:
+        higher = []
+        for answer in answers:
+            if answer.offset > self.target:
+                higher.append(answer)
+            elif answer.time is None:  # where the partition ended then, at the target or before it
+                continue
+            elif answer.offset == self.target:
+                self.settle(answer.time)
+            elif self.below is None or answer.time > self.below[1]:
+                self.below = (answer.offset, answer.time)
+        if higher:
+            self.above = tuple(sorted({*self.above, *higher}, key=_order)[:KEPT])
 
-    @property
-    def _spread(self) -> int | None:
-        """Milliseconds between the record before and the latest time that is certain."""
-        latest = self.latest
-        return None if latest is None or self.below is None else latest - self.below[1]
+    def _conclude(self) -> None:
+        if self.exact:
+            return
+        self.is_done = self.is_mute = False
+        if not self.above:
+            self.latest = None
+            return
+        nearest = self.above[0]
+        self.latest = nearest.asked if nearest.time is None else nearest.time
+        self.is_mute = nearest.asked <= 0 and nearest.time is None
+        lowest = -1 if self.below is None else self.below[1]
+        self.is_done = (
+            # Nothing lies in between that was not asked for,
+            nearest.asked - lowest <= 1
+            # or what does is too little to matter.
+            or (self.below is not None and self.latest - lowest <= NEAR_MS)
+        )
+
+
+def _order(answer: Answer) -> tuple[int, int, bool]:
+    return answer.asked, answer.offset, answer.time is not None
 
 
 def _between(low: int, high: int, now: int, count: int) -> list[int]:

@@ -105,7 +105,8 @@ class Samples:
 class History:
     """The samples of every partition of one cluster, for *window* seconds at least five minutes.
 
-    `observe` changes it in place. What it has seen is a fact, whatever becomes of the cycle, and
+    *transactional* has the topics on which a transaction was seen open. `observe` changes it in
+    place. What it has seen is a fact, whatever becomes of the cycle, and
     the same snapshot again adds nothing.
     """
 
@@ -113,7 +114,7 @@ class History:
         self._window = max(window, FULL_SECONDS)
         self._partitions: dict[tuple[str, int], Samples] = {}
         self._ids: dict[str, str] = {}
-        self._transactional: set[str] = set()
+        self.transactional: set[str] = set()
         self._lives = count(1)
         self._at: float | None = None  # of the last snapshot that came
         self._heard: float | None = None  # of the last line, with an error or without
@@ -145,10 +146,6 @@ class History:
         samples = self.of(at)
         return samples.arrived(offset) if samples is not None else None
 
-    def has_transactions(self, topic: str) -> bool:
-        """Tell whether a transaction was seen open on *topic*: some offsets may be no records."""
-        return topic in self._transactional
-
     def __len__(self) -> int:
         return len(self._partitions)
 
@@ -167,7 +164,7 @@ class History:
     def _forget_remade(self, given: Iterable[TopicId]) -> None:
         for one in given:
             if self._ids.get(one.topic, one.id) != one.id:
-                self._transactional.discard(one.topic)
+                self.transactional.discard(one.topic)
                 self._partitions = {
                     key: samples for key, samples in self._partitions.items() if key[0] != one.topic
                 }
@@ -181,7 +178,7 @@ class History:
         elif log.stable is not None and log.stable < samples.ends[-1]:
             # Less than the end of a cycle ago: the two ends of one snapshot may differ because
             # something was written between the two questions.
-            self._transactional.add(log.at.topic)
+            self.transactional.add(log.at.topic)
         samples.add(time, high, slack, self._window)
 
     def _sweep(self, now: float) -> None:
@@ -194,7 +191,7 @@ class History:
         }
         topics = {topic for topic, _ in self._partitions}
         self._ids = {topic: one for topic, one in self._ids.items() if topic in topics}
-        self._transactional &= topics
+        self.transactional &= topics
 
 
 def _slack(durations: Iterable[StepDuration]) -> float:

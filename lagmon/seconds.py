@@ -55,22 +55,24 @@ def ages(
         return {}
     found: dict[tuple[str, TopicPartition], Age] = {}
     kept: dict[str, dict[Key, Arrival]] = {}
+    doubtful = known.transactional | history.transactional
     for group in lag.groups:
         before = known.groups.get(group.group, {})
         # A group that could not be read stands where it stood, as far as is known.
         behind = {} if group.partitions else before
         for row in group.partitions:
             if row.lag == 0:
-                if row.clamped or row.committed == row.end:
+                if _is_caught_up(row):
                     found[group.group, row.at] = CAUGHT_UP
                 continue
             key = (row.at.topic, row.at.partition)
             arrival = before.get(key)
-            samples = history.of(row.at)
-            if row.lag is not None and samples is not None:
+            samples = history.of(row.at) if row.lag is not None else None
+            if samples is not None:
                 arrival = _followed(arrival, row, samples, now)
-                _learn(arrival, key, samples, known, now)
-                age = _age(arrival, key, history, known, now)
+                if known.looks or arrival.bracket is not None:
+                    _learn(arrival, key, samples, known, now)
+                age = _age(arrival, key, known, now, doubtful=key[0] in doubtful)
                 if age is not None:
                     found[group.group, row.at] = age
             if arrival is not None:
@@ -112,8 +114,9 @@ def doubts(known: Arrivals, history: History, now: float, *, limit: int) -> tupl
     A commit that stands before markers of transactions, or before aborted or compacted records,
     waits for none of them. One look at each is enough while the commit stands.
     """
+    doubtful = known.transactional | history.transactional
     standing = [
-        (not known.in_doubt(key, arrival, history), arrival.lag, key, arrival.target)
+        (key[0] not in doubtful, arrival.lag, key, arrival.target)
         for arrivals in known.groups.values()
         for key, arrival in arrivals.items()
         if arrival.since < now and not arrival.is_record and arrival.lag
@@ -170,10 +173,12 @@ def _learn(arrival: Arrival, key: Key, samples: Samples, known: Arrivals, now: f
             _look(arrival, look, samples, now)
     if arrival.bracket is None:
         return
-    for answer in known.answers.get(key, ()):
-        arrival.bracket.narrow(answer)
-        if _is_late(answer, samples):
-            known.late[key] = samples.life
+    answers = known.answers.get(key)
+    if answers is None:
+        return
+    arrival.bracket.narrow(answers)
+    if any(_is_late(answer, samples) for answer in answers):
+        known.late[key] = samples.life
 
 
 def _look(arrival: Arrival, look: Look, samples: Samples, now: float) -> None:
@@ -186,7 +191,7 @@ def _look(arrival: Arrival, look: Look, samples: Samples, now: float) -> None:
     if look.found == arrival.target:
         arrival.is_record = True
         if arrival.bracket is not None and look.time is not None:
-            arrival.bracket.exact = milliseconds(look.time)
+            arrival.bracket.settle(milliseconds(look.time))
 
 
 def _is_late(answer: Answer, samples: Samples) -> bool:
@@ -203,35 +208,45 @@ def _is_late(answer: Answer, samples: Samples) -> bool:
     )
 
 
-def _age(arrival: Arrival, key: Key, history: History, known: Arrivals, now: float) -> Age | None:
+def _is_caught_up(row: PartitionLag) -> bool:
+    """Tell whether a lag of 0 means that all was read: past the end nobody knows what was."""
+    return row.clamped or row.committed == row.end
+
+
+def _age(arrival: Arrival, key: Key, known: Arrivals, now: float, *, doubtful: bool) -> Age | None:
     if arrival.lag <= 0:
         return CAUGHT_UP  # what is left cannot be read
-    age = _measured(arrival, key, known, now)
-    if age is None or not known.in_doubt(key, arrival, history):
-        return age
-    if arrival.lag <= MARKERS or age.error_seconds is None:
-        return None
-    # Anything from nothing up: the first record to read may be the last one.
-    return Age(age.seconds, age.method, max(age.seconds, age.error_seconds))
-
-
-def _measured(arrival: Arrival, key: Key, known: Arrivals, now: float) -> Age | None:
     if arrival.time is not None:
-        return Age(max(0.0, now - arrival.time), Method.HISTORY, arrival.error)
-    bracket = arrival.bracket
-    if bracket is None:
+        age: Age | None = Age(max(0.0, now - arrival.time), Method.HISTORY, arrival.error)
+    elif arrival.bracket is not None:
+        is_late = known.late.get(key) == arrival.life
+        age = _age_of_record(arrival, arrival.bracket, now, is_late=is_late)
+    else:
         return None
+    return _doubted(age, arrival) if doubtful and not arrival.is_record else age
+
+
+def _age_of_record(arrival: Arrival, bracket: Bracket, now: float, *, is_late: bool) -> Age | None:
     waited = max(0.0, now - arrival.seen)
-    if bracket.is_mute or known.late.get(key) == arrival.life:
+    if bracket.is_mute or is_late:
         return Age(waited, Method.HISTORY, None)
-    latest = bracket.latest
-    if latest is None or not bracket.is_near(milliseconds(now)):
+    if bracket.latest is None or not bracket.is_near(milliseconds(now)):
         return None
-    by_record = now - latest / 1000
-    if bracket.exact is not None and by_record >= waited:
+    by_record = now - bracket.latest / 1000
+    if bracket.exact and by_record >= waited:
         return Age(by_record, Method.TIMESTAMPS, MILLISECOND)
     # It was there when it was first seen, whatever the clock of its producer said.
     return Age(max(by_record, waited), Method.TIMESTAMPS, None)
+
+
+def _doubted(age: Age | None, arrival: Arrival) -> Age | None:
+    """Give what is left of *age* if the target may be no record: the next one may be much younger.
+
+    It may even be that there is none.
+    """
+    if age is None or arrival.lag <= MARKERS or age.error_seconds is None:
+        return None
+    return Age(age.seconds, age.method, max(age.seconds, age.error_seconds))
 
 
 def _attempts(waiting: tuple[Key, list[Bracket]]) -> int:
