@@ -18,7 +18,13 @@ from propagation.receiving import ClientSpans, Receiving
 from propagation.spans import ProcessSpans
 
 if TYPE_CHECKING:
+    from typing import TypeAlias
+
+    from confluent_kafka import ShareConsumer, aio, cimpl
     from typing_extensions import TypeVar  # for the type checker alone, which brings it
+
+    # What a scope may be handed as its consumer. A real one lends nothing.
+    Lender: TypeAlias = "Traced | cimpl.Consumer | ShareConsumer | aio.AIOConsumer"
 
     K = TypeVar("K", default=Any)
     V = TypeVar("V", default=Any)

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from opentelemetry.trace import Span
 
-    from propagation.consumer import Traced
+    from propagation.consumer import Lender
     from propagation.options import Options
     from propagation.processing import ProcessingScope
 
@@ -65,13 +65,13 @@ def bound(function: Callable[P, R], context: Context | None = None) -> Callable[
 def traced_handler(handler: Callable[P, R], /) -> Callable[P, R]: ...
 @overload
 def traced_handler(
-    *, consumer: Traced | None = None, options: Options | None = None
+    *, consumer: Lender | None = None, options: Options | None = None
 ) -> Callable[[Callable[P, R]], Callable[P, R]]: ...
 def traced_handler(
     handler: Callable[..., Any] | None = None,
     /,
     *,
-    consumer: Traced | None = None,
+    consumer: Lender | None = None,
     options: Options | None = None,
 ) -> Any:
     """Decorate *handler*: each call runs in the `processing` scope of the message it is given.
@@ -90,7 +90,7 @@ def traced_handler(
 
 
 def _traced(
-    handler: Callable[..., Any], consumer: Traced | None, options: Options | None
+    handler: Callable[..., Any], consumer: Lender | None, options: Options | None
 ) -> Callable[..., Any]:
     def scope(args: tuple[Any, ...], kwargs: dict[str, Any]) -> ProcessingScope:
         message = _message(handler, args, kwargs)

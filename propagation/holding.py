@@ -213,7 +213,7 @@ def _unwound(context: Context) -> Context:
 def _hold_one(consumer: Any, message: Message) -> None:
     if _switch["on"] and message.error() is None:
         base = get_current()
-        span, context = _spans(consumer).start(message, base)
+        span, context = spans_for(consumer, None).start(message, base)
         _enter(consumer, span, context, base)
 
 
@@ -224,7 +224,7 @@ def _hold_all(consumer: Any, messages: list[Message], asked: int) -> None:
         _hold_one(consumer, messages[0])
         return
     base = get_current()
-    span = start_batch(messages, _spans(consumer))
+    span = start_batch(messages, spans_for(consumer, None))
     if span is not trace.INVALID_SPAN:
         _enter(consumer, span, trace.set_span_in_context(span, base), base)
 
@@ -232,8 +232,3 @@ def _hold_all(consumer: Any, messages: list[Message], asked: int) -> None:
 def _enter(consumer: Any, span: Span, context: Context, base: Context) -> None:
     hold = consumer._hold = _Hold(span, base)  # noqa: SLF001
     attach(set_value(_KEY, hold, context))
-
-
-def _spans(consumer: Any) -> ProcessSpans:
-    # One that was made before it was taught to hold has no names of its own.
-    return spans_for(consumer if hasattr(consumer, "process_spans") else None, None)

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from opentelemetry.context import Context
     from opentelemetry.trace import Span
 
-    from propagation.consumer import Traced
+    from propagation.consumer import Lender
     from propagation.options import Options
 
 _ANONYMOUS: Final = ProcessSpans()
@@ -105,14 +105,14 @@ class BatchScope(ProcessingScope):
 
 
 def processing(
-    message: Message, *, consumer: Traced | None = None, options: Options | None = None
+    message: Message, *, consumer: Lender | None = None, options: Options | None = None
 ) -> ProcessingScope:
     """Give the block in which *message* is processed; ``with`` or ``async with`` gives its span.
 
     The span ``process TOPIC`` is a child of the span that sent the message and links to it; a
     span that is current here becomes a second link. *consumer* lends it the names of its group
-    and client, and its options; *options* go before those. An exception that leaves the block is
-    recorded on the span and passes on unchanged.
+    and client, and its options, if it is traced; *options* go before those. An exception that
+    leaves the block is recorded on the span and passes on unchanged.
 
     Raises:
         ValueError: *message* carries an error of the client, not a record. Look at
@@ -126,7 +126,7 @@ def processing(
 def processing_batch(
     messages: Iterable[Message],
     *,
-    consumer: Traced | None = None,
+    consumer: Lender | None = None,
     options: Options | None = None,
 ) -> BatchScope:
     """Give the block in which *messages* are processed together; it gives one span for them all.
@@ -145,7 +145,7 @@ def processing_batch(
 
 
 def context_of(
-    message: Message, *, consumer: Traced | None = None, options: Options | None = None
+    message: Message, *, consumer: Lender | None = None, options: Options | None = None
 ) -> Context:
     """Give the context that *message* carries: empty where it has none, or none to be trusted.
 
@@ -155,12 +155,14 @@ def context_of(
     return spans_for(consumer, options).context_of(message)
 
 
-def spans_for(consumer: Traced | None, options: Options | None) -> ProcessSpans:
-    """Give what starts the spans of *consumer*'s messages under *options*; both may be unknown."""
-    if consumer is not None:
-        spans = consumer.process_spans
-    else:
-        spans = _ANONYMOUS
+def spans_for(consumer: Lender | None, options: Options | None) -> ProcessSpans:
+    """Give what starts the spans of *consumer*'s messages under *options*; both may be unknown.
+
+    A consumer that is not traced (made before `instrument`, or a class that is none of ours) lends
+    nothing.
+    """
+    spans = _ANONYMOUS if consumer is None else getattr(consumer, "process_spans", _ANONYMOUS)
+    if spans is _ANONYMOUS:
         options = options or in_force.options
     if options is None or options is spans.options:
         return spans

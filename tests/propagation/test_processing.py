@@ -7,6 +7,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
+import confluent_kafka
 import pytest
 from confluent_kafka import KafkaError, KafkaException, Message
 from hypothesis import given
@@ -371,6 +372,23 @@ def test_leaving_in_another_thread_touches_nothing_there(
 
     assert [span.name for span in spans] == ["process test", "elsewhere"]
     assert caplog.records == []
+
+
+@pytest.mark.parametrize("kind", [confluent_kafka.Consumer, confluent_kafka.ShareConsumer])
+def test_a_consumer_that_is_not_traced_lends_nothing(spans: Spans, kind: Any) -> None:
+    """As one from before `instrument`, or where that is switched off: the message is processed."""
+    real = kind({"bootstrap.servers": "127.0.0.1:1", "group.id": "billing", "log_level": 0})
+
+    with processing(message(headers=TRACED), consumer=real):
+        pass
+    with processing_batch([message()], consumer=real):
+        pass
+    real.close()
+
+    assert [span.name for span in spans] == ["process test", "process test"]
+    assert links(spans[0]) == [REMOTE]
+    assert "messaging.consumer.group.name" not in (spans[0].attributes or {})
+    assert ids(span_in(context_of(message(headers=TRACED), consumer=real))) == REMOTE
 
 
 def test_an_error_of_the_client_is_not_processed(spans: Spans) -> None:
