@@ -2,13 +2,19 @@
 
 In: notices, put without waiting. A task of its own hands them to the notifier in batches and counts
 each by its outcome. Of one incident only the newest notice waits: whoever was not reachable for an
-hour is told how it stands, not what happened. Nothing is retried, because everything that is open
-or over is sent again every minute anyway.
+hour is told how it stands, not what happened.
+
+What did not get through waits on, unless something newer is known by then, and is tried again after
+one second, two, four and so on, for half a minute in all; then it is let go, because everything
+that is open or over is sent again every minute anyway. What was refused is not tried again.
+
+What maintenance holds back is told only to who asked for everything: the log, which wakes nobody.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import Counter
 from enum import StrEnum
 from itertools import islice
@@ -27,6 +33,8 @@ if TYPE_CHECKING:
 # What Prometheus sends at once and lets wait, which Alertmanagers are known to take.
 BATCH = 256
 CAPACITY = 10_000
+# Seconds before each further try: less in all than until everything is sent again.
+PAUSES = (1.0, 2.0, 4.0, 8.0, 16.0)
 
 log = structlog.get_logger(__name__)
 
@@ -39,6 +47,9 @@ class Outcome(StrEnum):
     FAILED = "failed"  # not reachable, or in trouble itself
     TIMEOUT = "timeout"
     DROPPED = "dropped"  # too many were waiting
+
+
+WORTH_A_RETRY = frozenset({Outcome.FAILED, Outcome.TIMEOUT})
 
 
 class Notifier(Protocol):
@@ -56,15 +67,28 @@ class Notifier(Protocol):
 
 
 class Mailbox:
-    """Holds what waits for *notifier*; `start` the task that empties it, `stop` it at the end."""
+    """Holds what waits for *notifier*; `start` the task that empties it, `stop` it at the end.
 
-    def __init__(self, notifier: Notifier, *, capacity: int = CAPACITY) -> None:
+    *everything* is for a notifier that wants to hear also of what maintenance holds back.
+    """
+
+    def __init__(
+        self,
+        notifier: Notifier,
+        *,
+        capacity: int = CAPACITY,
+        pauses: Sequence[float] = PAUSES,
+        everything: bool = False,
+    ) -> None:
         self._notifier = notifier
         self._capacity = capacity
+        self._pauses = pauses
+        self._everything = everything
         self._waiting: dict[IncidentKey, Notice] = {}
         self._filled = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
+        self._stopping = asyncio.Event()
         self._counts: Counter[Outcome] = Counter()
         self._task: asyncio.Task[None] | None = None
 
@@ -72,6 +96,8 @@ class Mailbox:
         """Leave *notices* to be sent, and return at once."""
         for notice in notices:
             key = notice.change.incident.key
+            if notice.change.incident.held and not self._everything:
+                continue
             if key not in self._waiting and len(self._waiting) >= self._capacity:
                 self._counts[Outcome.DROPPED] += 1
             else:
@@ -90,7 +116,11 @@ class Mailbox:
         self._task = asyncio.create_task(self._run(), name=f"mailbox {self._notifier.name}")
 
     async def stop(self, timeout_seconds: float) -> None:
-        """Wait until all is sent, at most *timeout_seconds*, then end."""
+        """Wait until all is sent, at most *timeout_seconds*, then end.
+
+        Nothing is tried more than once from here on.
+        """
+        self._stopping.set()
         try:
             async with asyncio.timeout(timeout_seconds):
                 await self._idle.wait()
@@ -102,21 +132,39 @@ class Mailbox:
         await self._notifier.close()
 
     async def _run(self) -> None:
+        failures = 0
         while True:
             await self._filled.wait()
             while batch := self._take():
-                self._counts[await self._send(batch)] += len(batch)
+                outcome, is_worth_it = await self._send(batch)
+                self._counts[outcome] += len(batch)
+                failures = failures + 1 if is_worth_it else 0
+                if is_worth_it and not await self._retry(batch, failures):
+                    failures = 0
             self._filled.clear()
             self._idle.set()
+
+    async def _retry(self, batch: list[Notice], failures: int) -> bool:
+        """Put *batch* back and wait before the next try; False if there is to be none."""
+        if failures > len(self._pauses) or self._stopping.is_set():
+            return False
+        # Before what came in meanwhile, which may be news of the same incidents.
+        self._waiting = {notice.change.incident.key: notice for notice in batch} | self._waiting
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._pauses[failures - 1]):
+                await self._stopping.wait()
+        return True
 
     def _take(self) -> list[Notice]:
         keys = list(islice(self._waiting, BATCH))
         return [self._waiting.pop(key) for key in keys]
 
-    async def _send(self, batch: list[Notice]) -> Outcome:
+    async def _send(self, batch: list[Notice]) -> tuple[Outcome, bool]:
+        """Give what became of *batch*, and whether another try may bring more."""
         try:
-            return await self._notifier.send(batch)
+            outcome = await self._notifier.send(batch)
         except Exception:
             # A notifier that breaks on one batch must still get the next one.
             log.exception("notifier_broke", notifier=self._notifier.name, notices=len(batch))
-            return Outcome.FAILED
+            return Outcome.FAILED, False
+        return outcome, outcome in WORTH_A_RETRY

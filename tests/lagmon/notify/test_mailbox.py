@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import TYPE_CHECKING
+
+import pytest
 
 from lagmon.model import Change
 from lagmon.notify import Mailbox, Outcome
@@ -21,22 +24,33 @@ class Receiver:
 
     name = "receiver"
 
-    def __init__(self, *, is_open: bool = True, breaks: int = 0) -> None:
+    def __init__(
+        self, *, is_open: bool = True, breaks: int = 0, outcomes: Sequence[Outcome] = ()
+    ) -> None:
+        self.outcomes = list(outcomes)
         self.gate = asyncio.Event()
         if is_open:
             self.gate.set()
         self.breaks = breaks
         self.batches: list[list[Notice]] = []
         self.closed = False
+        self._more = asyncio.Condition()
+
+    async def has(self, count: int) -> None:
+        """Wait until *count* batches have come."""
+        async with self._more:
+            await self._more.wait_for(lambda: len(self.batches) >= count)
 
     async def send(self, notices: Sequence[Notice]) -> Outcome:
         """Take a batch."""
-        self.batches.append(list(notices))
+        async with self._more:
+            self.batches.append(list(notices))
+            self._more.notify_all()
         await self.gate.wait()
         if self.breaks:
             self.breaks -= 1
             raise RuntimeError("broken")
-        return Outcome.SENT
+        return self.outcomes.pop(0) if self.outcomes else Outcome.SENT
 
     async def close(self) -> None:
         """Remember it."""
@@ -153,5 +167,118 @@ def test_a_notifier_that_breaks_gets_the_next_batch() -> None:
         await mailbox.stop(5)
 
         assert counts(mailbox) == {"failed": 1, "sent": 1}
+
+    play(story())
+
+
+@pytest.mark.parametrize("failure", [Outcome.FAILED, Outcome.TIMEOUT])
+def test_what_did_not_get_through_is_tried_again(failure: Outcome) -> None:
+    """A receiver that was away for two tries gets the notice with the third."""
+
+    async def story() -> None:
+        receiver = Receiver(outcomes=[failure, failure])
+        mailbox = Mailbox(receiver, pauses=(0, 0, 0))
+        mailbox.start()
+
+        mailbox.put([notice(about=incident("a"))])
+        await receiver.has(3)
+        await mailbox.stop(5)
+
+        assert counts(mailbox) == {failure.value: 2, "sent": 1}
+
+    play(story())
+
+
+def test_what_was_refused_is_not_tried_again() -> None:
+    """The same answer would come again."""
+
+    async def story() -> None:
+        receiver = Receiver(outcomes=[Outcome.REJECTED])
+        mailbox = Mailbox(receiver, pauses=(0, 0, 0))
+        mailbox.start()
+
+        mailbox.put([notice(about=incident("a"))])
+        await mailbox.stop(5)
+
+        assert counts(mailbox) == {"rejected": 1}
+
+    play(story())
+
+
+def test_trying_again_has_an_end() -> None:
+    """After the last pause the notice is let go; the next one begins anew."""
+
+    async def story() -> None:
+        receiver = Receiver(outcomes=[Outcome.FAILED] * 4)
+        mailbox = Mailbox(receiver, pauses=(0, 0))
+        mailbox.start()
+        mailbox.put([notice(about=incident("a"))])
+        await receiver.has(3)
+        await asyncio.sleep(0)
+
+        mailbox.put([notice(about=incident("b"))])
+        await receiver.has(5)
+        await mailbox.stop(5)
+
+        assert counts(mailbox) == {"failed": 4, "sent": 1}
+        assert [each[0].change.incident.key.group for each in receiver.batches] == list("aaabb")
+
+    play(story())
+
+
+def test_a_further_try_tells_the_newest() -> None:
+    """An incident that was resolved while its opening could not be told is told as resolved."""
+
+    async def story() -> None:
+        receiver = Receiver(is_open=False, outcomes=[Outcome.FAILED])
+        mailbox = Mailbox(receiver, pauses=(0,))
+        mailbox.start()
+        mailbox.put([notice(about=incident("a")), notice(about=incident("b"))])
+        await asyncio.sleep(0)
+
+        mailbox.put([notice(Change.RESOLVED, incident("a", resolved_at=1.0))])
+        receiver.gate.set()
+        await receiver.has(2)
+        await mailbox.stop(5)
+
+        said = {each.change.incident.key.group: each.change.change for each in receiver.batches[1]}
+        assert said == {"a": Change.RESOLVED, "b": Change.OPENED}
+
+    play(story())
+
+
+def test_stopping_does_not_wait_out_a_pause() -> None:
+    """What waits for its next try is tried once more at once, and then left."""
+
+    async def story() -> None:
+        receiver = Receiver(outcomes=[Outcome.FAILED] * 9)
+        mailbox = Mailbox(receiver, pauses=(3600, 3600))
+        mailbox.start()
+        mailbox.put([notice(about=incident("a"))])
+        await receiver.has(1)
+        await asyncio.sleep(0)
+
+        await mailbox.stop(3600)
+
+        assert counts(mailbox) == {"failed": 2}
+
+    play(story())
+
+
+def test_what_maintenance_holds_back_is_told_to_the_log_alone() -> None:
+    """Judged and written down, but nobody is woken."""
+
+    async def story() -> None:
+        pager, diary = Receiver(), Receiver()
+        boxes = [Mailbox(pager), Mailbox(diary, everything=True)]
+        for box in boxes:
+            box.start()
+
+        for box in boxes:
+            box.put([notice(about=replace(incident("a"), held=True)), notice(about=incident("b"))])
+            await box.stop(5)
+
+        assert [each.change.incident.key.group for each in pager.batches[0]] == ["b"]
+        assert [each.change.incident.key.group for each in diary.batches[0]] == ["a", "b"]
 
     play(story())
