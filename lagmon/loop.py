@@ -3,33 +3,41 @@
 One `Watch` a cluster, so that a cluster that does not answer delays no other. A cycle never ends
 the loop: where no snapshot came, or a stage broke on one, the same stages are given a snapshot that
 holds the error. So the board says that the cluster is down, values expire, and incidents that are
-open go on being sent. What a cycle learns is taken over whole or not at all.
+open go on being sent. What a cycle decides is taken over whole or not at all.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 import structlog
 
 from lagmon.board import Cycle
-from lagmon.incidents import State, concerned, step
-from lagmon.lag import measure
+from lagmon.judging import Judgement, Memory, Policy, judge
 from lagmon.page import render
-from lagmon.readings import Plan, Snapshot
-from lagmon.report import Notice, OldestRecord
-from lagmon.suspects import Answer, records, remember, suspects
+from lagmon.readings import Snapshot
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from lagmon.board import Board
-    from lagmon.model import ClusterLag, IncidentChange
     from lagmon.notify import Mailbox
-    from lagmon.rules import Rule
+    from lagmon.readings import Plan
+
+# Whoever runs the loop also judges single snapshots, by the same policy.
+__all__ = [
+    "Clock",
+    "Collector",
+    "Judgement",
+    "Memory",
+    "Policy",
+    "SystemClock",
+    "Watch",
+    "judge",
+    "run",
+]
 
 # Beside it the collectors take four seconds to end, and the pages two: less than the ten after
 # which a process that was told to stop is usually killed.
@@ -75,72 +83,6 @@ class Collector(Protocol):
         """End, and make a `collect` under way end."""
 
 
-@dataclass(frozen=True, slots=True)
-class Policy:
-    """What the loop is set to do."""
-
-    rules: tuple[Rule, ...]
-    poll_interval_seconds: float
-    peeks_per_cycle: int
-
-
-@dataclass(frozen=True, slots=True)
-class Memory:
-    """What one cycle hands to the next."""
-
-    state: State = field(default_factory=State)
-    answers: tuple[Answer, ...] = ()
-    records: Mapping[str, OldestRecord] = field(default_factory=dict)
-    plan: Plan = field(default_factory=Plan)
-
-
-@dataclass(frozen=True, slots=True)
-class Judgement:
-    """What the stages made of one snapshot."""
-
-    memory: Memory
-    lag: ClusterLag
-    notices: tuple[Notice, ...]
-
-
-def judge(memory: Memory, snapshot: Snapshot, policy: Policy) -> Judgement:
-    """Send *snapshot* through the stages, at the time that it bears. Pure."""
-    lag = measure(snapshot)
-    state, changes = step(memory.state, policy.rules, lag, lag.at)
-    groups = concerned(state)
-    answers = remember(memory.answers, snapshot.peeks, lag, groups, lag.at)
-    shown = records(lag, groups, answers, memory.records)
-    questions = suspects(lag, groups, answers, limit=policy.peeks_per_cycle, now=lag.at)
-    # Those that are over still have the record that they were told with.
-    told = {**memory.records, **shown}
-    return Judgement(
-        Memory(state, answers, shown, Plan(questions)),
-        lag,
-        tuple(_notices(changes, lag, policy.rules, told)),
-    )
-
-
-def _notices(
-    changes: Sequence[IncidentChange],
-    lag: ClusterLag,
-    rules: Sequence[Rule],
-    told: Mapping[str, OldestRecord],
-) -> list[Notice]:
-    by_name = {rule.name: rule for rule in rules}
-    groups = {group.group: group for group in lag.groups}
-    return [
-        Notice(
-            change,
-            by_name[change.incident.key.rule],
-            lag.at,
-            groups.get(change.incident.key.group or ""),
-            told.get(change.incident.key.group or ""),
-        )
-        for change in changes
-        if change.incident.key.rule in by_name
-    ]
-
-
 class Watch:
     """Watches one cluster: `run` it as a task; after `stop` a cycle under way changes nothing."""
 
@@ -157,7 +99,7 @@ class Watch:
         self._board = board
         self._mailboxes = mailboxes
         self._clock = clock
-        self._memory = Memory()
+        self._memory = Memory.of(policy)
         self._answering = True
         self._list_errors: tuple[str, ...] = ()
         self._stopping = False

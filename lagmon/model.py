@@ -112,6 +112,7 @@ class GroupLag:
 
     *state* is Kafka's word for the group. *age* is the highest of its partitions' that are known.
     *judged* is the worst of its partitions' states, *since* when it began, *reason* why in words.
+    *rate* is by how many messages a second the lag grew lately, below 0 where it shrank.
     """
 
     group: str
@@ -127,6 +128,7 @@ class GroupLag:
     judged: State | None = None
     since: float | None = None
     reason: str | None = None
+    rate: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

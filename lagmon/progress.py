@@ -18,7 +18,6 @@ from lagmon.fields import Fields
 from lagmon.group_memory import GroupMemory
 from lagmon.model import Why
 from lagmon.readings import PeekRequest, TopicPartition
-from lagmon.states import Judging
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
     from lagmon.model import ClusterLag, GroupLag, PartitionLag
     from lagmon.readings import GroupReading, Peek, Snapshot
     from lagmon.standing import Standing
-    from lagmon.states import GroupVerdict
+    from lagmon.states import GroupVerdict, Judging
 
 TOPICS_KEPT = 10_000  # of more, only those that are still read
 
@@ -34,13 +33,12 @@ TOPICS_KEPT = 10_000  # of more, only those that are still read
 class Progress:
     """What is remembered of one cluster; `observe` each snapshot, in the order of their times."""
 
-    def __init__(self, settings: Judging | None = None) -> None:
-        self._settings = settings or Judging()
+    def __init__(self) -> None:
         self._groups: dict[str, GroupMemory] = {}
         self._gaps: dict[TopicPartition, tuple[int, float]] = {}
         self._transactional: set[str] = set()
         self._ids: dict[str, str] = {}
-        self._at: float | None = None
+        self._at = float("-inf")  # of the last snapshot that came
         self._silent_from: float | None = None
         self._last: Snapshot | None = None
 
@@ -66,21 +64,21 @@ class Progress:
         """Tell whether a transaction was ever seen on *topic*."""
         return topic in self._transactional
 
-    def observe(self, snapshot: Snapshot, lag: ClusterLag) -> None:
+    def observe(self, snapshot: Snapshot, lag: ClusterLag, settings: Judging) -> None:
         """Take in *snapshot* and the *lag* that was measured of it."""
         if snapshot is self._last or snapshot == self._last:
             return
         self._last, now = snapshot, lag.at
         if lag.error is not None:
             if self._silent_from is None:
-                self._silent_from = now if self._at is None else max(now, self._at)
+                self._silent_from = max(now, self._at)
             return
         self._pass(now)
         renewed = self._renewed(snapshot)
         self._transactions(snapshot, now)
         answers = {peek.question: peek for peek in snapshot.peeks}
         for reading, group in zip(snapshot.groups, lag.groups, strict=True):
-            self._group(reading, group, now, renewed, answers)
+            self._group(reading, group, settings, renewed, answers)
         if lag.complete and len(self._groups) > len(lag.groups):
             for name in self._groups.keys() - {group.group for group in lag.groups}:
                 del self._groups[name]
@@ -95,7 +93,7 @@ class Progress:
 
     def _pass(self, now: float) -> None:
         """Let the time pass from the last snapshot to this one."""
-        if self._at is not None and now < self._at:
+        if now < self._at:
             for memory in self._groups.values():
                 memory.forget_rate()
                 memory.left_at = None
@@ -140,10 +138,11 @@ class Progress:
         self,
         reading: GroupReading,
         group: GroupLag,
-        now: float,
+        settings: Judging,
         renewed: frozenset[str],
         answers: Mapping[PeekRequest, Peek],
     ) -> None:
+        now = self._at
         memory = self._groups.get(group.group)
         if memory is None:
             memory = self._groups[group.group] = GroupMemory()
@@ -156,18 +155,21 @@ class Progress:
         for row, one in zip(group.partitions, memory.align(group.partitions), strict=True):
             if renewed and one.topic in renewed:
                 one.restart()
-            self._partition(row, one, now, read_at)
+            self._partition(row, one, read_at, settings)
             if answers and row.lag and row.committed is not None:
                 self._answer(row, one, answers.get(PeekRequest(row.at, row.committed)), now)
         memory.weigh(group, now)
         if not memory.alive:
             memory.alive = any(one.moved_at is not None for one in memory.partitions)
 
-    def _partition(self, row: PartitionLag, one: Standing, now: float, read_at: float) -> None:
+    def _partition(
+        self, row: PartitionLag, one: Standing, read_at: float, settings: Judging
+    ) -> None:
+        now = self._at
         if row.why is None:
             gap = self._gaps.get(row.at) if self._gaps else None
             held = gap is not None and row.committed is not None and row.committed >= gap[0]
-            one.see(row, now, read_at, self._settings, held=held)
+            one.see(row, now, read_at, settings, held=held)
         elif row.why is Why.NEVER_COMMITTED:
             one.wait(row, now)
         elif row.why is Why.TOPIC_DELETED:
@@ -195,9 +197,9 @@ class Progress:
         }
 
     @classmethod
-    def restored(cls, saved: object, settings: Judging | None = None) -> Progress:
+    def restored(cls, saved: object) -> Progress:
         """Take what `saved` gave; raise RecordingError with the path of what is wrong in it."""
-        fields, found = Fields.of(saved), cls(settings)
+        fields, found = Fields.of(saved), cls()
         groups, topics = (
             fields.below("groups", default={}),
             fields.below("transactions", default={}),

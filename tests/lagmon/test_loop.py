@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from structlog.testing import capture_logs
 
 from lagmon.board import Board
-from lagmon.loop import Memory, Policy, Watch, judge, run
+from lagmon.judging import Memory, Policy, judge
+from lagmon.loop import Watch, run
 from lagmon.model import Change
 from lagmon.notify import Mailbox, Outcome
 from lagmon.readings import (

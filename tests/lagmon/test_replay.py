@@ -9,7 +9,7 @@ from typing import Any
 from hypothesis import given, settings
 
 from lagmon.errors import RecordingError
-from lagmon.loop import Memory, Policy, judge
+from lagmon.judging import Memory, Policy, judge
 from lagmon.model import Age, ClusterLag, Method, State
 from lagmon.readings import Committed, GroupReading, PartitionOffsets, Snapshot
 from lagmon.recording import snapshot_to_json
