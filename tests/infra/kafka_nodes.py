@@ -23,7 +23,15 @@ from confluent_kafka.admin import AdminClient
 from tests.infra.kafka import coordinates
 from tests.infra.kafka_jars import jars, java
 from tests.infra.kafka_java import FORMAT_SECONDS, JVM, LOGGING
-from tests.infra.kafka_settings import CLIENTS, CONTROLLER, FOR_TESTS, ONE_NODE, listeners
+from tests.infra.kafka_settings import (
+    CLIENTS,
+    CONTROLLER,
+    FOR_TESTS,
+    ONE_NODE,
+    PROXIED,
+    asking_for,
+    listeners,
+)
 from tests.infra.ports import free_port
 from tests.infra.process import Service
 from tests.infra.wait import until
@@ -40,10 +48,21 @@ class KafkaNodes:
     """*count* brokers with the node ids from 1. A context manager: starts them, removes them.
 
     *settings* are broker properties beside those for tests. Raises `Missing` without Java or jars.
+
+    With *users*, names and their passwords, each broker has a second door that asks for these (SASL
+    PLAIN): it is bound to `inner_port` and advertised at `proxied_port`, where a TcpProxy belongs.
     """
 
-    def __init__(self, count: int = 3, settings: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        count: int = 3,
+        settings: Mapping[str, str] | None = None,
+        *,
+        users: Mapping[str, str] | None = None,
+    ) -> None:
         self._ports = {node: free_port() for node in range(1, count + 1)}
+        self._doors = {node: (free_port(), free_port()) for node in self._ports} if users else {}
+        self._users = users or {}
         self._command = [java(), *JVM, *LOGGING, "-cp", f"{jars()}/*"]
         self._controller = f"{HOST}:{free_port()}"
         # The first byte keeps it from beginning with a dash, which the tool takes for an option.
@@ -71,6 +90,19 @@ class KafkaNodes:
     def server(self, node: int) -> str:
         """Give the address of broker *node*."""
         return f"{HOST}:{self._ports[node]}"
+
+    @property
+    def proxied_servers(self) -> str:
+        """The addresses of the proxies in front of all brokers."""
+        return ",".join(f"{HOST}:{self.proxied_port(node)}" for node in self._ports)
+
+    def inner_port(self, node: int) -> int:
+        """Give the port to which the second door of broker *node* is bound."""
+        return self._doors[node][0]
+
+    def proxied_port(self, node: int) -> int:
+        """Give the port at which the second door of broker *node* is advertised."""
+        return self._doors[node][1]
 
     def admin(self) -> AdminClient:
         """Give a new AdminClient; hold it until its futures are done: they end with it."""
@@ -117,11 +149,16 @@ class KafkaNodes:
         leads = node == 1
         bound = clients | ({CONTROLLER: self._controller} if leads else {})
         # A broker that is no controller has no such listener, and still has to know how to speak.
-        protocols = ",".join(f"{name}:PLAINTEXT" for name in (CLIENTS, CONTROLLER))
+        protocols = {CLIENTS: "PLAINTEXT", CONTROLLER: "PLAINTEXT"}
+        if self._users:
+            bound[PROXIED] = f"{HOST}:{self.inner_port(node)}"
+            clients[PROXIED] = f"{HOST}:{self.proxied_port(node)}"
+            protocols[PROXIED] = "SASL_PLAINTEXT"
         return {
             **self._settings,
             **listeners(bound, clients),
-            "listener.security.protocol.map": protocols,
+            **(asking_for(self._users) if self._users else {}),
+            "listener.security.protocol.map": ",".join(f"{k}:{v}" for k, v in protocols.items()),
             "node.id": str(node),
             "process.roles": "broker,controller" if leads else "broker",
             "controller.quorum.voters": f"1@{self._controller}",

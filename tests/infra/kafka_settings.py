@@ -44,5 +44,18 @@ def listeners(bound: Mapping[str, str], advertised: Mapping[str, str]) -> dict[s
     }
 
 
+def asking_for(users: Mapping[str, str]) -> dict[str, str]:
+    """Give the properties by which the proxied listener asks for one of *users* and its password.
+
+    As seen by rules about rights, who came through another listener is ``User:ANONYMOUS``.
+    """
+    known = " ".join(f'user_{name}="{password}"' for name, password in users.items())
+    module = f"org.apache.kafka.common.security.plain.PlainLoginModule required {known};"
+    return {
+        "sasl.enabled.mechanisms": "PLAIN",
+        f"listener.name.{PROXIED.lower()}.plain.sasl.jaas.config": module,
+    }
+
+
 def _joined(addresses: Mapping[str, str]) -> str:
     return ",".join(f"{name}://{address}" for name, address in addresses.items())

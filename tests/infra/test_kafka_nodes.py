@@ -9,6 +9,7 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from tests.infra.kafka_nodes import KafkaNodes
+from tests.infra.proxy import TcpProxy
 from tests.infra.wait import until
 
 if TYPE_CHECKING:
@@ -62,3 +63,21 @@ def test_a_killed_broker_comes_back_with_its_data(nodes: KafkaNodes) -> None:
     nodes.restart(2)
 
     assert until(lambda: answers(nodes.server(2)), timeout=60, what="the restarted broker")
+
+
+def test_the_second_door_asks_for_a_password() -> None:
+    """Through it comes who knows the password; the first door stays open to all."""
+    users = {"lagmon": "right"}
+    with KafkaNodes(1, users=users) as guarded:
+        door, port = guarded.inner_port(1), guarded.proxied_port(1)
+        with TcpProxy("127.0.0.1", door, port):
+            known = {"security.protocol": "SASL_PLAINTEXT", "sasl.mechanism": "PLAIN"}
+            known |= {"sasl.username": "lagmon", "bootstrap.servers": guarded.proxied_servers}
+            right = AdminClient({**known, "sasl.password": "right"})
+            wrong = AdminClient({**known, "sasl.password": "wrong", "log_level": 0})
+
+            found = right.list_topics(timeout=20).brokers
+            with pytest.raises(KafkaException):
+                wrong.list_topics(timeout=2)
+
+    assert [one.port for one in found.values()] == [port]
