@@ -102,7 +102,7 @@ class _Holding:
 
     def __del__(self) -> None:
         if self._hold is not None:
-            self._hold.close()
+            _release(self)
 
 
 class HoldingConsumer(_Holding):
@@ -176,7 +176,7 @@ class HoldingAIOConsumer:
 
     def __del__(self) -> None:
         if self._hold is not None:
-            self._hold.close()
+            _release(self)
 
 
 def _release(consumer: Any, error: BaseException | None = None) -> None:

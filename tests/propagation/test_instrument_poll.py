@@ -264,7 +264,10 @@ told["here"] = traced_span()[0]
 
 
 def test_a_forgotten_consumer_ends_its_span(bootstrap_servers: str) -> None:
-    """Dropped or still open when the process ends: the last message's span is not lost."""
+    """Dropped or still open when the process ends: the last message's span is not lost.
+
+    Nor does it stay current where a consumer was dropped.
+    """
     told, _ = run(
         BEGIN
         + """
@@ -275,6 +278,7 @@ first(consumer)
 del consumer
 gc.collect()
 told["dropped"] = len(told_of(spans))
+told["left"] = traced_span()[1]
 send(b"1", to=topic + "b")
 spans.clear()
 kept = opened(topic + "b")
@@ -286,7 +290,7 @@ told["open"] = len(told_of(spans))
         bootstrap_servers,
     )
 
-    assert told == {"dropped": 1, "open": 1}
+    assert told == {"dropped": 1, "left": f"{0:016x}", "open": 1}
 
 
 def test_uninstrument_ends_what_is_held(bootstrap_servers: str) -> None:
