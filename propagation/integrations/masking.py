@@ -120,7 +120,11 @@ PATTERNS: Final = (
     ),
     # A JSON Web Token: its header is an object, {" in base64url.
     Pattern(re.compile(r"\beyJ[\w-]{5,}\.[\w-]{5,}\.[\w-]*"), ("eyJ",)),
-    Pattern(re.compile(r"(?<![\w.%+-])[\w.%+-]++@(?:[\w-]++\.)+[^\W\d_]{2,}"), ("@",)),
+    # An address; an apostrophe belongs to it inside a name (o'brien), and is a quote before it.
+    Pattern(
+        re.compile(r"(?<![\w.%+-])[\w.%+-]++(?:'[\w.%+-]++){0,2}+@(?:[\w-]++\.)+[^\W\d_]{2,}"),
+        ("@",),
+    ),
     # 13 to 19 digits, together or in the groups of a card; no part of a longer word or number.
     Pattern(
         re.compile(
