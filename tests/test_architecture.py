@@ -36,6 +36,8 @@ PURE = (
     "lagmon/fields.py",
     "lagmon/collector/assemble.py",
     "lagmon/collector/rota.py",
+    "lagmon/collector/caches.py",
+    "lagmon/collector/memory.py",
     "lagmon/collector/patience.py",
     "lagmon/collector/lanes.py",
     "lagmon/collector/carried.py",
