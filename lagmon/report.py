@@ -97,7 +97,9 @@ class Report:
 class Notice:
     """One change of an incident with all that somebody who is woken by it wants to know.
 
-    *at* is the time of the judgement. *group* is ``None`` when it is gone or could not be read.
+    *rule* is as it is for the group. *at* is the time of the judgement. *group* is ``None`` when it
+    is gone or could not be read, or when the incident is about a cluster; *detail* is then what the
+    cluster said.
     """
 
     change: IncidentChange
@@ -105,6 +107,7 @@ class Notice:
     at: float
     group: GroupLag | None = None
     record: OldestRecord | None = None
+    detail: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

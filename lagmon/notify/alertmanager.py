@@ -73,9 +73,10 @@ def _labels(notice: Notice) -> dict[str, str]:
         "group": safe(key.group or ""),
         "topic": safe(key.topic or ""),
         "partition": "" if key.partition is None else str(key.partition),
+        "owner": safe(rule.owner),
         "source": "lagmon",
     }
-    return {name: value for name, value in labels.items() if value}
+    return dict(rule.labels) | {name: value for name, value in labels.items() if value}
 
 
 class Alertmanager:

@@ -9,69 +9,83 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from lagmon.conditions import Measure
 from lagmon.labels import safe
+from lagmon.notify.phrases import summary, time_to_drain
 from lagmon.wording import clock, counted, duration, moment, number
 
 if TYPE_CHECKING:
     from lagmon.model import GroupLag
-    from lagmon.readings import Member
+    from lagmon.readings import TopicPartition
     from lagmon.report import Links, Notice, OldestRecord
 
 
 def annotate(notice: Notice, links: Links) -> dict[str, str]:
-    """Write the annotations of *notice*; those of the record only while the incident is open."""
-    incident, group = notice.change.incident, notice.group
-    said = {
+    """Write the annotations of *notice*; those of the record only while the incident is open.
+
+    Those of the rule come first: none of them can take the place of a fact.
+    """
+    incident, group, rule = notice.change.incident, notice.group, notice.rule
+    compares = rule.condition.compares
+    facts = {
         "summary": summary(notice),
         "description": description(notice),
-        "value": f"{incident.value:.15g}",
-        "threshold": f"{notice.rule.condition.threshold:.15g}",
+        "verdict": group.judged.value if group and group.judged else "",
+        "value": _value(notice),
+        "threshold": f"{rule.condition.threshold:.15g}" if compares else "",
         "since": moment(incident.since),
         "members": str(group.members) if group and group.members is not None else "",
-        "runbook_url": links.runbook,
+        "time_to_drain": "",
+        "owner": "",
+        "runbook_url": rule.runbook or links.runbook,
     }
-    if incident.resolved_at is None and notice.record is not None:
-        said |= _record(notice.record, notice, links)
-    return {name: text for name, text in said.items() if text}
-
-
-def summary(notice: Notice) -> str:
-    """Say in one line who is behind, or no longer."""
-    incident, limit = notice.change.incident, number(notice.rule.condition.threshold)
-    who, value = _who(notice), number(incident.value)
     if incident.resolved_at is None:
-        return f"{who} is {value} messages behind (limit {limit})"
-    if notice.group is None:
-        return f"{who} is gone; it was {value} messages behind"
-    return f"{who} is back within its limit of {limit}: {value} messages behind"
+        facts |= {"time_to_drain": time_to_drain(notice), "owner": _owner(notice)}
+        facts |= _record(notice.record, notice, links) if notice.record else {}
+    said = {name: safe(text) for name, text in rule.annotations} | {
+        name: text for name, text in facts.items() if text
+    }
+    return {name: text for name, text in said.items() if text}
 
 
 def description(notice: Notice) -> str:
     """Say in sentences what is known, and what is not."""
     incident = notice.change.incident
+    since = "Above it" if notice.rule.condition.compares else "So"
     if incident.resolved_at is not None:
         lasted = duration(incident.resolved_at - incident.since)
-        return f"{summary(notice)}. Above it from {clock(incident.since)}, for {lasted}."
-    sentences = [
-        f"{summary(notice)}.",
-        f"Above it since {clock(incident.since)}, for {duration(notice.at - incident.since)}.",
-        *_state(notice.group),
-    ]
+        begun = since if notice.rule.condition.compares else "It was so"
+        return f"{summary(notice)}. {begun} from {clock(incident.since)}, for {lasted}."
+    lasted = duration(notice.at - incident.since)
+    sentences = [f"{summary(notice)}.", f"{since} since {clock(incident.since)}, for {lasted}."]
+    if notice.detail:
+        sentences.append(f"The reason: {safe(notice.detail)}.")
+    if incident.key.group is not None:
+        sentences += _state(notice)
     if notice.record is not None:
         sentences += _standing(notice.record, notice.at)
     return " ".join(sentences)
 
 
-def _who(notice: Notice) -> str:
-    key = notice.change.incident.key
-    return f"Consumer group {safe(key.group or '')} on {safe(key.cluster)}"
+def _value(notice: Notice) -> str:
+    """Write the number that was compared, or the lag of a state; nothing where none is known."""
+    measure, group = notice.rule.condition.measure, notice.group
+    if measure is Measure.STATE:
+        return str(group.lag) if group and group.lag is not None else ""
+    return f"{notice.change.incident.value:.15g}" if notice.rule.condition.compares else ""
 
 
-def _state(group: GroupLag | None) -> list[str]:
+def _state(notice: Notice) -> list[str]:
+    group, measure = notice.group, notice.rule.condition.measure
     if group is None or group.lag is None:
         why = safe(group.detail or group.why or "no reason given") if group else "no answer"
-        return [f"This is the last known value; it cannot be read now: {why}."]
-    said = []
+        if measure is Measure.VALUE:
+            return [f"The reason: {why}."]
+        what = "value" if notice.rule.condition.compares else "state"
+        return [f"This is the last known {what}; it cannot be read now: {why}."]
+    said = [f"It is judged {group.judged}: {safe(group.reason)}."] if group.reason else []
+    if measure is Measure.STATE:
+        said.append(f"It is {number(group.lag)} messages behind.")
     if group.members is None:
         said.append("How many members it has is not known.")
     elif group.members == 0:
@@ -103,7 +117,6 @@ def _record(record: OldestRecord, notice: Notice, links: Links) -> dict[str, str
         "topic": safe(record.at.topic),
         "partition": str(record.at.partition),
         "offset": str(record.offset),
-        "owner": _owner(notice.group, record),
         "age": age,
         "size": "" if record.size is None else str(record.size),
         "key_hash": record.key_hash or "",
@@ -114,10 +127,14 @@ def _record(record: OldestRecord, notice: Notice, links: Links) -> dict[str, str
     }
 
 
-def _owner(group: GroupLag | None, record: OldestRecord) -> str:
-    owners: list[Member] = [
-        part.owner
-        for part in (group.partitions if group else ())
-        if part.at == record.at and part.owner is not None
-    ]
-    return " ".join(f"{safe(owner.client_id)} at {safe(owner.host)}" for owner in owners)
+def _owner(notice: Notice) -> str:
+    """Name the member that owns the partition of the record, or else the one that is worst off."""
+    group = notice.group
+    at = notice.record.at if notice.record else _worst(group) if group else None
+    owners = [part.owner for part in (group.partitions if group else ()) if part.at == at]
+    return " ".join(f"{safe(one.client_id)} at {safe(one.host)}" for one in owners if one)
+
+
+def _worst(group: GroupLag) -> TopicPartition | None:
+    parts = [part for part in group.partitions if part.judged is group.judged]
+    return max(parts, key=lambda part: part.lag or 0).at if parts else None

@@ -34,6 +34,8 @@ class Log:
                 "value": incident.value,
                 "trace_id": notice.record.trace_id if notice.record else None,
             }
+            if incident.held:
+                about["maintenance"] = True  # nobody is woken
             if notice.change.change is Change.OPENED:
                 _log.warning("incident_opened", **about)
             elif notice.change.change is Change.RESOLVED:

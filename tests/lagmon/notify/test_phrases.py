@@ -1,0 +1,204 @@
+"""What is said of each kind of condition: the line that wakes, and the one that lets sleep."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from lagmon.conditions import Measure, above
+from lagmon.model import Change, GroupLag, Incident, IncidentChange, IncidentKey, State, Why
+from lagmon.notify.alertmanager import alert
+from lagmon.readings import Member
+from lagmon.report import Links, Notice
+from lagmon.rules import (
+    KAFKA_CLUSTER_BLIND,
+    KAFKA_CONSUMER_LAG,
+    KAFKA_CONSUMER_STUCK,
+    KAFKA_LAG_UNKNOWN,
+)
+from tests.lagmon.builders import CLUSTER, GROUP, NOON, at, group, part
+
+if TYPE_CHECKING:
+    from lagmon.rules import Rule
+
+LATE = replace(KAFKA_CONSUMER_LAG, condition=above(300, Measure.SECONDS))
+NEARLY_LOST = replace(KAFKA_CONSUMER_LAG, condition=above(0.8, Measure.RETENTION))
+OWNER = Member("m-1", "worker-1", "10.0.0.7", (at(3),))
+
+
+def judged(state: State, lag: int = 1203, reason: str | None = None) -> GroupLag:
+    """Build a group that is in *state* on the partition that a worker owns."""
+    parts = (
+        replace(part(0, 0), judged=State.OK),
+        replace(part(3, lag, owner=OWNER), judged=state),
+    )
+    return replace(group(lag, GROUP, *parts), judged=state, reason=reason)
+
+
+def told(
+    rule: Rule,
+    behind: GroupLag | None,
+    value: float = 1203,
+    *,
+    key: IncidentKey | None = None,
+    over: bool = False,
+    detail: str | None = None,
+) -> dict[str, str]:
+    """Give the annotations of an incident of *rule*, two minutes old."""
+    key = key or IncidentKey(rule.name, CLUSTER, GROUP)
+    end = NOON + 120 if over else None
+    incident = Incident(key, NOON, NOON + 60, value, NOON + 60, end)
+    change = IncidentChange(Change.RESOLVED if over else Change.OPENED, incident)
+    notice = Notice(change, rule, NOON + 120, behind, detail=detail)
+    annotations: dict[str, str] = alert(notice, Links(), 240)["annotations"]
+    return annotations
+
+
+@pytest.mark.parametrize(
+    ("state", "line"),
+    [
+        (State.STALLED, "does not get on"),
+        (State.BLOCKED, "is blocked on a partition while the others move"),
+        (State.STOPPED, "has stopped: it has no members"),
+        (State.LOST, "lost records before it read them"),
+        (State.HANGING_TRANSACTION, "is held up by a transaction that does not end"),
+    ],
+)
+def test_a_state_is_said_in_words_and_by_its_name(state: State, line: str) -> None:
+    """The summary is for people, the verdict for templates."""
+    said = told(KAFKA_CONSUMER_STUCK, judged(state))
+
+    assert said["summary"] == f"Consumer group settle on local {line}"
+    assert said["verdict"] == state.value
+    assert "threshold" not in said
+
+
+def test_a_state_comes_with_its_reason_its_lag_and_the_owner_of_the_partition() -> None:
+    """Without a record the member is named that owns the partition which is worst off."""
+    said = told(KAFKA_CONSUMER_STUCK, judged(State.BLOCKED, reason="plays[3]: others move"))
+
+    assert said["description"] == (
+        "Consumer group settle on local is blocked on a partition while the others move. "
+        "So since 16:00:00 UTC, for 2m. It is judged blocked: plays[3]: others move. "
+        "It is 1,203 messages behind. It has 2 members."
+    )
+    assert (said["value"], said["owner"]) == ("1203", "worker-1 at 10.0.0.7")
+
+
+def test_the_end_of_a_state_says_what_it_is_now() -> None:
+    """Whoever reads it learns how it stands."""
+    said = told(KAFKA_CONSUMER_STUCK, judged(State.CATCHING_UP), over=True)
+
+    assert said["summary"] == "Consumer group settle on local gets on again: it is catching up"
+    assert said["description"].endswith("It was so from 16:00:00 UTC, for 2m.")
+
+
+def test_a_state_that_cannot_be_said_now_keeps_what_the_rule_is_about() -> None:
+    """An open incident of a group that cannot be read is not given a state, nor a lag of 0."""
+    said = told(KAFKA_CONSUMER_STUCK, None, 0.0)
+
+    assert said["summary"] == "Consumer group settle on local: consumer group does not get on"
+    assert "This is the last known state; it cannot be read now: no answer." in said["description"]
+    assert not {"value", "verdict", "owner"} & set(said)
+
+
+def test_an_age_is_said_in_time() -> None:
+    """Seconds are for machines."""
+    said = told(LATE, judged(State.FALLING_BEHIND), 3725)
+    over = told(LATE, judged(State.OK, 0), 0, over=True)
+
+    assert said["summary"] == "Consumer group settle on local is 1h 2m behind (limit 5m)"
+    assert (said["value"], said["threshold"]) == ("3725", "300")
+    assert over["summary"].endswith("is back within its limit of 5m: 0s behind")
+
+
+def test_a_ratio_is_said_in_percent() -> None:
+    """Nobody reads 0.85 at night."""
+    said = told(NEARLY_LOST, judged(State.FALLING_BEHIND), 0.85)
+
+    assert said["summary"] == (
+        "Consumer group settle on local is behind by 85% of what is retained (limit 80%)"
+    )
+
+
+def test_a_group_that_cannot_be_read_says_why() -> None:
+    """The reason is the only thing that is known; a number would be a lie."""
+    sick = replace(group(None, why=Why.GROUP_UNREADABLE), detail="GROUP_AUTHORIZATION_FAILED")
+    said = told(KAFKA_LAG_UNKNOWN, sick, 0.0)
+
+    assert said["summary"] == "Consumer group settle on local cannot be read"
+    assert "The reason: GROUP_AUTHORIZATION_FAILED." in said["description"]
+    assert not {"value", "threshold"} & set(said)
+    assert told(KAFKA_LAG_UNKNOWN, group(5), over=True)["summary"].endswith("can be read again")
+
+
+def test_a_blind_cluster_is_named_with_what_it_said() -> None:
+    """There is no group to speak of."""
+    key = IncidentKey("KafkaClusterBlind", CLUSTER)
+    said = told(KAFKA_CLUSTER_BLIND, None, 1.0, key=key, detail="no broker answers")
+    over = told(KAFKA_CLUSTER_BLIND, None, 0.0, key=key, over=True)
+
+    assert said["summary"] == "The consumer groups of local cannot be seen"
+    assert said["description"] == (
+        "The consumer groups of local cannot be seen. So since 16:00:00 UTC, for 2m. "
+        "The reason: no broker answers."
+    )
+    assert over["summary"] == "The consumer groups of local can be seen again"
+
+
+@pytest.mark.parametrize(
+    ("key", "line"),
+    [
+        (IncidentKey("R", CLUSTER), "Cluster local is 1,203 messages behind (limit 1,000)"),
+        (IncidentKey("R", CLUSTER, GROUP, "plays"),
+         "Consumer group settle on local, plays, is 1,203 messages behind (limit 1,000)"),
+        (IncidentKey("R", CLUSTER, GROUP, "plays", 3),
+         "Consumer group settle on local, plays[3], is 1,203 messages behind (limit 1,000)"),
+    ],
+)  # fmt: skip
+def test_what_it_is_about_is_named(key: IncidentKey, line: str) -> None:
+    """A cluster, a topic or a partition of a group."""
+    assert told(KAFKA_CONSUMER_LAG, judged(State.STEADY), key=key)["summary"] == line
+
+
+@pytest.mark.parametrize(
+    ("rate", "said"),
+    [(-10.0, "2m"), (-1.0, "20m 3s"), (0.0, "never at this rate"), (3.5, "never at this rate")],
+)
+def test_the_time_to_drain_is_the_lag_by_the_rate_of_late(rate: float, said: str) -> None:
+    """1,203 messages at ten a second are two minutes; a lag that grows never ends."""
+    behind = replace(judged(State.CATCHING_UP), rate=rate)
+
+    assert told(KAFKA_CONSUMER_LAG, behind)["time_to_drain"] == said
+
+
+@pytest.mark.parametrize(
+    "behind",
+    [judged(State.OK), replace(judged(State.OK), rate=-1.0, unknown=1), None],
+    ids=["no rate yet", "parts unknown", "unreadable"],
+)
+def test_a_time_to_drain_that_is_not_known_is_not_said(behind: GroupLag | None) -> None:
+    """It would be a guess."""
+    assert "time_to_drain" not in told(KAFKA_CONSUMER_LAG, behind)
+
+
+def test_a_rule_brings_its_owner_runbook_labels_and_annotations() -> None:
+    """None of them takes the place of a fact."""
+    rule = replace(
+        KAFKA_CONSUMER_LAG,
+        owner="payments",
+        runbook="https://wiki.example/settle",
+        labels=(("team", "a"), ("group", "another")),
+        annotations=(("dashboard", "d"), ("value", "none")),
+    )
+    incident = Incident(IncidentKey(rule.name, CLUSTER, GROUP), NOON, NOON, 5.0, NOON)
+    notice = Notice(IncidentChange(Change.OPENED, incident), rule, NOON, group(5))
+
+    built = alert(notice, Links(runbook="https://wiki.example/all"), 240)
+
+    assert built["labels"] | {"owner": "payments", "team": "a", "group": GROUP} == built["labels"]
+    said = built["annotations"]
+    assert (said["dashboard"], said["value"]) == ("d", "5")
+    assert said["runbook_url"] == "https://wiki.example/settle"
