@@ -7,7 +7,7 @@ no group, commits nothing, and never hands out or logs a payload.
 
 read_committed finds what such a consumer would get: past aborted records and those compacted away
 the next one answers, under its own offset, and where only control records are left the answer is
-``_PARTITION_EOF``. In front of an open transaction it waits, and then gives up.
+``_PARTITION_EOF``. Behind the beginning of an open transaction it waits, and then gives up.
 """
 
 from __future__ import annotations
@@ -50,6 +50,7 @@ CYCLE_SECONDS = 3.0  # for all questions of a cycle; the next cycle must not wai
 CYCLE_BYTES = 16 * 1024 * 1024
 POLL_SECONDS = 0.1
 KEY_HASH_DIGITS = 16
+HELD = "a transaction is open: what follows the commit is not committed yet"
 WHOLE_TOPIC = -1  # the partition that librdkafka names where an error is about all of a topic
 
 
@@ -142,28 +143,42 @@ class _Look:
             if message is None:
                 continue
             if error := message.error():
-                self._hear(error, message)
+                self._hear(error, message, consumer)
             elif (at := _at(message)) in self._waiting:
                 question = self._waiting.pop(at)
                 peek = self.found[question] = facts(question, message, self._headers)
                 self.bytes_left -= peek.size or 0
                 consumer.pause([Asked(at.topic, at.partition)])
 
-    def _hear(self, error: KafkaError, message: Message) -> None:
+    def _hear(self, error: KafkaError, message: Message, consumer: Consumer) -> None:
         """Give *error* to the partitions that it is about, or, about none, to all that get none."""
         topic, partition = message.topic(), message.partition()
+        told = HELD if _is_held(error, message, consumer) else words(error)
         if topic is None:
-            self._heard = words(error)
+            self._heard = told
         for at in [one for one in self._waiting if one.topic == topic]:
             if partition in {at.partition, WHOLE_TOPIC}:
                 question = self._waiting.pop(at)
-                self.found[question] = Peek(question, error=words(error))
+                self.found[question] = Peek(question, error=told)
 
 
 def _turn(todo: list[PeekRequest]) -> list[PeekRequest]:
     """Choose from *todo* what one consumer can answer."""
     of_one_kind = [one for one in todo if one.isolation is todo[0].isolation]
     return list({one.at: one for one in reversed(of_one_kind)}.values())
+
+
+def _is_held(error: KafkaError, message: Message, consumer: Consumer) -> bool:
+    """Tell whether what looks like the end is where an open transaction begins.
+
+    At the last stable offset a read_committed consumer is told that the partition ends, though the
+    transaction's records lie behind it.
+    """
+    if error.code() != KafkaError._PARTITION_EOF:  # noqa: SLF001 - its public name
+        return False
+    at, offset = _at(message), message.offset()
+    _, high = consumer.get_watermark_offsets(Asked(at.topic, at.partition), cached=True)
+    return offset is not None and offset < high
 
 
 def _at(message: Message) -> TopicPartition:
