@@ -18,36 +18,14 @@ from lagmon.bracket import Answer, Bracket
 from lagmon.readings import Isolation
 
 if TYPE_CHECKING:
+    from lagmon.history import Samples
     from lagmon.readings import Peek, Probe, Snapshot
 
     Key = tuple[str, int]  # topic and partition
 
 ASK_AGAIN_SECONDS = 60.0  # after a question that failed
+LATE_MS = 60_000  # a record that arrives so long after its own time was not written just now
 REACHED_END = "_PARTITION_EOF"  # opens the answer of a peek that found nothing more to read
-
-
-@dataclass(slots=True)
-class Arrival:
-    """One group partition that is behind.
-
-    *commit* is where the group stands, moved up to what still exists; *target* the oldest record
-    that can be read, as far as is known. *life* is that of the partition's samples, *since* when
-    the commit was first seen, *seen* when the target was, *lag* what lies from the target on.
-    *time* with *error* come from the samples; where those do not reach, *bracket* closes in on the
-    record's own time.
-    """
-
-    life: int
-    commit: int
-    since: float
-    target: int
-    seen: float
-    lag: int = 0
-    time: float | None = None
-    error: float = 0.0
-    bracket: Bracket | None = None
-    is_record: bool = False  # a look showed that there is one to read at the target
-    looked: float | None = None  # when a look failed
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +36,76 @@ class Look:
     time: float | None  # the record's own
     void_to: int  # nothing before this offset can be read
     failed: bool = False
+
+
+class Arrival:
+    """One group partition that is behind, since *commit* was first seen, at *since*.
+
+    *commit* is where the group stands, moved up to what still exists. *target* is the oldest record
+    that can be read, as far as is known; *lag* counts from it, and *seen* is when it was there
+    first. *time* with *error* come from the samples, of which *life* is the number. Where those do
+    not reach, *bracket* closes in on the record's own time. *is_record*: a look showed that it is
+    one; *looked*: when a look failed.
+    """
+
+    __slots__ = (
+        "bracket", "commit", "error", "is_record", "lag", "life", "looked", "seen", "since",
+        "target", "time",
+    )  # fmt: skip
+
+    def __init__(self, samples: Samples, commit: int, now: float) -> None:
+        self.life = samples.life
+        self.commit = commit
+        self.since = now
+        self.bracket: Bracket | None = None
+        self.lag = 0
+        self.looked: float | None = None
+        self.time: float | None = None
+        self._aim(commit, samples, now)
+
+    def follow(self, commit: int, samples: Samples, now: float) -> None:
+        """Go on with a *commit* that is higher."""
+        self.commit, self.since = commit, now
+        if commit > self.target:  # otherwise it moved over what was known to be void
+            self._aim(commit, samples, now)
+
+    def look(self, look: Look, samples: Samples, now: float) -> None:
+        """Take in what a *look* at the commit or the target showed."""
+        if look.failed:
+            self.looked = now
+            return
+        if look.void_to > self.target:
+            self.lag -= look.void_to - self.target
+            self._aim(look.void_to, samples, now)
+        if look.found == self.target:
+            self.is_record = True
+            if self.bracket is not None and look.time is not None:
+                self.bracket.settle(milliseconds(look.time))
+
+    def _aim(self, target: int, samples: Samples, now: float) -> None:
+        """Find out when *target* arrived, or begin to close in on its own time."""
+        self.target = target
+        self.is_record = False
+        self.looked = self.time = None
+        self.error = 0.0
+        self.seen = now
+        self.place(samples)
+
+    def place(self, samples: Samples) -> None:
+        """Look the target up in *samples*; while it lies at their end nothing is known of it."""
+        hit = samples.arrived(self.target)
+        if hit is not None:
+            (self.time, self.error), self.bracket = hit, None
+            return
+        seen = samples.seen(self.target)
+        if seen is None:
+            self.bracket = None
+            return
+        self.seen = seen
+        if self.bracket is None:
+            self.bracket = Bracket(self.target)
+        else:
+            self.bracket.moved(self.target)
 
 
 @dataclass(slots=True)
@@ -110,6 +158,20 @@ class Arrivals:
         """Tell whether questions about *key* failed a short while ago."""
         at = self.silent.get(key)
         return at is not None and 0 <= now - at < ASK_AGAIN_SECONDS
+
+
+def is_late(answer: Answer, samples: Samples) -> bool:
+    """Tell whether *answer* shows that records arrive long after their own time.
+
+    The first record after the oldest of *samples* arrived after it. If it is older by its own time
+    than a time well before that sample, it had been written long before.
+    """
+    oldest = samples.ends[0]
+    return (
+        samples.ends[-1] > oldest
+        and answer.offset > oldest
+        and answer.asked <= milliseconds(samples.times[0]) - LATE_MS
+    )
 
 
 def milliseconds(time: float) -> int:

@@ -23,22 +23,20 @@ from __future__ import annotations
 from heapq import nsmallest
 from typing import TYPE_CHECKING
 
-from lagmon.arrivals import ASK_AGAIN_SECONDS, Arrival, milliseconds
-from lagmon.bracket import Bracket
+from lagmon.arrivals import ASK_AGAIN_SECONDS, Arrival, is_late, milliseconds
 from lagmon.model import Age, Method
 from lagmon.readings import PeekRequest, ProbeRequest, TopicPartition
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from lagmon.arrivals import Arrivals, Key, Look
-    from lagmon.bracket import Answer
+    from lagmon.arrivals import Arrivals, Key
+    from lagmon.bracket import Bracket
     from lagmon.history import History, Samples
     from lagmon.model import ClusterLag, PartitionLag
 
 PROBES_PER_CALL = 2000  # partitions that one call to the cluster asks about
 MARKERS = 2  # as many unread offsets may well be markers of transactions alone
-LATE_MS = 60_000  # a record that arrives so long after its own time was not written just now
 MILLISECOND = 0.001
 CAUGHT_UP = Age(0.0, Method.CAUGHT_UP, 0.0)
 
@@ -57,8 +55,8 @@ def ages(
     kept: dict[str, dict[Key, Arrival]] = {}
     doubtful = known.transactional | history.transactional
     for group in lag.groups:
-        before = known.groups.get(group.group, {})
         # A group that could not be read stands where it stood, as far as is known.
+        before = known.groups.get(group.group, {})
         behind = {} if group.partitions else before
         for row in group.partitions:
             if row.lag == 0:
@@ -66,17 +64,13 @@ def ages(
                     found[group.group, row.at] = CAUGHT_UP
                 continue
             key = (row.at.topic, row.at.partition)
-            arrival = before.get(key)
-            samples = history.of(row.at) if row.lag is not None else None
-            if samples is not None:
-                arrival = _followed(arrival, row, samples, now)
-                if known.looks or arrival.bracket is not None:
-                    _learn(arrival, key, samples, known, now)
-                age = _age(arrival, key, known, now, doubtful=key[0] in doubtful)
-                if age is not None:
-                    found[group.group, row.at] = age
-            if arrival is not None:
-                behind[key] = arrival
+            arrival = _arrival(before.get(key), row, history, known, now)
+            if arrival is None:
+                continue
+            behind[key] = arrival
+            age = _age(arrival, row, known, now, doubtful=key[0] in doubtful)
+            if age is not None:
+                found[group.group, row.at] = age
         if behind:
             kept[group.group] = behind
     known.keep(kept, complete=lag.complete)
@@ -119,93 +113,45 @@ def doubts(known: Arrivals, history: History, now: float, *, limit: int) -> tupl
         (key[0] not in doubtful, arrival.lag, key, arrival.target)
         for arrivals in known.groups.values()
         for key, arrival in arrivals.items()
-        if arrival.since < now and not arrival.is_record and arrival.lag
+        if arrival.since < now and not arrival.is_record and arrival.lag > 0
         if arrival.looked is None or not 0 <= now - arrival.looked < ASK_AGAIN_SECONDS
     ]
     first = dict.fromkeys((key, target) for _, _, key, target in nsmallest(limit, standing))
     return tuple(PeekRequest(TopicPartition(*key), target) for key, target in first)
 
 
-def _followed(arrival: Arrival | None, row: PartitionLag, samples: Samples, now: float) -> Arrival:
+def _arrival(
+    before: Arrival | None, row: PartitionLag, history: History, known: Arrivals, now: float
+) -> Arrival | None:
     """Give the arrival that belongs to where *row* stands now."""
-    assert row.committed is not None
-    assert row.end is not None
+    samples = history.of(row.at)
+    if row.committed is None or row.lag is None or row.end is None or samples is None:
+        return before
     commit = row.committed + row.lost  # what was deleted is no longer waited for
+    arrival = before
     if arrival is None or arrival.life != samples.life or commit < arrival.commit:
-        arrival = Arrival(samples.life, commit, now, commit, now)
-        _locate(arrival, samples)
+        arrival = Arrival(samples, commit, now)
     elif commit > arrival.commit:
-        arrival.commit, arrival.since = commit, now
-        if commit > arrival.target:  # otherwise it moved over what was known to be void
-            _advance(arrival, commit, samples)
+        arrival.follow(commit, samples, now)
+    elif arrival.time is None and arrival.bracket is None:
+        arrival.place(samples)
     arrival.lag = row.end - arrival.target
+    if known.looks or arrival.bracket is not None:
+        _learn(arrival, (row.at.topic, row.at.partition), samples, known, now)
     return arrival
-
-
-def _advance(arrival: Arrival, target: int, samples: Samples) -> None:
-    arrival.target, arrival.time = target, None
-    arrival.is_record, arrival.looked = False, None
-    _locate(arrival, samples)
-
-
-def _locate(arrival: Arrival, samples: Samples) -> None:
-    """Look the target up in *samples*, or begin to close in on its own time."""
-    hit = samples.arrived(arrival.target)
-    if hit is not None:
-        (arrival.time, arrival.error), arrival.bracket = hit, None
-        return
-    seen = samples.seen(arrival.target)
-    if seen is None:  # nothing is there yet
-        arrival.bracket = None
-        return
-    arrival.seen = seen
-    if arrival.bracket is None:
-        arrival.bracket = Bracket(arrival.target)
-    else:
-        arrival.bracket.moved(arrival.target)
 
 
 def _learn(arrival: Arrival, key: Key, samples: Samples, known: Arrivals, now: float) -> None:
     """Take in what was answered about the target."""
-    for offset in dict.fromkeys((arrival.commit, arrival.target)):
+    for offset in {arrival.commit, arrival.target} if known.looks else ():
         look = known.looks.get((*key, offset))
         if look is not None:
-            _look(arrival, look, samples, now)
-    if arrival.bracket is None:
-        return
+            arrival.look(look, samples, now)
     answers = known.answers.get(key)
-    if answers is None:
-        return
-    arrival.bracket.narrow(answers)
-    if any(_is_late(answer, samples) for answer in answers):
-        known.late[key] = samples.life
-
-
-def _look(arrival: Arrival, look: Look, samples: Samples, now: float) -> None:
-    if look.failed:
-        arrival.looked = now
-        return
-    if look.void_to > arrival.target:
-        arrival.lag -= look.void_to - arrival.target
-        _advance(arrival, look.void_to, samples)
-    if look.found == arrival.target:
-        arrival.is_record = True
-        if arrival.bracket is not None and look.time is not None:
-            arrival.bracket.settle(milliseconds(look.time))
-
-
-def _is_late(answer: Answer, samples: Samples) -> bool:
-    """Tell whether *answer* shows that records arrive long after their own time.
-
-    The first record after the oldest sample arrived after it; if it is older by its own time than a
-    time well before that sample, it had been written long before.
-    """
-    oldest = samples.ends[0]
-    return (
-        samples.ends[-1] > oldest
-        and answer.offset > oldest
-        and answer.asked <= milliseconds(samples.times[0]) - LATE_MS
-    )
+    if arrival.bracket is not None and answers is not None:
+        arrival.bracket.narrow(answers)
+        if any(is_late(answer, samples) for answer in answers):
+            known.late[key] = samples.life
 
 
 def _is_caught_up(row: PartitionLag) -> bool:
@@ -213,22 +159,26 @@ def _is_caught_up(row: PartitionLag) -> bool:
     return row.clamped or row.committed == row.end
 
 
-def _age(arrival: Arrival, key: Key, known: Arrivals, now: float, *, doubtful: bool) -> Age | None:
+def _age(
+    arrival: Arrival, row: PartitionLag, known: Arrivals, now: float, *, doubtful: bool
+) -> Age | None:
+    if row.lag is None:
+        return None
     if arrival.lag <= 0:
         return CAUGHT_UP  # what is left cannot be read
     if arrival.time is not None:
         age: Age | None = Age(max(0.0, now - arrival.time), Method.HISTORY, arrival.error)
     elif arrival.bracket is not None:
-        is_late = known.late.get(key) == arrival.life
-        age = _age_of_record(arrival, arrival.bracket, now, is_late=is_late)
+        late = known.late.get((row.at.topic, row.at.partition)) == arrival.life
+        age = _age_of_record(arrival, arrival.bracket, now, late=late)
     else:
         return None
     return _doubted(age, arrival) if doubtful and not arrival.is_record else age
 
 
-def _age_of_record(arrival: Arrival, bracket: Bracket, now: float, *, is_late: bool) -> Age | None:
+def _age_of_record(arrival: Arrival, bracket: Bracket, now: float, *, late: bool) -> Age | None:
     waited = max(0.0, now - arrival.seen)
-    if bracket.is_mute or is_late:
+    if bracket.is_mute or late:
         return Age(waited, Method.HISTORY, None)
     if bracket.latest is None or not bracket.is_near(milliseconds(now)):
         return None
