@@ -1,11 +1,16 @@
-"""What a failure is called and says: ``error.type`` and text of spans and measurements. Pure.
+"""What a failure is called and says: ``error.type`` and text of spans and measurements.
 
-An exception is somebody else's code: neither of these raises, whatever it is.
+An exception is somebody else's code: nothing here raises, whatever it is.
 """
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from confluent_kafka import KafkaError, KafkaException
+
+if TYPE_CHECKING:
+    from opentelemetry.trace import Span
 
 
 def error_type(error: BaseException) -> str:
@@ -26,3 +31,11 @@ def error_text(error: BaseException) -> str | None:
         return str(error)
     except Exception:  # noqa: BLE001  # somebody else's code, while their error is on its way
         return None
+
+
+def record_error(span: Span, error: Exception) -> None:
+    """Put *error* on *span* as an event."""
+    if error_text(error) is None:  # the SDK would raise, in the place of the user's own error
+        span.add_event("exception", {"exception.type": error_type(error)})
+    else:
+        span.record_exception(error)

@@ -29,7 +29,7 @@ from propagation import conventions as names
 from propagation import instruments
 from propagation.carrier import current_format
 from propagation.contexts import get_current, is_suppressed, span_in, with_span
-from propagation.failures import error_text, error_type
+from propagation.failures import error_text, error_type, record_error
 from propagation.measures import (
     ProcessMeasure,
     SendMeasure,
@@ -229,12 +229,8 @@ class ProcessSpans:
             if isinstance(measure, ProcessMeasure):
                 measure.end(error_type(error) if isinstance(error, Exception) else "")
         if error is not None and isinstance(error, Exception) and span.is_recording():
-            text = error_text(error)
-            if text is None:  # recording it would raise, in the place of the user's own error
-                span.add_event("exception", {"exception.type": error_type(error)})
-            else:
-                span.record_exception(error)
-            _fail(span, error_type(error), f"{type(error).__name__}: {text or ''}")
+            record_error(span, error)
+            _fail(span, error_type(error), f"{type(error).__name__}: {error_text(error) or ''}")
         span.end()
 
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 from opentelemetry import trace
 from opentelemetry.trace import Status, StatusCode
 
+from propagation.failures import record_error
 from propagation.integrations import http_metrics
 from propagation.integrations.scopes import method, routes_of, template
 
@@ -110,7 +111,7 @@ class Exchange:
             self._held = self._answer()
             self._status = _SERVER_ERROR
         if self._span.is_recording():
-            self._span.record_exception(error)
+            record_error(self._span, error)
         if self._held:
             await self._pass_on(self._held.pop(0))
         if self._span.is_recording():

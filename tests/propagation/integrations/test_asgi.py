@@ -181,6 +181,25 @@ def test_an_application_without_a_framework_is_answered_for(spans: list[Readable
     assert_hides_the_failure(call(traced(bare), "GET", "/"), spans[0])
 
 
+def test_an_exception_without_a_text_is_answered_as_any_other(spans: list[ReadableSpan]) -> None:
+    """One whose own text fails does not take the answer along, nor its place on the span."""
+
+    class Silent(Exception):  # noqa: N818  # what it does
+        """An error that cannot tell its own text."""
+
+        def __str__(self) -> str:
+            raise LookupError("no text")
+
+    async def fail(*_: object) -> None:
+        raise Silent
+
+    reply = call(traced(fail), "GET", "/anything")
+
+    [span] = spans
+    assert (reply.status, reply.header("x-trace-id")) == (500, id_of(span))
+    assert [event.name for event in span.events] == ["exception"]
+
+
 def test_the_applications_own_answer_to_an_exception_is_kept(
     spans: list[ReadableSpan], log: Log
 ) -> None:
