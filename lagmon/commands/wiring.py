@@ -12,10 +12,11 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lagmon import loop, notify
+from lagmon import notify
 from lagmon.incidents import REMIND_SECONDS
+from lagmon.judging import Policy
 from lagmon.report import Links
-from lagmon.rules import Override, configured
+from lagmon.rule_settings import rules_of
 from lagmon.supervise import GRACE_SECONDS
 
 if TYPE_CHECKING:
@@ -38,17 +39,19 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
 
 
 def rules(settings: Settings) -> tuple[Rule, ...]:
-    """Give the rules that hold: the shipped ones as *settings* override them."""
-    overrides = {
-        name: Override(override.threshold, override.for_seconds)
-        for name, override in settings.rules.items()
-    }
-    return configured(overrides)
+    """Give the rules that hold: the shipped ones as *settings* change them, and one's own."""
+    return rules_of(settings.rules)
 
 
-def policy(settings: Settings) -> loop.Policy:
+def policy(settings: Settings) -> Policy:
     """Give what judging is set to do: the same for serving, replaying and looking once."""
-    return loop.Policy(rules(settings), settings.poll_interval, settings.peeks_per_cycle)
+    return Policy(
+        rules(settings),
+        settings.poll_interval,
+        settings.peeks_per_cycle,
+        maintenance=tuple(each.window() for each in settings.maintenance),
+        named={each.name: frozenset(each.groups.static) for each in settings.clusters},
+    )
 
 
 def links(settings: Settings) -> Links:
@@ -69,12 +72,11 @@ def holds_seconds(settings: Settings) -> float:
 
 def mailboxes(settings: Settings, links: Links) -> list[notify.Mailbox]:
     """Give one mailbox for the log and one for each Alertmanager."""
-    notifiers: list[notify.Notifier] = [notify.Log()]
     holds = holds_seconds(settings)
-    notifiers += [
+    pagers = [
         notify.Alertmanager(each.url, links, holds_seconds=holds) for each in settings.alertmanagers
     ]
-    return [notify.Mailbox(notifier) for notifier in notifiers]
+    return [notify.Mailbox(notify.Log(), everything=True), *map(notify.Mailbox, pagers)]
 
 
 def signalled() -> asyncio.Event:
