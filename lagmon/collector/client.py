@@ -14,9 +14,12 @@ from confluent_kafka import KafkaError
 from confluent_kafka.admin import AdminClient
 
 from lagmon.collector.answers import words
+from lagmon.collector.files import Files
 from lagmon.collector.quiet import Thinned
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from lagmon.settings import Cluster
 
 DEFAULTS = {"client.id": "lagmon"}
@@ -43,13 +46,15 @@ def kafka_log(cluster: Cluster) -> logging.Logger:
 class Client:
     """The one AdminClient of *cluster*, replaced by `recycle`.
 
+    *secret_files* says which of its properties came from which file.
+
     A client does not heal: after a coordinator was away it times out or answers
     FENCED_LEADER_EPOCH for as long as it lives, and answers that come late can abort the process
     (librdkafka 4605, 3663).
     """
 
-    def __init__(self, cluster: Cluster) -> None:
-        self._cluster = cluster
+    def __init__(self, cluster: Cluster, secret_files: Mapping[str, str] | None = None) -> None:
+        self._files = Files(cluster, secret_files or {})
         self._admin: AdminClient | None = None
         self._heard: str | None = None
         self.generation = 0  # counts the clients
@@ -58,16 +63,26 @@ class Client:
     def admin(self) -> AdminClient:
         """Give the client, a new one if there is none; KafkaException if it cannot be made."""
         if self._admin is None:
-            config = {**CALM, **configuration(self._cluster), "error_cb": self._hear}
-            self._admin = AdminClient(config, logger=kafka_log(self._cluster))
+            config = {**CALM, **configuration(self.cluster), "error_cb": self._hear}
+            self._admin = AdminClient(config, logger=kafka_log(self.cluster))
         return self._admin
+
+    @property
+    def cluster(self) -> Cluster:
+        """Give the cluster, with its secrets as its files had them at the last `refresh`."""
+        return self._files.cluster
+
+    def refresh(self) -> None:
+        """Replace the client if a file that its configuration names has changed."""
+        if self._files.changed() and self._admin is not None:
+            self.recycle("a file of its configuration has changed")
 
     def recycle(self, reason: str) -> None:
         """Drop the client, and every answer that it still owes, because of *reason*."""
         self.listen()
         self._admin = None
         self.generation += 1
-        log.info("client_recycled", kafka_cluster=self._cluster.name, reason=reason)
+        log.info("client_recycled", kafka_cluster=self.cluster.name, reason=reason)
 
     def listen(self) -> None:
         """Have librdkafka say what it has to say: logs and errors come from within poll alone."""

@@ -37,7 +37,7 @@ class Cycle:
     def __init__(self, settings: CollectorSettings) -> None:
         self._settings = settings
         self._cluster = settings.cluster
-        self._client = Client(settings.cluster)
+        self._client = Client(settings.cluster, settings.secret_files)
         self._calls = Calls(
             self._client, request_timeout=settings.request_timeout, fan_out=settings.fan_out
         )
@@ -64,6 +64,7 @@ class Cycle:
             self._client.take_last_words()  # of this cycle: not to be taken for the next one's
 
     def _read(self, plan: Plan, until: Deadline) -> Snapshot:
+        self._client.refresh()
         self._calls.begin()
         now = time.time()
         with self._step("metadata"):
@@ -80,7 +81,9 @@ class Cycle:
         at = time.time()
         logs = self._logs(groups, leaders, missing, until, now)
         with self._step("peeks"):
-            peeks = look(plan.peeks, self._cluster, until, headers=self._settings.peek_headers)
+            peeks = look(
+                plan.peeks, self._client.cluster, until, headers=self._settings.peek_headers
+            )
         with self._step("probes"):
             probes = probe(plan.probes, logs, self._client, until)
         return Snapshot(

@@ -58,8 +58,7 @@ class Rota(Generic[K]):
 
     def keep(self, names: Collection[K]) -> None:
         """Forget all but *names*."""
-        if len(self._due) > len(names):
-            self.forget(self._due.keys() - set(names))
+        self.forget(self._due.keys() - set(names))
 
 
 def _share(name: object) -> float:
