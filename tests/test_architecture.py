@@ -32,6 +32,7 @@ PURE = (
     "lagmon/page.py",
     "lagmon/recording.py",
     "lagmon/replay.py",
+    "lagmon/once.py",
     "lagmon/exchanges.py",
     "lagmon/fields.py",
     "lagmon/collector/assemble.py",

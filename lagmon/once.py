@@ -1,0 +1,172 @@
+"""One look at a cluster: what of it pages, as it stands, and the report as a table. Pure.
+
+In: what the stages made of the snapshots of one look, a few seconds apart at most. Out: a `Look`,
+its exit code, and lines of text.
+
+What pages: a P1 whose condition holds now. Nobody can wait for a rule's ``for`` in one look, so
+that it counts as over; a state that takes time to tell is `pending` here, and pages nobody. A
+cluster that did not answer pages too: that nothing is known of it is no good news.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from lagmon.labels import safe
+from lagmon.model import Change
+from lagmon.notify.phrases import summary
+from lagmon.rules import Priority
+from lagmon.wording import counted, duration, number
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from lagmon.judging import Judgement
+    from lagmon.model import GroupLag, IncidentKey
+    from lagmon.readings import Snapshot
+    from lagmon.report import Notice, OldestRecord
+    from lagmon.rules import Rule
+
+UNKNOWN = "-"
+HEAD = ("CLUSTER", "GROUP", "STATE", "LAG", "AGE", "MEMBERS", "NOTE")
+NUMBERS = {HEAD.index(name) for name in ("LAG", "AGE", "MEMBERS")}
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What one look at a cluster came to: the last that was judged, and what is open."""
+
+    snapshot: Snapshot
+    judged: Judgement
+    opened: tuple[Notice, ...] = ()
+
+    @property
+    def paging(self) -> tuple[Notice, ...]:
+        """What would wake somebody: open, of the first priority, not held back."""
+        return tuple(
+            each
+            for each in self.opened
+            if each.rule.priority is Priority.P1 and not each.change.incident.held
+        )
+
+    @property
+    def pages(self) -> bool:
+        """Whether somebody has to look."""
+        return bool(self.paging) or self.snapshot.error is not None
+
+
+def at_once(rules: Iterable[Rule]) -> tuple[Rule, ...]:
+    """Give *rules* so that what holds is open, for however short a time it has held."""
+    return tuple(
+        replace(
+            rule,
+            for_seconds=0.0,
+            exceptions=tuple(replace(each, for_seconds=0.0) for each in rule.exceptions),
+        )
+        for rule in rules
+    )
+
+
+def still_open(told: Mapping[IncidentKey, Notice], judged: Judgement) -> dict[IncidentKey, Notice]:
+    """Give what was *told* as opened and still is, with what *judged* adds and found out since."""
+    after = dict(told)
+    for notice in judged.notices:
+        if notice.change.change is Change.OPENED:
+            after[notice.change.incident.key] = notice
+        elif notice.change.change is Change.RESOLVED:
+            after.pop(notice.change.incident.key, None)
+    return {key: _renewed(notice, judged) for key, notice in after.items()}
+
+
+def table(looks: Sequence[Look]) -> str:
+    """Write *looks* for people: the groups, those that page first, then why."""
+    rows = [row for look in looks for row in _rows(look)]
+    lines = _aligned([HEAD, *rows]) if rows else []
+    lines += [line for look in looks for line in _footing(look)]
+    lines.append(_verdict(looks))
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _renewed(notice: Notice, judged: Judgement) -> Notice:
+    group = notice.change.incident.key.group
+    record = judged.memory.records.get(group) if group is not None else None
+    return replace(notice, record=record or notice.record)
+
+
+def _rows(look: Look) -> list[tuple[str, ...]]:
+    paging = {each.change.incident.key.group for each in look.paging}
+    groups = sorted(
+        look.judged.lag.groups,
+        key=lambda one: (one.group not in paging, one.lag is not None, -(one.lag or 0), one.group),
+    )
+    return [_row(look.snapshot.cluster, group) for group in groups]
+
+
+def _row(cluster: str, group: GroupLag) -> tuple[str, ...]:
+    return (
+        safe(cluster),
+        safe(group.group),
+        UNKNOWN if group.judged is None else group.judged.value,
+        UNKNOWN if group.lag is None else number(group.lag),
+        UNKNOWN if group.age is None else duration(group.age.seconds),
+        UNKNOWN if group.members is None else number(group.members),
+        "; ".join(_notes(group)),
+    )
+
+
+def _notes(group: GroupLag) -> Iterable[str]:
+    if group.lag is None and group.why is not None:
+        yield group.why.value.replace("_", " ")
+    if group.detail:
+        yield safe(group.detail)
+    if group.unknown:
+        yield f"{counted(group.unknown, 'partition')} unknown"
+    if group.uncommitted:
+        yield f"{counted(group.uncommitted, 'partition')} never committed"
+    lost = sum(part.lost for part in group.partitions)
+    if lost:
+        yield f"{counted(lost, 'message')} lost"
+
+
+def _footing(look: Look) -> Iterable[str]:
+    cluster = safe(look.snapshot.cluster)
+    if look.snapshot.error is not None:
+        yield f"{cluster} did not answer: {safe(look.snapshot.error)}"
+    for error in look.snapshot.list_errors:
+        yield f"{cluster}: groups may be missing from the list: {safe(error)}"
+    for notice in look.opened:
+        held = " (held back by maintenance)" if notice.change.incident.held else ""
+        yield f"{notice.rule.priority.value} {notice.rule.name}{held}: {summary(notice)}"
+        if notice.record is not None:
+            yield f"   oldest uncommitted record: {_record(notice.record, look.snapshot.at)}"
+
+
+def _record(record: OldestRecord, now: float) -> str:
+    said = [f"{safe(record.at.topic)}[{record.at.partition}] at offset {record.offset}"]
+    if record.timestamp is not None:
+        said.append(f"{duration(now - record.timestamp)} old")
+    if record.trace_id is not None:
+        said.append(f"trace {record.trace_id}")
+    if record.trace_unknown is not None:
+        said.append(f"no trace to show: {safe(record.trace_unknown)}")
+    return ", ".join(said)
+
+
+def _verdict(looks: Sequence[Look]) -> str:
+    paging = sum(len(look.paging) for look in looks)
+    blind = sum(look.snapshot.error is not None for look in looks)
+    said = [counted(paging, "page")] if paging else []
+    said += [f"{counted(blind, 'cluster')} not answering"] if blind else []
+    return ", ".join(said) or "nothing pages"
+
+
+def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    widths = [max(len(row[column]) for row in rows) for column in range(len(HEAD))]
+    return [
+        "  ".join(
+            cell.rjust(width) if column in NUMBERS else cell.ljust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]

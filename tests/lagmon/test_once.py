@@ -1,0 +1,168 @@
+"""One look: what of it pages, and how it is written for people."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from lagmon.incidents import State as Incidents
+from lagmon.judging import Judgement, Memory, Policy, judge
+from lagmon.model import Age, Change, GroupLag, Method, State, Why
+from lagmon.once import Look, at_once, still_open, table
+from lagmon.readings import Snapshot
+from lagmon.rules import KAFKA_CONSUMER_LAG, SHIPPED, Override, Priority
+from tests.lagmon.builders import (
+    CLUSTER,
+    GROUP,
+    NOON,
+    TRACE,
+    group,
+    incident,
+    lags,
+    notice,
+    part,
+    record,
+)
+from tests.lagmon.test_replay import snapshot
+
+if TYPE_CHECKING:
+    from lagmon.report import Notice
+
+POLICY = Policy(at_once(SHIPPED), poll_interval_seconds=5, peeks_per_cycle=20)
+
+
+def look(*groups: GroupLag, opened: tuple[Notice, ...] = (), error: str | None = None) -> Look:
+    """Build a look at *groups* that found what was *opened*."""
+    judged = Judgement(Memory(Incidents()), lags(*groups, error=error), ())
+    return Look(Snapshot(NOON, CLUSTER, error=error), judged, opened)
+
+
+def rows(*looks: Look) -> list[list[str]]:
+    """Give the table of *looks*, cut at two blanks."""
+    return [[cell for cell in line.split("  ") if cell] for line in table(looks).splitlines()]
+
+
+def test_what_holds_now_pages_however_short_it_has() -> None:
+    """Nobody can wait for a rule's time in one look: over the limit is enough."""
+    over = judge(Memory.of(POLICY), snapshot(1001), POLICY)
+    fine = judge(Memory.of(POLICY), snapshot(1000), POLICY)
+
+    told = still_open({}, over)
+
+    assert [key.rule for key in told if key.rule == "KafkaConsumerLag"] == ["KafkaConsumerLag"]
+    assert not still_open({}, fine)
+
+
+def test_an_exception_of_a_rule_counts_at_once_too() -> None:
+    """A group with a time of its own does not have to wait for it either."""
+    rule = replace(
+        KAFKA_CONSUMER_LAG, exceptions=(Override(groups=GROUP, threshold=5, for_seconds=3600),)
+    )
+    policy = replace(POLICY, rules=at_once([rule]))
+
+    told = still_open({}, judge(Memory.of(policy), snapshot(200), policy))
+
+    assert [key.rule for key in told] == ["KafkaConsumerLag"]
+
+
+def test_what_is_over_by_the_last_cycle_does_not_page() -> None:
+    """A look takes a few cycles; the last one counts."""
+    first = judge(Memory.of(POLICY), snapshot(1500), POLICY)
+    told = still_open({}, first)
+
+    after = still_open(told, judge(first.memory, snapshot(0, when=NOON + 1), POLICY))
+
+    assert told
+    assert not after
+
+
+@pytest.mark.parametrize(
+    ("one", "pages"),
+    [
+        pytest.param(look(group(5)), False, id="all is well"),
+        pytest.param(look(group(1203), opened=(notice(),)), True, id="a P1 is open"),
+        pytest.param(look(error="no answer"), True, id="the cluster does not answer"),
+        pytest.param(
+            look(group(1203), opened=(notice(about=replace(incident(), held=True)),)),
+            False,
+            id="maintenance holds it back",
+        ),
+        pytest.param(
+            look(
+                group(1203),
+                opened=(replace(notice(), rule=replace(KAFKA_CONSUMER_LAG, priority=Priority.P2)),),
+            ),
+            False,
+            id="it is no P1",
+        ),
+    ],
+)
+def test_only_what_would_wake_somebody_pages(one: Look, *, pages: bool) -> None:
+    """A P1 that nothing holds back, or a cluster out of sight; nothing else."""
+    assert one.pages is pages
+
+
+def test_a_table_says_what_is_known_of_each_group() -> None:
+    """State, lag, age, members; the group that pages first, then unknown ones, then by lag."""
+    aged = replace(
+        group(7, "calm"), judged=State.STEADY, age=Age(3723.4, Method.TIMESTAMPS), uncommitted=1
+    )
+    unknown = group(None, "hidden", members=None, why=Why.GROUP_UNREADABLE)
+    unknown = replace(unknown, detail="GROUP_AUTHORIZATION_FAILED: no")
+
+    written = rows(
+        look(aged, group(9, "busier"), unknown, group(1203), opened=(notice(behind=group(1203)),))
+    )
+
+    assert [cell.strip() for cell in written[0]] == [
+        *("CLUSTER", "GROUP", "STATE", "LAG", "AGE", "MEMBERS", "NOTE"),
+    ]
+    assert [row[1].strip() for row in written[1:5]] == [GROUP, "hidden", "busier", "calm"]
+    assert [cell.strip() for cell in written[4]] == [
+        *("local", "calm", "steady", "7", "1h 2m", "2", "1 partition never committed"),
+    ]
+    assert written[2][-1].strip() == "group unreadable; GROUP_AUTHORIZATION_FAILED: no"
+
+
+def test_a_table_names_what_pages_and_the_oldest_record() -> None:
+    """Below the groups stands who would be woken, why, and where reading stands."""
+    told = replace(notice(behind=group(1203)), record=record())
+
+    lines = table([look(group(1203), opened=(told,))]).splitlines()
+
+    assert lines[-3].startswith("P1 KafkaConsumerLag: Consumer group settle on local is 1,203")
+    assert lines[-2].endswith(f"plays[0] at offset 5000, 42s old, trace {TRACE}")
+    assert lines[-1] == "1 page"
+
+
+def test_a_quiet_look_says_so() -> None:
+    """The last line is the answer."""
+    assert table([look(group(5))]).splitlines()[-1] == "nothing pages"
+
+
+def test_lost_records_and_unknown_partitions_are_noted() -> None:
+    """What a number hides stands behind it."""
+    parts = (part(0, 5, lost=3), part(1, None, why=Why.NO_END_OFFSET))
+
+    (_, row, _) = rows(look(group(5, GROUP, *parts, unknown=1)))
+
+    assert row[-1].strip() == "1 partition unknown; 3 messages lost"
+
+
+def test_a_cluster_that_did_not_answer_is_named() -> None:
+    """Its words stand in the report, and it is counted as what somebody has to look at."""
+    lines = table([look(error="_TRANSPORT: gone")]).splitlines()
+
+    assert lines == ["local did not answer: _TRANSPORT: gone", "1 cluster not answering"]
+
+
+def test_what_maintenance_holds_back_is_listed_as_such() -> None:
+    """It is there to be seen, and pages nobody."""
+    held = notice(Change.OPENED, replace(incident(), held=True), behind=group(1203))
+
+    lines = table([look(group(1203), opened=(held,))]).splitlines()
+
+    assert lines[-2].startswith("P1 KafkaConsumerLag (held back by maintenance): ")
+    assert lines[-1] == "nothing pages"
