@@ -54,14 +54,18 @@ def test_wrap_a_producer(cluster: Cluster, capsys: pytest.CaptureFixture[str]) -
 
 @pytest.mark.parametrize(
     ("theirs", "ours"),
-    re.findall(
-        r"^\| `(confluent_kafka[\w.]*)` \| `(propagation\.\w+)` \|$",
-        (DOCS / "how-to/wrap-a-producer.md").read_text(),
-        flags=re.MULTILINE,
-    ),
+    [
+        pair
+        for page in ("how-to/wrap-a-producer.md", "how-to/wrap-a-consumer.md")
+        for pair in re.findall(
+            r"^\| `(confluent_kafka[\w.]*)` \| `(propagation\.\w+)` \|$",
+            (DOCS / page).read_text(),
+            flags=re.MULTILINE,
+        )
+    ],
 )
 def test_a_class_is_what_it_replaces(theirs: str, ours: str) -> None:
-    """Where the page says what to import, that is a subclass of what was imported before."""
+    """Where a page says what to import, that is a subclass of what was imported before."""
     real, traced = (pkgutil.resolve_name(name) for name in (theirs, ours))
 
     assert issubclass(traced, real)

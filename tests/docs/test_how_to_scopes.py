@@ -70,8 +70,8 @@ def test_zero_code(cluster: Cluster, tmp_path: Path, otlp: OtlpReceiver) -> None
     app, *calls = [block.text for block in blocks(page) if block.language == "python"]
     [printed] = [block.text for block in blocks(page) if block.language == "text"]
     assert f"$ {COMMAND}\n" in (DOCS / page).read_text()
-    [export] = [b.text for b in blocks(page) if b.text.startswith("$ export ")]
-    _, _, options = shlex.split(export)
+    lines = "\n".join(block.text for block in blocks(page)).splitlines()
+    exports = [shlex.split(line)[2] for line in lines if line.startswith("$ export ")]
     program, python, name = COMMAND.split()
     bin_ = Path(sys.executable).parent
     (tmp_path / name).write_text(cluster.fitted(app))
@@ -79,12 +79,12 @@ def test_zero_code(cluster: Cluster, tmp_path: Path, otlp: OtlpReceiver) -> None
     done = finished(
         [str(bin_ / program), str(bin_ / python), str(tmp_path / name)],
         PYTHONPATH=str(configurator(tmp_path)),
-        OTEL_TRACES_EXPORTER="otlp_proto_http",
+        OTEL_TRACES_EXPORTER="otlp",  # what opentelemetry-distro sets
         OTEL_EXPORTER_OTLP_ENDPOINT=otlp.endpoint,
         OTEL_METRICS_EXPORTER="none",
         OTEL_LOGS_EXPORTER="none",
         OTEL_PYTHON_DISABLED_INSTRUMENTATIONS="confluent_kafka",
-        **dict([options.split("=", 1)]),
+        **dict(export.split("=", 1) for export in exports),
     )
     begin, *rest = calls
     called = finished(
