@@ -85,6 +85,12 @@ class Options:
         _check("commit_spans", self.commit_spans, get_args(CommitSpans))
         object.__setattr__(self, "policies", tuple(self.policies))
         object.__setattr__(self, "baggage_keys", frozenset(self.baggage_keys))
+        for policy in self.policies:  # here, and not with the first message
+            if not isinstance(policy, TopicPolicy):
+                raise TypeError(f"policies must be of TopicPolicy, not {policy!r}")
+        for key in self.baggage_keys:
+            if not isinstance(key, str):
+                raise TypeError(f"baggage_keys must be texts, not {key!r}")
 
     def policy(self, topic: str) -> TopicPolicy:
         """Give the policy for *topic*."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -83,3 +84,17 @@ def test_one_text_is_no_set_of_keys() -> None:
     """A forgotten pair of brackets does not become one key a letter."""
     with pytest.raises(TypeError, match="must be a set of keys"):
         Options(baggage_keys="tenant")  # type: ignore[arg-type]  # the mistake itself
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"policies": ["plays"]}, "policies must be of TopicPolicy, not 'plays'"),
+        ({"policies": [{"topics": "plays"}]}, "policies must be of TopicPolicy, not {'topics'"),
+        ({"baggage_keys": [1]}, "baggage_keys must be texts, not 1"),
+    ],
+)
+def test_what_is_no_policy_and_no_key_is_refused(wrong: dict[str, Any], message: str) -> None:
+    """When options are made, and not when the first message is sent or processed."""
+    with pytest.raises(TypeError, match=re.escape(message)):
+        Options(**wrong)
