@@ -74,14 +74,17 @@ class LagWindow:
             self._stride *= 2
 
     def _compare(self) -> Trend:
-        third = len(self._cells) // _ITEMS // THIRDS
+        cells = self._cells
+        third = len(cells) // _ITEMS // THIRDS
         if not third:
             return Trend.NEITHER
-        lows, highs = self._cells[1::_ITEMS], self._cells[2::_ITEMS]
-        if min(lows[-third:]) > max(highs[:third]):
-            return Trend.RISING
-        if max(highs[-third:]) < min(lows[:third]):
-            return Trend.FALLING
+        # The two cells at the ends say it for most that neither rise nor fall.
+        if cells[-2] > cells[2]:
+            newest, oldest = cells[1 - third * _ITEMS :: _ITEMS], cells[2 : third * _ITEMS : _ITEMS]
+            return Trend.RISING if min(newest) > max(oldest) else Trend.NEITHER
+        if cells[-1] < cells[1]:
+            newest, oldest = cells[2 - third * _ITEMS :: _ITEMS], cells[1 : third * _ITEMS : _ITEMS]
+            return Trend.FALLING if max(newest) < min(oldest) else Trend.NEITHER
         return Trend.NEITHER
 
 
