@@ -13,6 +13,7 @@ Which rules exist is not known here: `lagmon.sources.load` refuses unknown names
 from __future__ import annotations
 
 import re
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -23,6 +24,7 @@ from lagmon import addresses
 from lagmon.maintenance_settings import WindowSettings
 from lagmon.parts import Duration, Link, Part
 from lagmon.rule_settings import RuleSettings
+from lagmon.states import Judging
 
 if TYPE_CHECKING:
     from typing import Self
@@ -171,6 +173,11 @@ class Settings(BaseSettings):
     fan_out: Annotated[int, Field(ge=1, le=1000)] = 50
     idle_refresh: Duration = 60.0
     window: Duration = 1800.0
+    stall_after: Duration = 120.0
+    stall_after_unseen: Duration = 600.0
+    allowed_lag: Annotated[int, Field(ge=0)] = 0
+    min_samples: Annotated[int, Field(ge=1)] = 3
+    transaction_timeout: Duration = 900.0
     probes_per_cycle: Annotated[int, Field(ge=0, le=100)] = 4
     peeks_per_cycle: Annotated[int, Field(ge=0)] = 20
     peek_headers: tuple[Annotated[str, Field(min_length=1)], ...] = ()
@@ -210,6 +217,11 @@ class Settings(BaseSettings):
         if self.request_timeout > self.cycle_deadline:
             raise ValueError("request_timeout must fit into cycle_deadline")
         return self
+
+    @property
+    def judging(self) -> Judging:
+        """What states are judged by."""
+        return Judging(**{each.name: getattr(self, each.name) for each in fields(Judging)})
 
     def collector(self, cluster: Cluster) -> CollectorSettings:
         """Give the collector of *cluster* its part."""

@@ -49,6 +49,8 @@ def policy(settings: Settings) -> Policy:
         rules(settings),
         settings.poll_interval,
         settings.peeks_per_cycle,
+        settings.judging,
+        probe_calls=settings.probes_per_cycle,
         maintenance=tuple(each.window() for each in settings.maintenance),
         named={each.name: frozenset(each.groups.static) for each in settings.clusters},
     )
