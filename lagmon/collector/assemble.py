@@ -25,6 +25,11 @@ if TYPE_CHECKING:
 DEAD = "dead"
 
 
+def by_name(listing: Iterable[GroupReading], wanted: Selection) -> dict[str, GroupReading]:
+    """Name the *wanted* groups of a list: one group is one, even when two coordinators list it."""
+    return {one.group: one for one in listing if wanted.accepts(one.group)}
+
+
 def heads(
     listed: Mapping[str, GroupReading],
     described: Mapping[str, GroupReading | Failure],

@@ -52,8 +52,7 @@ class Groups:
             described = self._described(due, groups.static, {}, until, now)
             return assemble.static_heads(groups.static, described), ()
         everything, errors = self._questions.groups(until)
-        # By name: one group is one, even when two coordinators list it.
-        listed = {one.group: one for one in everything if groups.accepts(one.group)}
+        listed = assemble.by_name(everything, groups)
         names = {*listed, *self._memory.groups}
         due = self._descriptions.due(names, listed, now)
         return assemble.heads(

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import pytest
+
 from lagmon.collector import assemble
 from lagmon.collector.answers import GONE, LEADERLESS, Failure
 from lagmon.readings import Committed, GroupReading, Member, PartitionOffsets, TopicPartition
@@ -17,6 +21,27 @@ LATE = Failure("_TIMED_OUT: Local: Timed out")
 LISTED = GroupReading("g", "empty", "classic")
 DESCRIBED = GroupReading("g", "stable", "classic", 1, assignments=(Member("m", "c", "h", (P0,)),))
 DEAD = GroupReading("g", "dead", "classic", 0)
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_group_from_two_coordinators_is_one(order: int) -> None:
+    """43. Listed by the old coordinator and by the new one: one group, as it is described.
+
+    Its lag must not be counted twice, and which of the two answered last must not matter.
+    """
+    twice = [LISTED, replace(LISTED, state="stable")][::order]
+
+    listed = assemble.by_name(twice, Selection())
+
+    assert listed.keys() == {"g"}
+    assert assemble.heads(listed, {"g": DESCRIBED}, ()) == {"g": DESCRIBED}
+
+
+def test_only_selected_groups_are_listed() -> None:
+    """Groups that are not to be watched are left out of the list."""
+    selection = Selection.model_validate({"exclude": ["g"]})
+
+    assert assemble.by_name([LISTED], selection) == {}
 
 
 def test_a_description_counts_for_more_than_the_list() -> None:
