@@ -146,7 +146,8 @@ def _row(row: PartitionLag, one: Judged | None, age: Age | None) -> PartitionLag
     if one is None:
         return row  # its topic is deleted
     # A `replace`, at a third of its cost: there is a row for every partition of every group.
-    return PartitionLag(*_BEFORE(row), age, one.state, one.since, one.reason, *_AFTER(row))
+    values = (*_BEFORE(row), age, one.state, one.since, one.reason, *_AFTER(row))
+    return PartitionLag(*values)
 
 
 def _seen(progress: Progress, cluster: str, policy: Policy) -> Seen:

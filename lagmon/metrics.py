@@ -86,6 +86,18 @@ GROUP_UNKNOWN = Metric(
     "Partitions of which the lag could not be found out.",
     _GROUP,
 )
+GROUP_STATE = Metric(
+    "lagmon_group_state",
+    Kind.GAUGE,
+    "1 for the state that the group is in: the worst of its partitions'.",
+    (*_GROUP, "state"),
+)
+GROUP_LAG_RATE = Metric(
+    "lagmon_group_lag_rate_messages_per_second",
+    Kind.GAUGE,
+    "How fast the group's lag grew in the last two minutes; below 0 while it shrinks.",
+    _GROUP,
+)
 START_OFFSET = Metric(
     "lagmon_topic_partition_start_offset",
     Kind.GAUGE,
@@ -186,6 +198,8 @@ REGISTER: tuple[Metric, ...] = tuple(
             PARTITION_LOST,
             GROUP_LAG,
             GROUP_LAG_SECONDS,
+            GROUP_STATE,
+            GROUP_LAG_RATE,
             GROUP_MEMBERS,
             GROUP_UNCOMMITTED,
             GROUP_UNKNOWN,

@@ -109,7 +109,10 @@ def _groups(cluster: ClusterReport) -> Iterator[_Sample]:
         labels = _labels(metrics.GROUP_LAG, cluster.cluster, group.group)
         yield metrics.GROUP_LAG, labels, group.lag
         yield metrics.GROUP_LAG_SECONDS, labels, _seconds(group.age)
+        yield metrics.GROUP_LAG_RATE, labels, _to_the_thousandth(group.rate)
         yield metrics.GROUP_MEMBERS, labels, group.members
+        if group.judged is not None:
+            yield metrics.GROUP_STATE, f'{labels},state="{group.judged.value}"', 1
         if group.why is not Why.GROUP_UNREADABLE:
             yield metrics.GROUP_UNKNOWN, labels, group.unknown
             yield metrics.GROUP_UNCOMMITTED, labels, _uncommitted(group)
@@ -134,7 +137,11 @@ def _partition(group_labels: str, part: PartitionLag) -> Iterator[_Sample]:
 
 def _seconds(age: Age | None) -> float | None:
     # To the millisecond, as Kafka has times.
-    return None if age is None else round(age.seconds, 3)
+    return _to_the_thousandth(None if age is None else age.seconds)
+
+
+def _to_the_thousandth(value: float | None) -> float | None:
+    return None if value is None else round(value, 3)
 
 
 def _labels(metric: Metric, *values: str) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from lagmon.conditions import Measure
 from lagmon.labels import safe
-from lagmon.model import Why
+from lagmon.model import State, Why
 from lagmon.rules import Scope
 from lagmon.wording import clock, counted, duration, number
 
@@ -136,7 +136,7 @@ def group_view(
     return GroupView(
         name=safe(group.group),
         tone=tone,
-        verdict=verdict,
+        verdict=_word(group, verdict),
         lag=UNKNOWN if group.lag is None else number(group.lag),
         filled=_filled(group, rules),
         members="members unknown" if group.members is None else counted(group.members, "member"),
@@ -155,10 +155,14 @@ _TONES = (
     ("warn", "over the limit"),
     ("unknown", "unknown"),
     ("warn", "partly unknown"),
+    ("warn", ""),
     ("warn", "not committed"),
     ("unknown", "nothing to read"),
-    ("good", "ok"),
+    ("good", ""),
 )
+
+# States in which nothing has to be done; the others open with their own word in a tone that warns.
+_CALM = {None, State.OK, State.CATCHING_UP, State.STEADY, State.PENDING, State.OPEN_TRANSACTION}
 
 
 def _rank(group: GroupLag, firing: set[str | None], pending: frozenset[str]) -> int:
@@ -168,9 +172,15 @@ def _rank(group: GroupLag, firing: set[str | None], pending: frozenset[str]) -> 
         return 1
     if is_unknown(group):
         return 2 if group.lag is None else 3
-    if is_uncommitted(group):
+    if group.judged not in _CALM:
         return 4
-    return 5 if group.lag is None else 6
+    if is_uncommitted(group):
+        return 5
+    return 6 if group.lag is None else 7
+
+
+def _word(group: GroupLag, verdict: str) -> str:
+    return verdict or (group.judged or State.OK).value.replace("_", " ")
 
 
 def _filled(group: GroupLag, rules: Sequence[Rule]) -> float | None:
@@ -183,6 +193,8 @@ def _filled(group: GroupLag, rules: Sequence[Rule]) -> float | None:
 
 def _notes(group: GroupLag) -> list[str]:
     notes = []
+    if group.judged not in {None, State.OK} and group.reason and group.since is not None:
+        notes.append(f"{_word(group, '')} since {clock(group.since)}: {safe(group.reason)}")
     if group.lag is None and group.why is not None:
         notes.append(_why(group.why))
     if group.detail:
@@ -245,6 +257,8 @@ def _partition_order(part: PartitionLag) -> tuple[bool, int, str, int]:
 
 def _partition(part: PartitionLag) -> PartitionView:
     notes = [] if part.why is None else [_why(part.why)]
+    if part.judged not in {None, State.OK, State.UNKNOWN}:
+        notes.append(part.judged.value.replace("_", " "))
     if part.detail:
         notes.append(safe(part.detail))
     if part.lost:

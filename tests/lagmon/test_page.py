@@ -14,7 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from lagmon import metrics
 from lagmon.board import advance
 from lagmon.labels import safe
-from lagmon.model import Age, IncidentKey, Method, Why
+from lagmon.model import Age, IncidentKey, Method, State, Why
 from lagmon.page import render
 from lagmon.readings import StepDuration
 from lagmon.report import ClusterReport, Report, Sent
@@ -117,6 +117,23 @@ def test_a_full_page_holds_every_value_of_the_report() -> None:
         "lagmon_partition_committed_offset": {partition(0): 5000, partition(1): 3},
         "lagmon_partition_lost_messages": {partition(1): 2},
     }  # fmt: skip
+
+
+def test_the_state_of_a_group_is_one_series() -> None:
+    """The state that holds is 1, and none of the others is there: a sum over states stays 1."""
+    stalled = replace(group(7), judged=State.STALLED)
+
+    states = parsed(page(cycle(lags(stalled))))["lagmon_group_state"]
+
+    assert states == {labels(group=GROUP, state="stalled"): 1}
+
+
+@pytest.mark.parametrize(("rate", "shown"), [(12.34567, 12.346), (-3.0, -3.0), (0.0, 0.0)])
+def test_a_rate_may_be_below_nothing(rate: float, shown: float) -> None:
+    """A shrinking lag has a negative rate, told to the thousandth of a message."""
+    found = parsed(page(cycle(lags(replace(group(7), rate=rate)))))
+
+    assert found["lagmon_group_lag_rate_messages_per_second"] == {labels(group=GROUP): shown}
 
 
 def test_every_series_has_the_labels_of_the_register() -> None:

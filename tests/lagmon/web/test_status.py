@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lagmon.board import advance
-from lagmon.model import GroupLag, IncidentKey, Why
+from lagmon.model import GroupLag, IncidentKey, State, Why
 from lagmon.readings import Member, StepDuration
 from lagmon.report import ClusterReport, Links, Report
 from lagmon.rules import SHIPPED
@@ -171,6 +171,36 @@ def test_a_group_without_a_lag_is_never_called_ok(
     view = the_group(watched(group(None, GROUP, quiet, why=quiet.why)))
 
     assert (view.tone, view.verdict) == verdict
+
+
+@pytest.mark.parametrize(
+    ("state", "verdict"),
+    [
+        (State.OK, ("good", "ok")),
+        (State.CATCHING_UP, ("good", "catching up")),
+        (State.PENDING, ("good", "pending")),
+        (State.OPEN_TRANSACTION, ("good", "open transaction")),
+        (State.FALLING_BEHIND, ("warn", "falling behind")),
+        (State.STOPPED, ("warn", "stopped")),
+    ],
+)
+def test_a_group_bears_its_state(state: State, verdict: tuple[str, str]) -> None:
+    """A group that stands is not called ok because its lag is small: the pill has the state."""
+    view = the_group(watched(replace(group(7), judged=state)))
+
+    assert (view.tone, view.verdict) == verdict
+
+
+def test_the_reason_of_a_state_is_on_the_page() -> None:
+    """Whoever reads that a group is blocked reads since when, and by whom."""
+    blocked = replace(part(3, 7), judged=State.BLOCKED)
+    reason = "plays[3]: worker-1 at /10.0.0.7 moves on with other partitions"
+    behind = group(7, GROUP, blocked)
+
+    view = the_group(watched(replace(behind, judged=State.BLOCKED, since=NOON, reason=reason)))
+
+    assert view.notes == (f"blocked since 16:00:00 UTC: {reason}",)
+    assert [row.note for row in view.partitions] == ["blocked"]
 
 
 def test_partitions_that_hold_nothing_do_not_spoil_the_headline() -> None:
