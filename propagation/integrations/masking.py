@@ -120,6 +120,13 @@ PATTERNS: Final = (
     ),
     # A JSON Web Token: its header is an object, {" in base64url.
     Pattern(re.compile(r"\beyJ[\w-]{5,}\.[\w-]{5,}\.[\w-]*"), ("eyJ",)),
+    # Keys that tell by their beginning whose they are: of AWS, GitHub, GitLab, Slack.
+    Pattern(
+        re.compile(
+            r"\b(?:A[KS]IA[0-9A-Z]{16}|gh[oprsu]_\w{20,}|glpat-[\w-]{20,}|xox[abeprs]-[\w-]{10,})"
+        ),
+        ("KIA", "SIA", "gh", "glpat-", "xox"),
+    ),
     # An address; an apostrophe belongs to it inside a name (o'brien), and is a quote before it.
     Pattern(
         re.compile(r"(?<![\w.%+-])[\w.%+-]++(?:'[\w.%+-]++){0,2}+@(?:[\w-]++\.)+[^\W\d_]{2,}"),
@@ -140,7 +147,8 @@ PATTERNS: Final = (
 # Holds wherever one of PATTERNS can match; one pass that begins at a few characters is far cheaper
 # than they are.
 _suspicious: Final = re.compile(
-    r"[=:@bBVJ2-6](?:(?<=[=:@])|(?<=[bB])(?:earer|EARER) |(?<=PRIV)|(?<=eyJ)"
+    r"[=:@bBVJA_2-6-](?:(?<=[=:@])|(?<=[bB])(?:earer|EARER) |(?<=PRIV)|(?<=eyJ)"
+    r"|(?<=A[KS]IA)|(?<=gh[oprsu]_)|(?<=glpat-)|(?<=xox[abeprs]-)"
     r"|(?<=[2-6])[0-9]{3}(?:[0-9]{9}|[ -][0-9]{4,6}[ -][0-9]))"
 ).search
 _PLAIN: Final = frozenset({bool, float, type(None)})

@@ -74,6 +74,10 @@ def test_what_says_that_there_is_none_is_kept(value: Any) -> None:
         ('{"client_secret":"s p","a":1}', f'{{"client_secret":"{MASK}","a":1}}'),
         (r"{\"password\":\"s p\",\"a\":1}", rf"{{\"password\":\"{MASK}\",\"a\":1}}"),
         (f"jwt {JWT} end", f"jwt {MASK} end"),
+        (f"key {'AKIA'}{'7' * 8}QWERTYUI used", f"key {MASK} used"),
+        (f"push by {'ghp_'}{'a1' * 18}", f"push by {MASK}"),
+        (f"job {'glpat-'}{'b2' * 10}!", f"job {MASK}!"),
+        (f"hook {'xoxb-'}1234567890-abc", f"hook {MASK}"),
         ("mail to joe.bloggs+x@mail.example.com now", f"mail to {MASK} now"),
         ("jörg@bücher.example", MASK),
         ("to joe.o'brien@mail.example.com", f"to {MASK}"),
@@ -228,6 +232,7 @@ fragments = st.sampled_from(
         "password", "=", ": ", "x", "@", "a.de", "://", "Bearer ", "bEARER ", "BEARER ", "bearer ",
         "0123456789", "4111", "1111", " ", "-", "3782", "822463", "10005", "eyJabcdef.abcdef.",
         "-----BEGIN PRIVATE KEY-----", "cookie", "authorization", '"', "\\", "'", "\n",
+        "AKIA", "ASIA", "ghp_", "gho_", "glpat-", "xoxb-", "ABCD0123EFGH4567", "0a" * 12,
     ]
 )  # fmt: skip
 
