@@ -19,6 +19,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from lagmon.model import State
 from lagmon.readings import Isolation, Peek, PeekRequest
 from lagmon.report import OldestRecord
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 ASK_AGAIN_SECONDS = 60.0
 UNSEEN = "not looked at yet"
 
+_WAITING = frozenset({State.OPEN_TRANSACTION, State.HANGING_TRANSACTION})
 _ISOLATION = {False: Isolation.READ_COMMITTED, True: Isolation.READ_UNCOMMITTED}
 
 # What the failures that somebody can do something about mean; they open with Kafka's own names.
@@ -144,9 +146,9 @@ def _question(part: PartitionLag) -> PeekRequest:
     assert part.committed is not None
     # What was deleted cannot be read: the oldest record that is still there follows it.
     offset = part.committed + part.lost
-    # From the last stable offset on, whoever reads what is committed waits for a transaction to
-    # end. Its first record tells whose it is.
-    held = part.stable is not None and part.end is not None and part.stable <= offset < part.end
+    # Whoever reads what is committed waits there for a transaction to end; its first record tells
+    # whose it is. The offsets alone do not: they are two requests, and records come in between.
+    held = part.judged in _WAITING and part.stable is not None and part.stable <= offset
     return PeekRequest(part.at, offset, _ISOLATION[held])
 
 

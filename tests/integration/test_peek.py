@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,6 +17,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined] # documented t
 
 from lagmon.collector.calls import Deadline
 from lagmon.collector.peek import look
+from lagmon.model import State
 from lagmon.notify.annotations import annotate
 from lagmon.readings import Isolation, PeekRequest, TopicPartition
 from lagmon.recording import snapshot_to_json
@@ -38,6 +40,8 @@ from tests.lagmon.builders import notice
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from lagmon.model import ClusterLag
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -64,18 +68,30 @@ def plays(servers: str, topic: str, count: int, **about: Any) -> None:
     assert producer.flush(20) == 0
 
 
-def ask(seen: Seen, group: str) -> PeekRequest:
+def judged(lag: ClusterLag, state: State | None) -> ClusterLag:
+    """Give *lag* with every partition in *state*, as the stage before has it."""
+    return replace(
+        lag,
+        groups=tuple(
+            replace(one, partitions=tuple(replace(row, judged=state) for row in one.partitions))
+            for one in lag.groups
+        ),
+    )
+
+
+def ask(seen: Seen, group: str, state: State | None = None) -> PeekRequest:
     """Give the question that lagmon asks about *group*, which has one partition."""
-    (question,) = suspects(seen.lag, {group}, (), limit=20, now=seen.lag.at)
+    (question,) = suspects(judged(seen.lag, state), {group}, (), limit=20, now=seen.lag.at)
     return question
 
 
-def shown(watched: Watched, group: str) -> tuple[OldestRecord, Seen]:
+def shown(watched: Watched, group: str, state: State | None = None) -> tuple[OldestRecord, Seen]:
     """Have lagmon look at the oldest uncommitted record of *group*; give what it would show."""
     seen = watched.until(lambda s: s.has(group) and s.group(group).lag, f"a lag of {group}")
-    looked = watched.look(ask(seen, group))
-    answers = remember((), looked.snapshot.peeks, looked.lag, {group}, looked.lag.at)
-    record = oldest(looked.group(group), answers)
+    looked = watched.look(ask(seen, group, state))
+    lag = judged(looked.lag, state)
+    answers = remember((), looked.snapshot.peeks, lag, {group}, lag.at)
+    record = oldest(next(one for one in lag.groups if one.group == group), answers)
     assert record is not None
     return record, looked
 
@@ -207,7 +223,7 @@ def test_an_open_transaction_is_shown_by_its_first_record(kafka: KafkaBroker, to
     with transaction(servers) as producer:
         producer.produce(topic, b"open", partition=0, headers=[traced(0)])
         assert producer.flush(20) == 0
-        record, seen = shown(Watched(servers, group), group)
+        record, seen = shown(Watched(servers, group), group, State.OPEN_TRANSACTION)
 
     (peek,) = seen.snapshot.peeks
     assert peek.question.isolation is Isolation.READ_UNCOMMITTED

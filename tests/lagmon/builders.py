@@ -14,6 +14,7 @@ from lagmon.model import (
     IncidentChange,
     IncidentKey,
     PartitionLag,
+    State,
     Why,
 )
 from lagmon.readings import PartitionOffsets, Peek, PeekRequest, Snapshot, TopicPartition
@@ -47,6 +48,7 @@ def part(
     waiting: bool = False,
     owner: Member | None = None,
     stable: int | None = None,
+    judged: State | None = None,
 ) -> PartitionLag:
     """Build the lag of one partition of a group."""
     end = committed + lag if lag is not None and committed is not None else None
@@ -61,6 +63,7 @@ def part(
         waiting=waiting,
         owner=owner,
         stable=stable,
+        judged=judged,
     )
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from lagmon.model import GroupLag, PartitionLag, Why
+from lagmon.model import GroupLag, PartitionLag, State, Why
 from lagmon.readings import Isolation, Peek, PeekRequest
 from lagmon.suspects import ASK_AGAIN_SECONDS, Answer, oldest, records, remember, suspects
 from tests.lagmon.builders import GROUP, NOON, TRACE, at, group, lags, part, peek, record, unread
@@ -204,20 +204,26 @@ def test_a_record_is_shown_with_what_the_look_found() -> None:
 
 
 @pytest.mark.parametrize(
-    ("stable", "isolation"),
+    ("stable", "judged", "isolation"),
     [
-        pytest.param(None, Isolation.READ_COMMITTED, id="not known"),
-        pytest.param(5007, Isolation.READ_COMMITTED, id="no transaction is open"),
-        pytest.param(5001, Isolation.READ_COMMITTED, id="one is open further on"),
-        pytest.param(5000, Isolation.READ_UNCOMMITTED, id="one is open at the commit"),
-        pytest.param(4990, Isolation.READ_UNCOMMITTED, id="one is open before the commit"),
+        (None, State.STALLED, Isolation.READ_COMMITTED),
+        (5007, State.STALLED, Isolation.READ_COMMITTED),
+        (5001, State.OPEN_TRANSACTION, Isolation.READ_COMMITTED),
+        (5000, State.OPEN_TRANSACTION, Isolation.READ_UNCOMMITTED),
+        (4990, State.HANGING_TRANSACTION, Isolation.READ_UNCOMMITTED),
+        (5000, State.STEADY, Isolation.READ_COMMITTED),
+    ],
+    ids=[
+        *("no last stable offset is known", "no transaction is open", "one is open further on"),
+        *("one is open at the commit", "one hangs before the commit"),
+        "a record came between the two requests",
     ],
 )
 def test_only_committed_records_are_asked_for_where_there_are_any(
-    stable: int | None, isolation: Isolation
+    stable: int | None, judged: State, isolation: Isolation
 ) -> None:
     """A transaction that is open at the commit is shown by its record: nothing else can be read."""
-    behind = group(7, GROUP, part(0, 7, stable=stable))
+    behind = group(7, GROUP, part(0, 7, stable=stable, judged=judged))
 
     (question,) = suspects(lags(behind), {GROUP}, (), limit=20, now=NOON)
 
@@ -226,7 +232,7 @@ def test_only_committed_records_are_asked_for_where_there_are_any(
 
 def test_a_record_of_an_open_transaction_is_told_as_such() -> None:
     """It has its trace, and that its transaction has not ended."""
-    behind = group(7, GROUP, part(0, 7, stable=5000))
+    behind = group(7, GROUP, part(0, 7, stable=5000, judged=State.OPEN_TRANSACTION))
     question = PeekRequest(at(0), 5000, Isolation.READ_UNCOMMITTED)
 
     shown = oldest(behind, [Answer(replace(peek(), question=question), NOON)])
