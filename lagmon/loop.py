@@ -16,6 +16,7 @@ import structlog
 
 from lagmon.board import Cycle
 from lagmon.judging import Judgement, Memory, Policy, judge
+from lagmon.model import Why
 from lagmon.page import render
 from lagmon.readings import Snapshot
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from lagmon.board import Board
+    from lagmon.model import ClusterLag
     from lagmon.notify import Mailbox
     from lagmon.readings import Plan
 
@@ -102,6 +104,7 @@ class Watch:
         self._memory = Memory.of(policy)
         self._answering = True
         self._list_errors: tuple[str, ...] = ()
+        self._deleted: frozenset[str] = frozenset()
         self._stopping = False
 
     async def run(self) -> None:
@@ -136,6 +139,7 @@ class Watch:
             mailbox.put(judged.notices)
         self._log_answering(judged.lag.error)
         self._log_list(snapshot)
+        self._log_deleted(judged.lag)
         self._board.put(self._cycle(snapshot, judged, crashed=crashed))
         self._board.put_sent(sent for mailbox in self._mailboxes for sent in mailbox.sent())
         self._board.page = render(self._board.report)
@@ -179,6 +183,22 @@ class Watch:
             log.warning("groups_list_incomplete", kafka_cluster=snapshot.cluster, reason=reason)
         else:
             log.info("groups_list_complete", kafka_cluster=snapshot.cluster)
+
+    def _log_deleted(self, lag: ClusterLag) -> None:
+        skipped = [
+            row.at.topic
+            for group in lag.groups
+            for row in group.partitions
+            if row.why is Why.TOPIC_DELETED
+        ]
+        if lag.error is not None or self._deleted == (topics := frozenset(skipped)):
+            return
+        if told := sorted(topics - self._deleted):
+            count = sum(topic in told for topic in skipped)
+            log.warning(
+                "deleted_topics_skipped", kafka_cluster=lag.cluster, topics=told, partitions=count
+            )
+        self._deleted = topics
 
 
 async def run(

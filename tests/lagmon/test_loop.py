@@ -105,6 +105,12 @@ def listing(*errors: str) -> Callable[[Plan, float], Snapshot]:
     return lambda _, now: replace(snapshot(7, when=now), list_errors=errors)
 
 
+def left(*topics: str) -> Callable[[Plan, float], Snapshot]:
+    """Answer with commits on two partitions of each of *topics*, of which there is nothing else."""
+    commits = tuple(Committed(at(number, topic), 7) for topic in topics for number in (0, 1))
+    return lambda _, now: Snapshot(now, CLUSTER, groups=(GroupReading(GROUP, committed=commits),))
+
+
 def broken(_: Plan, now: float) -> Snapshot:
     """Answer with a snapshot that no stage can make sense of."""
     return Snapshot(now, CLUSTER, topics=(None,))  # type: ignore[arg-type]
@@ -299,6 +305,28 @@ def test_silence_is_logged_when_it_begins_and_when_it_ends() -> None:
         assert [(line["event"], line.get("reason")) for line in lines] == [
             ("cluster_silent", "no broker answers"),
             ("cluster_answers", None),
+        ]
+
+    play(story())
+
+
+def test_a_deleted_topic_is_logged_once() -> None:
+    """Commits of a topic that is gone are skipped, counted and said once; not while blind."""
+
+    async def story() -> None:
+        collector = FakeCollector(lagging)
+        watch, _, _ = watching(collector)
+
+        with capture_logs() as lines:
+            for topics in (("old",), ("old",), None, ("old", "older"), (), ("old",)):
+                collector.answer = blind if topics is None else left(*topics)
+                await watch.cycle()
+
+        told = [line for line in lines if line["event"] == "deleted_topics_skipped"]
+        assert [(one["topics"], one["partitions"]) for one in told] == [
+            (["old"], 2),
+            (["older"], 2),
+            (["old"], 2),
         ]
 
     play(story())
