@@ -10,14 +10,14 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
-from lagmon.commands import check, once, record, replay, serve
+from lagmon.commands import check, once, record, replay, rules, serve
 from lagmon.commands.wiring import VERSION
 from lagmon.errors import SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-COMMANDS = (serve, once, record, replay, check)
+COMMANDS = (serve, once, record, replay, rules, check)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
