@@ -100,7 +100,8 @@ def judge(memory: Memory, snapshot: Snapshot, policy: Policy) -> Judgement:
     state, changes = step(memory.state, policy.rules, lag, lag.at, seen=seen, held=held)
     groups = concerned(state)
     answers = remember(memory.answers, snapshot.peeks, lag, groups, lag.at)
-    shown = records(lag, groups, answers, memory.records)
+    looking = policy.peeks_per_cycle > 0
+    shown = records(lag, groups, answers, memory.records, looking=looking)
     asked = suspects(lag, groups, answers, limit=policy.peeks_per_cycle, now=lag.at)
     # Those that are over still have the record that they were told with.
     told = {**memory.records, **shown}

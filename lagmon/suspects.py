@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 # A record does not change, but it may be deleted or compacted away; a failure may pass.
 ASK_AGAIN_SECONDS = 60.0
 UNSEEN = "not looked at yet"
+SWITCHED_OFF = "records are not looked at: peeks_per_cycle is 0"
 
 _WAITING = frozenset({State.OPEN_TRANSACTION, State.HANGING_TRANSACTION})
 _ISOLATION = {False: Isolation.READ_COMMITTED, True: Isolation.READ_UNCOMMITTED}
@@ -101,8 +102,13 @@ def remember(
     return tuple(answer for question, answer in merged.items() if question in wanted)
 
 
-def oldest(group: GroupLag, answers: Sequence[Answer]) -> OldestRecord | None:
-    """Choose the record to show for *group*; ``None`` if it has no partition with a known lag."""
+def oldest(
+    group: GroupLag, answers: Sequence[Answer], *, looking: bool = True
+) -> OldestRecord | None:
+    """Choose the record to show for *group*; ``None`` if it has no partition with a known lag.
+
+    *looking* is False where the settings do not want records to be looked at.
+    """
     questions = _questions(group)
     if not questions:
         return None
@@ -111,7 +117,8 @@ def oldest(group: GroupLag, answers: Sequence[Answer]) -> OldestRecord | None:
     found = [peek for peek in peeks if peek.found_offset is not None]
     if found:
         return _record(min(found, key=_age_order))
-    first, why = (peeks[0].question, _why_no_record(peeks[0])) if peeks else (questions[0], UNSEEN)
+    unseen = UNSEEN if looking else SWITCHED_OFF
+    first, why = (peeks[0].question, _why_no_record(peeks[0])) if peeks else (questions[0], unseen)
     return OldestRecord(first.at, first.offset, trace_unknown=why)
 
 
@@ -120,6 +127,8 @@ def records(
     groups: Collection[str],
     answers: Sequence[Answer],
     before: Mapping[str, OldestRecord],
+    *,
+    looking: bool = True,
 ) -> dict[str, OldestRecord]:
     """Give the record to show for each of *groups*, by name, sorted.
 
@@ -130,7 +139,7 @@ def records(
     shown = {}
     for name in sorted(groups):
         group = readable.get(name)
-        record = before.get(name) if group is None else oldest(group, answers)
+        record = before.get(name) if group is None else oldest(group, answers, looking=looking)
         if record is not None:
             shown[name] = record
     return shown

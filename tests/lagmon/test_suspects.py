@@ -264,6 +264,13 @@ def test_before_the_first_answer_it_is_said_that_nobody_has_looked() -> None:
     assert shown_for(group(7)) == (0, 5000, None, "not looked at yet")
 
 
+def test_where_nobody_may_look_it_is_said() -> None:
+    """With peeks switched off nobody waits for a trace that will never come."""
+    shown_now = records(lags(group(7)), {GROUP}, (), {}, looking=False)
+
+    assert shown_now[GROUP].trace_unknown == "records are not looked at: peeks_per_cycle is 0"
+
+
 def test_an_answer_to_an_older_commit_is_not_shown() -> None:
     """A record that has been committed since is nobody's oldest uncommitted one."""
     behind = group(7, GROUP, part(0, 7, committed=5001))
