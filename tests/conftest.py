@@ -16,6 +16,7 @@ from uuid import uuid4
 
 import confluent_kafka
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.infra import kafka as kafka_component
 from tests.infra import postgres as postgres_component
@@ -37,6 +38,12 @@ T = TypeVar("T")
 OURS = ("CONSUMERS_", "LAGMON_", "OTEL_")  # settings that must not come from whoever runs the tests
 # A broker that was killed is let in again when its old session has ended, 9 s by default.
 SOON_BACK = {"broker.session.timeout.ms": "3000", "broker.heartbeat.interval.ms": "500"}
+
+# Whether an example is slow depends on what else the machine does, and is no property of the code.
+settings.register_profile(
+    "any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("any machine")
 
 
 class ProxyFactory(Protocol):
