@@ -9,15 +9,19 @@ open go on being sent. What a cycle decides is taken over whole or not at all.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 import structlog
 
 from lagmon.board import Cycle
+from lagmon.errors import RecordingError
 from lagmon.judging import Judgement, Memory, Policy, judge
 from lagmon.model import Why
 from lagmon.page import render
+from lagmon.progress import Progress
 from lagmon.readings import Snapshot
 
 if TYPE_CHECKING:
@@ -27,6 +31,7 @@ if TYPE_CHECKING:
     from lagmon.model import ClusterLag
     from lagmon.notify import Mailbox
     from lagmon.readings import Plan
+    from lagmon.state import Keeper, Saved
 
 # Whoever runs the loop also judges single snapshots, by the same policy.
 __all__ = [
@@ -44,6 +49,7 @@ __all__ = [
 # Beside it the collectors take four seconds to end, and the pages two: less than the ten after
 # which a process that was told to stop is usually killed.
 NOTIFY_STOP_SECONDS = 3.0
+KEEP_STOP_SECONDS = 3.0  # for the last writing of the memory
 
 log = structlog.get_logger(__name__)
 
@@ -95,13 +101,17 @@ class Watch:
         board: Board,
         mailboxes: Sequence[Mailbox],
         clock: Clock,
+        *,
+        keeper: Keeper | None = None,
     ) -> None:
         self._collector = collector
         self._policy = policy
         self._board = board
         self._mailboxes = mailboxes
         self._clock = clock
-        self._memory = Memory.of(policy)
+        self._keeper = keeper
+        self._keeping: asyncio.Task[None] | None = None
+        self._memory = _remembered(policy, keeper.restored(collector.cluster) if keeper else None)
         self._answering = True
         self._list_errors: tuple[str, ...] = ()
         self._deleted: frozenset[str] = frozenset()
@@ -116,9 +126,9 @@ class Watch:
             await self._clock.sleep(max(0.0, self._policy.poll_interval_seconds - passed))
 
     async def stop(self) -> None:
-        """End the collector; what it still answers is not judged."""
+        """End the collector; what it still answers is not judged, what is known is kept."""
         self._stopping = True
-        await self._collector.stop()
+        await asyncio.gather(self._collector.stop(), self._keep_last())
 
     async def cycle(self) -> None:
         """Go through one cycle. Never raises but for cancellation."""
@@ -127,6 +137,7 @@ class Watch:
             snapshot = await self._collector.collect(self._memory.plan, now)
             if not self._stopping:
                 self._publish(snapshot, crashed=False)
+                self._keep()
         except Exception as error:
             log.exception("cycle_failed", kafka_cluster=cluster)
             reason = f"lagmon failed: {type(error).__name__}: {error}"
@@ -143,6 +154,23 @@ class Watch:
         self._board.put(self._cycle(snapshot, judged, crashed=crashed))
         self._board.put_sent(sent for mailbox in self._mailboxes for sent in mailbox.sent())
         self._board.page = render(self._board.report)
+
+    def _keep(self) -> None:
+        """Have the memory kept beside the loop: a disk that hangs must not keep it from paging."""
+        if self._keeper is not None and (self._keeping is None or self._keeping.done()):
+            self._keeping = asyncio.create_task(self._write(self._keeper, last=False))
+
+    async def _keep_last(self) -> None:
+        if self._keeper is None:
+            return
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(KEEP_STOP_SECONDS):
+                await self._write(self._keeper, last=True)
+
+    async def _write(self, keeper: Keeper, *, last: bool) -> None:
+        cluster, memory = self._collector.cluster, self._memory
+        elapsed = self._clock.elapsed()
+        await keeper.keep(cluster, memory.state, memory.progress.saved, elapsed, now=last)
 
     def _publish_failure(self, snapshot: Snapshot) -> None:
         try:
@@ -201,6 +229,19 @@ class Watch:
         self._deleted = topics
 
 
+def _remembered(policy: Policy, saved: Saved | None) -> Memory:
+    """Begin with what was *saved*, or with nothing."""
+    memory = Memory.of(policy)
+    if saved is None:
+        return memory
+    memory = replace(memory, state=saved.incidents)
+    try:
+        return replace(memory, progress=Progress.restored(saved.progress))
+    except RecordingError as error:
+        log.warning("progress_not_restored", why=str(error))
+        return memory
+
+
 async def run(
     collectors: Sequence[Collector],
     policy: Policy,
@@ -209,10 +250,11 @@ async def run(
     *,
     clock: Clock,
     until: asyncio.Event,
+    keeper: Keeper | None = None,
 ) -> None:
     """Watch every cluster and keep *board* filled until *until* is set; leave no child behind."""
     board.page = render(board.report)
-    watches = [Watch(each, policy, board, mailboxes, clock) for each in collectors]
+    watches = [Watch(each, policy, board, mailboxes, clock, keeper=keeper) for each in collectors]
     for mailbox in mailboxes:
         mailbox.start()
     tasks: list[asyncio.Task[None]] = []

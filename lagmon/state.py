@@ -145,7 +145,9 @@ class Keeper:
     ) -> None:
         try:
             self._saved[cluster] = Saved(incidents, progress())
-            await asyncio.to_thread(write, path, dumps(self._saved))
+            kept = dict(self._saved)
+            # Neither a large memory nor a slow disk is to hold up the loop.
+            await asyncio.to_thread(lambda: write(path, dumps(kept)))
         except (OSError, ValueError, TypeError) as error:
             if not self._failed:
                 log.error("state_not_written", path=str(path), error=str(error))

@@ -14,6 +14,7 @@ from lagmon import loop
 from lagmon.board import Board
 from lagmon.commands import wiring
 from lagmon.sources import load
+from lagmon.state import Keeper
 from lagmon.supervise import Collector
 from lagmon.web.app import create_app
 from lagmon.web.server import WebServer
@@ -69,6 +70,7 @@ async def serve(settings: Settings) -> int:
             wiring.mailboxes(settings, links),
             clock=clock,
             until=stop,
+            keeper=Keeper(settings.state.path, tuple(each.name for each in settings.clusters)),
         )
     finally:
         await web.stop(WEB_STOP_SECONDS)

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 from structlog.testing import capture_logs
 
 from lagmon.board import Board
+from lagmon.incidents import State
 from lagmon.judging import Memory, Policy, judge
 from lagmon.loop import Watch, run
-from lagmon.model import Change
+from lagmon.model import Change, Incident, IncidentKey
 from lagmon.notify import Mailbox, Outcome
 from lagmon.readings import (
     Committed,
@@ -23,10 +24,12 @@ from lagmon.readings import (
     Snapshot,
 )
 from lagmon.rules import SHIPPED
+from lagmon.state import Keeper, Saved, dumps
 from tests.lagmon.builders import CLUSTER, GROUP, NOON, TRACE, FakeClock, at, peek
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable, Sequence
+    from pathlib import Path
 
     from lagmon.report import Notice
 
@@ -442,5 +445,59 @@ def test_the_page_is_there_before_the_first_answer() -> None:
         await run([], POLICY, board, [], clock=FakeClock(), until=stop)
 
         assert b'lagmon_build_info{version="1.0"} 1\n' in board.page
+
+    play(story())
+
+
+def restarted(path: Path, collector: FakeCollector, inbox: Inbox) -> tuple[Watch, Mailbox]:
+    """Give a watch that keeps its memory at *path*, and the mailbox of *inbox*, started."""
+    mailbox = Mailbox(inbox)
+    mailbox.start()
+    keeper, board = Keeper(path, (CLUSTER,)), Board("1.0", [CLUSTER])
+    return Watch(collector, POLICY, board, [mailbox], FakeClock(), keeper=keeper), mailbox
+
+
+def test_an_incident_survives_a_restart(tmp_path: Path) -> None:
+    """What was open before is not opened again after it, but goes on, and is resolved."""
+
+    async def story() -> None:
+        inbox, path = Inbox(), tmp_path / "state.json"
+        seconds = iter((0, 15, 300, 305))
+
+        def answer(_: Plan, __: float) -> Snapshot:
+            second = next(seconds)
+            return snapshot(0 if second == 305 else 1001, when=NOON + second)
+
+        for _ in range(2):
+            watch, mailbox = restarted(path, FakeCollector(answer), inbox)
+            await watch.cycle()
+            await watch.cycle()
+            await watch.stop()
+            await mailbox.stop(5)
+
+        changes = [each.change.change for each in inbox.notices]
+        assert changes[0] is Change.OPENED
+        assert Change.OPENED not in changes[1:]
+        assert changes[-1] is Change.RESOLVED
+
+    play(story())
+
+
+def test_progress_that_is_wrong_costs_the_progress_alone(tmp_path: Path) -> None:
+    """The incidents of the same file are taken over, and the log says what was wrong."""
+
+    async def story() -> None:
+        inbox, path = Inbox(), tmp_path / "state.json"
+        opened = Incident(IncidentKey("KafkaConsumerLag", CLUSTER, GROUP), NOON, NOON, 5.0, NOON)
+        path.write_text(dumps({CLUSTER: Saved(State(opened=(opened,)), {"groups": 7})}))
+
+        with capture_logs() as lines:
+            watch, mailbox = restarted(path, FakeCollector(lambda *_: snapshot(0)), inbox)
+        await watch.cycle()
+        await watch.stop()
+        await mailbox.stop(5)
+
+        assert "progress_not_restored" in [line["event"] for line in lines]
+        assert [each.change.change for each in inbox.notices] == [Change.RESOLVED]
 
     play(story())
