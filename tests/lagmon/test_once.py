@@ -137,6 +137,39 @@ def test_a_table_names_what_pages_and_the_oldest_record() -> None:
     assert lines[-1] == "1 page"
 
 
+def test_a_page_without_a_trace_says_why() -> None:
+    """A record that nobody can trace stands there with its reason, and a page without one alone."""
+    bare = record(timestamp=None, trace_id=None, trace_unknown="no trace header")
+    told = (replace(notice(behind=group(1203)), record=bare), notice(behind=group(1203)))
+
+    lines = table([look(group(1203), opened=told)]).splitlines()
+
+    assert lines[-3].endswith("plays[0] at offset 5000, no trace to show: no trace header")
+    assert lines[-2].startswith("P1 KafkaConsumerLag: ")
+    assert lines[-1] == "2 pages"
+
+
+def test_an_incomplete_list_is_said() -> None:
+    """Groups may be missing from the table, and it does not pass for all there is."""
+    whole = look(group(5))
+    part_of_it = replace(whole, snapshot=replace(whole.snapshot, list_errors=("_TRANSPORT: gone",)))
+
+    lines = table([part_of_it]).splitlines()
+
+    assert "local: groups may be missing from the list: _TRANSPORT: gone" in lines
+
+
+def test_what_is_sent_once_more_is_still_open() -> None:
+    """A reminder neither opens nor ends anything."""
+    first = judge(Memory.of(POLICY), snapshot(1500), POLICY)
+    again = judge(first.memory, snapshot(1501, when=NOON + 61), POLICY)
+
+    told = still_open(still_open({}, first), again)
+
+    assert Change.REMINDED in [each.change.change for each in again.notices]
+    assert "KafkaConsumerLag" in [key.rule for key in told]
+
+
 def test_a_quiet_look_says_so() -> None:
     """The last line is the answer."""
     assert table([look(group(5))]).splitlines()[-1] == "nothing pages"

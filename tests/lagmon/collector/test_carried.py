@@ -91,6 +91,11 @@ def test_of_several_the_last_valid_one_counts() -> None:
         (headers(b3=f"{'0' * 32}-{SPAN}-1"), "no valid trace id in its header b3"),
         (headers(b3=f"{'0' * 16}-{SPAN}-1"), "no valid trace id in its header b3"),
         (headers(X_B3_TraceId=ID), "no valid trace id in its header x-b3-traceid"),
+        (
+            headers(X_B3_TraceId="0" * 32, X_B3_SpanId=SPAN),
+            "no valid trace id in its header x-b3-traceid",
+        ),
+        (headers(X_B3_SpanId=SPAN), "the record carries no trace header"),
         (headers(b3="1"), "no valid trace id in its header b3"),
         (headers(b3="0"), "not traced: its header b3 says so"),
         (
