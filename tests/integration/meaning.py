@@ -18,7 +18,7 @@ from confluent_kafka import TopicPartition as Offset
 
 from lagmon.collector.cycle import Cycle
 from lagmon.lag import measure
-from lagmon.readings import Isolation, PeekRequest, Plan, TopicPartition
+from lagmon.readings import Isolation, PeekRequest, Plan, ProbeRequest, TopicPartition
 from lagmon.settings import Cluster, CollectorSettings
 from lagmon.supervise import Collector
 from tests.infra.wait import until
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from confluent_kafka.admin import AdminClient
 
     from lagmon.model import ClusterLag, GroupLag, PartitionLag
-    from lagmon.readings import GroupReading, PartitionOffsets, Peek, Snapshot
+    from lagmon.readings import GroupReading, PartitionOffsets, Peek, Probe, Snapshot
 
 WAIT_SECONDS = 60
 ANSWER_SECONDS = 20
@@ -92,6 +92,12 @@ class Eyes:
         """Look at one record of partition 0 of *topic*."""
         question = PeekRequest(TopicPartition(topic, 0), offset, isolation)
         (found,) = self.look(question).snapshot.peeks
+        return found
+
+    def probe(self, topic: str, timestamp: float) -> Probe:
+        """Ask for the first record of partition 0 of *topic* that is as young as *timestamp*."""
+        question = ProbeRequest(TopicPartition(topic, 0), timestamp)
+        (found,) = self._collect(Plan(probes=(question,))).probes
         return found
 
 

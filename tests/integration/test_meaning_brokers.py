@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
+from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
@@ -125,7 +126,10 @@ def coordinated(nodes: KafkaNodes, node: int, topic: str, offsets: tuple[int, ..
 
     def found() -> str | None:
         name = new_name()
-        answer = admin.describe_consumer_groups([name])[name].result(ANSWER_SECONDS)
+        try:
+            answer = admin.describe_consumer_groups([name])[name].result(ANSWER_SECONDS)
+        except KafkaException:
+            return None  # that broker is still coming up
         return name if answer.coordinator and answer.coordinator.id == node else None
 
     name = until(found, timeout=60, every=0, what=f"a group that broker {node} coordinates")
