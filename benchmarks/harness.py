@@ -9,12 +9,18 @@ from __future__ import annotations
 import json
 import os
 import platform
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+
+# Benchmarks are named after what they measure: propagation.py would hide the package of that name
+# from whatever is imported after this module.
+sys.path.sort(key=lambda entry: Path(entry).resolve() == Path(__file__).resolve().parent)
 
 
 @dataclass(frozen=True, slots=True)
