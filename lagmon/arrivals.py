@@ -143,21 +143,23 @@ class Arrivals:
                 self.looks[at.topic, at.partition, peek.question.offset] = look
                 if look.void_to > peek.question.offset and look.found is None:
                     self.transactional.add(at.topic)
+        if snapshot.error is None:
+            self._forget({topic for topic, _ in ends})
 
     def keep(self, groups: dict[str, dict[Key, Arrival]], *, complete: bool) -> None:
         """Go on with *groups*; if they are not *complete*, those that are missing stay."""
         self.groups = groups if complete else self.groups | groups
 
-    def forget(self, topics: set[str]) -> None:
-        """Drop what is known of topics beside *topics*, which nobody reads any more."""
-        self.transactional &= topics
-        self.late = {key: life for key, life in self.late.items() if key[0] in topics}
-        self.silent = {key: at for key, at in self.silent.items() if key[0] in topics}
-
     def is_silent(self, key: Key, now: float) -> bool:
         """Tell whether questions about *key* failed a short while ago."""
         at = self.silent.get(key)
         return at is not None and 0 <= now - at < ASK_AGAIN_SECONDS
+
+    def _forget(self, topics: set[str]) -> None:
+        """Drop what is known of topics beside *topics*, which nobody reads any more."""
+        self.transactional &= topics
+        self.late = {key: life for key, life in self.late.items() if key[0] in topics}
+        self.silent = {key: at for key, at in self.silent.items() if key[0] in topics}
 
 
 def is_late(answer: Answer, samples: Samples) -> bool:
