@@ -334,24 +334,25 @@ def guarded() -> Iterator[KafkaBroker]:
     broker.remove()
 
 
+def allow(
+    kafka: KafkaBroker, kind: ResourceType, name: str, operation: AclOperation, who: str = "User:*"
+) -> None:
+    """Let *who* do *operation*, and thereby nobody anything else, on what is called *name*."""
+    rule = AclBinding(
+        kind, name, ResourcePatternType.LITERAL, who, "*", operation, AclPermissionType.ALLOW
+    )
+    admin = kafka.admin()
+    (made,) = admin.create_acls([rule]).values()
+    made.result(20)
+
+
 def test_a_topic_that_may_not_be_read_names_the_missing_acl(guarded: KafkaBroker) -> None:
     """With DESCRIBE alone the lag is right, and the page says which permission a trace needs."""
     group, servers, topic = new_name(), guarded.bootstrap_servers, new_name("topic")
     guarded.create_topic(topic)
     plays(servers, topic, 2)
     commit(servers, group, topic, 0)
-    admin = guarded.admin()
-    only = AclBinding(
-        ResourceType.TOPIC,
-        topic,
-        ResourcePatternType.LITERAL,
-        "User:*",
-        "*",
-        AclOperation.DESCRIBE,
-        AclPermissionType.ALLOW,
-    )
-    (made,) = admin.create_acls([only]).values()
-    made.result(20)
+    allow(guarded, ResourceType.TOPIC, topic, AclOperation.DESCRIBE)
 
     record, seen = shown(Watched(servers, group), group)
 
@@ -361,3 +362,15 @@ def test_a_topic_that_may_not_be_read_names_the_missing_acl(guarded: KafkaBroker
     assert str(peek.error).startswith("TOPIC_AUTHORIZATION_FAILED: ")
     assert (record.trace_id, record.trace_unknown) == (None, why)
     assert why in annotate(notice(behind=seen.group(group), oldest=record), Links())["description"]
+
+
+def test_a_look_needs_no_permission_on_a_group(guarded: KafkaBroker) -> None:
+    """The client wants a group name and asks for its coordinator; that it may not is no matter."""
+    servers, topic = guarded.bootstrap_servers, new_name("topic")
+    guarded.create_topic(topic)
+    plays(servers, topic, 1)
+    allow(guarded, ResourceType.GROUP, "lagmon-peek", AclOperation.READ, "User:somebody-else")
+
+    peek = Watched(servers).peek(topic, 0)
+
+    assert (peek.trace_id, peek.error) == (trace(0), None)
