@@ -49,6 +49,7 @@ GONE = f"{DELETED}: the cluster does not have it"
 APPEARED = "not asked: its topic appeared while the cycle ran"
 NO_TOPIC_ID = "AAAAAAAAAAAAAAAAAAAAAA"  # all zeros
 LEADERLESS = "LEADER_NOT_AVAILABLE: the partition has no leader"
+UNCOORDINATED = "COORDINATOR_NOT_AVAILABLE: no broker leads the partition that keeps the group"
 SILENT = "no offset came, and no error: its leader did not answer"
 LATE = "not asked: the cycle's deadline was over"
 BUSY = "not asked: the broker in charge owes other answers"

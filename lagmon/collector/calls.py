@@ -36,6 +36,7 @@ Ask = Callable[[AdminClient, float], "Future[Any]"]  # client and time-out in se
 SHORTEST_SECONDS = 0.05  # a request gets at least this long
 GRACE_SECONDS = 1.0  # librdkafka reports its own time-out a little after it
 SUSPECT_SECONDS = 0.05  # for brokers that gave nothing when they were asked last
+ALIVE_TIMEOUTS = 2  # how long an answer shows that the cluster as a whole is there
 LISTEN_SECONDS = 0.1  # how often the client is heard while waiting: tokens are renewed within it
 NO_ANSWER = Failure("_TIMED_OUT: no answer came, and no error")
 WAITING = Failure(LATER, sound=True)
@@ -74,11 +75,11 @@ class Question:
 class Calls:
     """The questions that cycles ask, through *client*. At most *fan_out* are open at once.
 
-    `begin` each cycle. *answered* tells whether anything came in it.
+    `begin` each cycle.
     """
 
     def __init__(self, client: Client, *, request_timeout: float, fan_out: int) -> None:
-        self.answered = False
+        self._answered = False
         self._client = client
         self._request_timeout = request_timeout
         self._fan_out = fan_out
@@ -86,11 +87,12 @@ class Calls:
         self._stuck: dict[Hashable, Question] = {}
         self._came: dict[Hashable, Any] = {}  # answers of questions that were stuck
         self._suspects: set[int] = set()
+        self._alive = Deadline(0)  # until when others are taken to answer
 
     def begin(self) -> None:
         """Begin a cycle: take what came late; replace the client if it failed meanwhile."""
         self._patience.begin()
-        self.answered = False
+        self._answered = False
         over = {key: one for key, one in self._stuck.items() if self._is_over(one)}
         self._stuck = {key: one for key, one in self._stuck.items() if key not in over}
         self._came = {key: _late(one) for key, one in over.items()}
@@ -128,6 +130,10 @@ class Calls:
             self._judge(burst.values())
         return found | dict.fromkeys(queues.rest(), Failure(LATE, sound=True))
 
+    def answered(self) -> bool:
+        """Tell whether anything came in this cycle."""
+        return self._answered
+
     def insist(self, key: Hashable) -> Any | Failure:
         """Wait for the stuck question *key* to its end, however long others have waited."""
         question = self._stuck.pop(key)
@@ -161,7 +167,7 @@ class Calls:
                 waiting[key].future.add_done_callback(partial(_ended, ended, key, waiting[key]))
             if not waiting:
                 return found
-            brief = hurry or bool(queues.answered)
+            brief = hurry or bool(queues.answered) or self._are_suspect(waiting, queues)
             seconds = self._brief(waiting, queues, step) if brief else self._full(until)
             if (came := self._next(ended, step, min(seconds, self._full(until)))) is None:
                 return found | self._in_vain(waiting, queues, brief=brief)
@@ -189,7 +195,10 @@ class Calls:
         queues.ended(key, answered=sound)
         if sound:
             self._suspects.discard(queues.lane(key))
-            self.answered = True
+            self._answered = True
+            self._alive = Deadline(ALIVE_TIMEOUTS * self._request_timeout)
+        elif queues.lane(key) not in queues.answered:
+            self._suspects.add(queues.lane(key))
         return sound
 
     def _in_vain(
@@ -210,9 +219,13 @@ class Calls:
         return unasked | dict.fromkeys(waiting, WAITING)
 
     def _brief(self, waiting: Mapping[K, Question], queues: Queues[K], step: str) -> float:
-        if self._suspects and {queues.lane(key) for key in waiting} <= self._suspects:
-            return SUSPECT_SECONDS
-        return self._patience.seconds(step)
+        suspect = self._are_suspect(waiting, queues)
+        return SUSPECT_SECONDS if suspect else self._patience.seconds(step)
+
+    def _are_suspect(self, waiting: Iterable[K], queues: Queues[K]) -> bool:
+        """Tell whether nobody is waited for but suspects, while others do answer."""
+        alive = self._alive.left() > 0
+        return alive and all(queues.lane(key) in self._suspects for key in waiting)
 
     def _full(self, until: Deadline) -> float:
         return self._seconds(until) + GRACE_SECONDS

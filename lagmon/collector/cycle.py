@@ -71,7 +71,7 @@ class Cycle:
             leaders = partitions(self._questions.metadata(until))
         with self._step("groups"):
             heads, list_errors = self._groups.heads(until, now)
-            self._questions.confirm()
+            self._questions.confirm(heads, until)
         # Committed before ends: a record that arrives in between overstates the lag by one. The
         # other way round a commit in between would lie past the end, and the lag below 0.
         with self._step("committed"):

@@ -20,7 +20,9 @@ K = TypeVar("K")
 
 OFFSETS_TOPIC = "__consumer_offsets"
 GROUPS_KEPT = 100_000  # hashes; beyond it some are worked out again
+NO_LEADER = -1  # in metadata
 NO_LANE = -1  # of everything whose broker is not known; a lane like the others
+NOBODY = -2  # there is no broker to ask
 
 
 class Lanes:
@@ -36,14 +38,15 @@ class Lanes:
         return self._leaders.get(at, NO_LANE)
 
     def of_group(self, group: str) -> int:
-        """Give the broker that coordinates *group*, `NO_LANE` where the cluster does not show it.
+        """Give the broker that coordinates *group*: `NOBODY`, or `NO_LANE` where that is not shown.
 
         It leads the partition of the offsets topic that the group's name hashes to.
         """
         if not self._slots:
             return NO_LANE
         slot = (java_hash(group) & 0x7FFFFFFF) % self._slots
-        return self.of_partition(TopicPartition(OFFSETS_TOPIC, slot))
+        leader = self._leaders.get(TopicPartition(OFFSETS_TOPIC, slot), NO_LEADER)
+        return leader if leader > NO_LEADER else NOBODY
 
     def by_group(self, groups: Iterable[str]) -> dict[int, list[str]]:
         """Sort *groups* by lane, in their order."""

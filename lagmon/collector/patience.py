@@ -1,16 +1,17 @@
 """How long to wait for the next answer, so that a question that hangs delays no others. Pure.
 
 Comes in: how long answers took to come. Goes out: seconds. What is usual in a step is learnt, and
-beyond it a cycle has `SPARE_SECONDS` in all: a cluster that is slow is given its time, and a broker
-that hangs costs the others no more than that.
+beyond it a cycle has `SPARE_SECONDS`: a cluster that is slow is given its time, and a broker that
+hangs costs the others little more than that.
 """
 
 from __future__ import annotations
 
-SPARE_SECONDS = 0.4  # a cycle: beyond what is usual, for questions that hang
+SPARE_SECONDS = 0.3  # a cycle: beyond what is usual, for questions that hang
+LEAST_SECONDS = 0.1  # beyond what is usual, when the spare time is used up
 FIRST_SECONDS = 1.0  # taken for usual before anything was answered: connections are made then
 USUAL_SECONDS = 2.0  # what is slower is never usual
-FADING = 0.9  # a cycle: what is usual follows what is seen, upwards at once
+FADING = 0.5  # a cycle: what is usual follows what is seen, upwards at once
 
 
 class Patience:
@@ -27,7 +28,7 @@ class Patience:
 
     def seconds(self, step: str) -> float:
         """Give how long to wait once others have answered."""
-        return self._usual.get(step, FIRST_SECONDS) + self._spare
+        return self._usual.get(step, FIRST_SECONDS) + max(LEAST_SECONDS, self._spare)
 
     def answered(self, step: str, waited: float) -> None:
         """Take note that an answer came after *waited* seconds without one."""

@@ -25,6 +25,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined] # documented t
 
 from lagmon.collector.answers import (
     APPEARED,
+    UNCOORDINATED,
     Failure,
     committed,
     described,
@@ -35,7 +36,7 @@ from lagmon.collector.answers import (
     topic_id,
 )
 from lagmon.collector.calls import gathered
-from lagmon.collector.lanes import Lanes
+from lagmon.collector.lanes import NOBODY, Lanes
 from lagmon.errors import ClusterError
 from lagmon.readings import Isolation, TopicPartition
 
@@ -91,13 +92,16 @@ class Questions:
         found = self._calls.each({METADATA: ask}, until, step=METADATA, hurry=hurry)[METADATA]
         return self._known(found)
 
-    def confirm(self) -> None:
-        """Wait for the metadata that is still to come; ClusterError if it never does.
+    def confirm(self, groups: Iterable[str], until: Deadline) -> None:
+        """Make sure that anything answers; ClusterError if nothing does.
 
-        To be called before the groups are read: where nothing has answered so far, the cluster
-        cannot be reached.
+        For when metadata and list are still to come: it is one broker that hangs, or all of them. A
+        group is asked for in each lane. Without an answer to that either, metadata is waited for.
         """
-        if not self._calls.answered and self._calls.is_stuck(METADATA):
+        if self._calls.answered() or not self._calls.is_stuck(METADATA):
+            return
+        self.committed({names[0]: None for names in self._lanes.by_group(groups).values()}, until)
+        if not self._calls.answered() and self._calls.is_stuck(METADATA):
             self._known(self._calls.insist(METADATA))
 
     def groups(self, until: Deadline) -> tuple[tuple[GroupReading, ...], tuple[str, ...]]:
@@ -130,14 +134,16 @@ class Questions:
                 admin.describe_consumer_groups(list(batch), request_timeout=seconds)
             )
 
+        by_lane = self._lanes.by_group(groups)
+        nobody = dict.fromkeys(by_lane.pop(NOBODY, ()), Failure(UNCOORDINATED, sound=True))
         lanes = {
             tuple(names[first : first + DESCRIBED_AT_ONCE]): lane
-            for lane, names in self._lanes.by_group(groups).items()
+            for lane, names in by_lane.items()
             for first in range(0, len(names), DESCRIBED_AT_ONCE)
         }
         asks = {batch: ask(batch) for batch in lanes}
         found = self._calls.each(asks, until, step="describe", lanes=lanes)
-        return {
+        return nobody | {
             group: _read(described, one[group] if isinstance(one, dict) else one)
             for batch, one in found.items()
             for group in batch
@@ -147,10 +153,13 @@ class Questions:
         self, groups: Mapping[str, Collection[TopicPartition] | None], until: Deadline
     ) -> dict[str, tuple[Committed, ...] | Failure]:
         """Give what each of *groups* committed, on the partitions named or, with None, on all."""
-        # The client refuses a list without partitions.
-        nothing: dict[str, tuple[Committed, ...] | Failure] = {
-            group: () for group, named in groups.items() if named is not None and not named
-        }
+        unasked: dict[str, tuple[Committed, ...] | Failure] = {}
+        for group, named in groups.items():
+            if self._lanes.of_group(group) == NOBODY:
+                # The client would look for the coordinator until its time-out.
+                unasked[group] = Failure(UNCOORDINATED, sound=True)
+            elif named is not None and not named:
+                unasked[group] = ()  # the client refuses a list without partitions
 
         def ask(group: str, named: Collection[TopicPartition] | None) -> Ask:
             asked = None if named is None else [Asked(at.topic, at.partition) for at in named]
@@ -163,12 +172,12 @@ class Questions:
         keys = {
             group: (group, None if named is None else tuple(named))
             for group, named in groups.items()
-            if group not in nothing
+            if group not in unasked
         }
         asks = {key: ask(*key) for key in keys.values()}
         lanes = {key: self._lanes.of_group(key[0]) for key in asks}
         found = self._calls.each(asks, until, step="committed", lanes=lanes)
-        return nothing | {
+        return unasked | {
             group: _read(lambda answer: committed(answer.topic_partitions), found[key])
             for group, key in keys.items()
         }
