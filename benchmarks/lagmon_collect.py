@@ -86,7 +86,7 @@ def main() -> None:
     """Measure, print, judge."""
     chosen = os.environ.get("ROWS", ",".join(WANTED)).split(",")
     if unknown := set(chosen) - set(WANTED):
-        sys.exit(f"ROWS: there is no {sorted(unknown)[0]!r}; there are {', '.join(WANTED)}")
+        sys.exit(f"ROWS: there is no {min(unknown)!r}; there are {', '.join(WANTED)}")
     goals: list[Goal] = []
     loads: dict[str, float] = {}
     bench = Bench()
