@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from confluent_kafka import KafkaError, KafkaException
 
-from lagmon.collector import calls
-from lagmon.collector.answers import LATE, Failure
+from lagmon.collector import calls, patience
+from lagmon.collector.answers import BUSY, LATE, Failure
 from lagmon.collector.calls import Calls, Deadline
 from lagmon.collector.client import Client
 from lagmon.settings import Cluster
@@ -153,3 +153,133 @@ def test_a_deadline_counts_down() -> None:
     assert over.left() == 0
     assert soon.shorter(1).left() <= 1
     assert Deadline(0.5).shorter(60).left() <= 0.5
+
+
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have what hangs be noticed at once."""
+    monkeypatch.setattr(patience, "SPARE_SECONDS", 0.05)
+    monkeypatch.setattr(patience, "FIRST_SECONDS", 0.05)
+
+
+def test_a_question_that_hangs_is_put_off_while_others_answer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It is not waited for to its time-out, it keeps its client, and it is not asked again."""
+    impatient(monkeypatch)
+    cluster, made = Scripted({"a": None, "b": 2}), asking(request_timeout=60)
+
+    first = made.each(cluster.asks("a", "b"), Deadline(60))
+    made.begin()
+    second = made.each(cluster.asks("a", "b"), Deadline(60))
+
+    assert first == second == {"a": calls.WAITING, "b": 2}
+    assert first["a"].postponed
+    assert [name for _, name in cluster.asked] == ["a", "b", "b"]
+    assert len({admin for admin, _ in cluster.asked}) == 1
+
+
+def test_a_late_answer_counts_when_it_comes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What came between two cycles is the answer of the second, without a new question."""
+    impatient(monkeypatch)
+    late: Future[Any] = Future()
+    cluster, made = Scripted({"b": 2}), asking(request_timeout=60)
+    made.each({"a": lambda _, __: late, **cluster.asks("b")}, Deadline(60))
+
+    late.set_result(7)
+    made.begin()
+
+    assert made.each({"a": lambda _, __: late}, Deadline(60)) == {"a": 7}
+
+
+def test_a_late_failure_costs_the_client(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A time-out that comes between two cycles is told, and the next question has a new client."""
+    impatient(monkeypatch)
+    late: Future[Any] = Future()
+    cluster, made = Scripted({"b": 2}), asking(request_timeout=60)
+    made.each({"a": lambda _, __: late, **cluster.asks("b")}, Deadline(60))
+
+    late.set_exception(TIMED_OUT)
+    made.begin()
+    found = made.each({"a": lambda _, __: late, **cluster.asks("b")}, Deadline(60))
+
+    assert found["a"].words.startswith("_TIMED_OUT: ")
+    assert cluster.asked[0][0] is not cluster.asked[1][0]
+
+
+def test_a_late_failure_can_be_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where anybody can answer, the failure of one that hung is no news: the question is put anew.
+
+    A late answer is not forgotten with it.
+    """
+    impatient(monkeypatch)
+    failed: Future[Any] = Future()
+    came: Future[Any] = Future()
+    cluster, made = Scripted({"a": 1, "b": 2, "c": 3}), asking(request_timeout=60)
+    asks = {"a": lambda _, __: failed, "c": lambda _, __: came, **cluster.asks("b")}
+    made.each(asks, Deadline(60))
+
+    failed.set_exception(TIMED_OUT)
+    came.set_result(4)
+    made.begin()
+    for key in ("a", "c"):
+        made.forget_failure(key)
+
+    assert made.each(cluster.asks("a", "c"), Deadline(60)) == {"a": 1, "c": 4}
+
+
+def test_a_lane_that_hung_is_tried_with_one_question(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a broker that gave nothing one thing is asked until it answers; the rest is put off."""
+    impatient(monkeypatch)
+    lanes = dict.fromkeys("abcd", 1) | {"z": 2}
+    hung, made = Scripted({"a": None, "b": None, "c": None, "d": None, "z": 0}), asking()
+    made.each(hung.asks("a", "z"), Deadline(60), lanes=lanes)
+    hung.asked.clear()
+
+    found = made.each(hung.asks("b", "c", "d", "z"), Deadline(60), lanes=lanes)
+
+    assert sorted(name for _, name in hung.asked) == ["b", "z"]
+    assert found == {
+        "b": calls.WAITING,
+        "c": Failure(BUSY, sound=True),
+        "d": Failure(BUSY, sound=True),
+        "z": 0,
+    }
+
+
+def test_what_must_be_known_is_insisted_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A question that was put off can be waited for after all, to its end."""
+    impatient(monkeypatch)
+    late: Future[Any] = Future()
+    cluster, made = Scripted({"b": 2}), asking(request_timeout=60)
+    made.each({"a": lambda _, __: late, **cluster.asks("b")}, Deadline(60))
+    stuck = made.is_stuck("a")
+    Timer(0.1, late.set_result, (7,)).start()
+
+    assert (stuck, made.insist("a"), made.is_stuck("a")) == (True, 7, False)
+
+
+def test_a_hurry_does_not_wait_for_the_first_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where an older answer will do, a question that hangs is put off although it is alone."""
+    impatient(monkeypatch)
+    cluster = Scripted({"a": None})
+
+    found = asking(request_timeout=60).each(cluster.asks("a"), Deadline(60), hurry=True)
+
+    assert found == {"a": calls.WAITING}
+
+
+def test_gathered_answers_come_together() -> None:
+    """One future for many: each with its answer or its failure, and sound only if all are."""
+    first: Future[Any] = Future()
+    second: Future[Any] = Future()
+    whole = calls.gathered({"a": first, "b": second})
+
+    first.set_result(1)
+    early = whole.done()
+    second.set_exception(TIMED_OUT)
+
+    found = whole.result(timeout=0)
+    assert not early
+    assert found["a"] == 1
+    assert not found["b"].sound
+    assert not calls.is_sound(found)
