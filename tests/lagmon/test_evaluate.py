@@ -254,44 +254,52 @@ TABLE = (
     ),
     Row(
         32,
+        State.OK,
+        "what comes after such a tail waits since it came, not since the commit",
+        during(0, 10, Side(end=101), peeks=peeked())
+        + during(20, 5000, Side(end=101))
+        + during(5010, 5060, Side(end=105)),
+    ),
+    Row(
+        33,
         State.STALLED,
         "what came after that look is unread, for as long as anything else may be",
         during(0, 10, Side(end=101), peeks=peeked())
         + during(20, 640, Side(end=105), peeks=peeked(found=104)),
     ),
     Row(
-        33,
+        34,
         State.STALLED,
         "a peek that finds a record proves that one is unread",
         during(0, 900, Side(end=101), peeks=peeked(found=100)),
     ),
     Row(
-        34,
+        35,
         State.STALLED,
         "a peek somewhere else says nothing of this commit",
         during(0, 900, Side(end=103), peeks=peeked(99)),
     ),
     # --- open_transaction, hanging_transaction: committed >= stable, high > stable
     Row(
-        35,
+        36,
         State.OPEN_TRANSACTION,
         "all that is stable is read: the rest is not the group's to read yet",
         during(0, 900, Side(end=150, stable=100)),
     ),
     Row(
-        36,
+        37,
         State.HANGING_TRANSACTION,
         "no transaction is meant to last more than 15 minutes; every reader waits for it",
         during(0, 910, Side(end=150, stable=100)),
     ),
     Row(
-        37,
+        38,
         State.STALLED,
         "records before the transaction are unread: it excuses nobody",
         during(0, 700, Side(end=150, stable=120)),
     ),
     Row(
-        38,
+        39,
         State.OPEN_TRANSACTION,
         "the stable offset moves, so transactions end, one after the other",
         during(
@@ -305,25 +313,25 @@ TABLE = (
         ),
     ),
     Row(
-        39,
+        40,
         State.OPEN_TRANSACTION,
         "the topic was idle for an hour, the transaction is as old as its first record",
         during(0, 3600, CAUGHT_UP) + during(3610, 3620, Side(end=150, stable=100)),
     ),
     Row(
-        40,
+        41,
         State.STEADY,
         "the transaction ended a minute ago: the group could not have moved before",
         during(0, 800, Side(end=150, stable=100)) + during(810, 860, BEHIND),
     ),
     Row(
-        41,
+        42,
         State.STALLED,
         "the transaction ended more than ten minutes ago: now it could have",
         during(0, 800, Side(end=150, stable=100)) + during(810, 1420, BEHIND),
     ),
     Row(
-        42,
+        43,
         State.OPEN_TRANSACTION,
         "time in which nobody could look is not the transaction's",
         during(0, 300, Side(end=150, stable=100))
@@ -332,43 +340,43 @@ TABLE = (
     ),
     # --- no progress: the commit unmoved and the lag above allowed_lag, both throughout
     Row(
-        43,
+        44,
         State.OK,
         "it commits every ten seconds; two minutes without are not yet longer than stall_after",
         during(0, 720, beat(10, stop=600)),
     ),
     Row(
-        44,
+        45,
         State.STALLED,
         "now they are",
         during(0, 740, beat(10, stop=600)),
     ),
     Row(
-        45,
+        46,
         State.STOPPED,
         "the same, and nobody is there to commit",
         during(0, 600, beat(10, stop=600)) + during(610, 740, beat(10, stop=600), members=0),
     ),
     Row(
-        46,
+        47,
         State.STALLED,
         "whether somebody is there could not be asked: nobody is said to be gone",
         during(0, 600, beat(10, stop=600)) + during(610, 740, beat(10, stop=600), members=None),
     ),
     Row(
-        47,
+        48,
         State.BLOCKED,
         "its owner commits on another partition of the topic: one record holds this one",
         during(0, 740, beat(10, stop=600), MOVES),
     ),
     Row(
-        48,
+        49,
         State.STALLED,
         "somebody else's partition moves: the owner of this one may have died",
         during(0, 740, beat(10, stop=600), Side(MOVES.committed, MOVES.end, owner="m2")),
     ),
     Row(
-        49,
+        50,
         State.BLOCKED,
         "who owns what is not told, and the group moves elsewhere in the topic",
         during(
@@ -379,79 +387,91 @@ TABLE = (
         ),
     ),
     Row(
-        50,
+        51,
         State.STALLED,
         "its owner moved as well, but longer ago than it ever pauses: it moves no more",
         during(0, 900, beat(10, stop=600), beat(10, stop=610)),
     ),
     Row(
-        51,
+        52,
         State.STEADY,
         "records wait for 90 s at a time: three times that is not exceeded",
         during(0, 1280, beat(100, stop=1000)),
     ),
     Row(
-        52,
+        53,
         State.STALLED,
         "three times its pauses are exceeded",
         during(0, 1290, beat(100, stop=1000)),
     ),
     Row(
-        53,
+        54,
         State.STALLED,
         "its pauses are of 390 s, but nobody waits for more than 15 minutes",
         during(0, 4920, beat(400, stop=4000)),
     ),
     Row(
-        54,
+        55,
         State.OK,
         "15 minutes are waited for",
         during(0, 4910, beat(400, stop=4000)),
     ),
     Row(
-        55,
+        56,
         State.FALLING_BEHIND,
         "members are there and were never seen to commit: ten minutes are not yet too long",
         during(0, 600, GROWS, every=10),
     ),
     Row(
-        56,
+        57,
         State.STALLED,
         "now they are; the lag stood above 0 from the second look on",
         during(0, 620, GROWS),
     ),
     Row(
-        57,
+        58,
         State.STALLED,
         "never seen to commit, and one of its members left: two minutes are enough",
         during(0, 10, BEHIND, members=2) + during(20, 130, BEHIND),
     ),
     Row(
-        58,
+        59,
         State.STOPPED,
         "never seen to commit, and nobody is there: two minutes are enough",
         during(0, 130, BEHIND, members=0),
     ),
     Row(
-        59,
+        60,
         State.PENDING,
         "two minutes are not more than two minutes, and too short to be judged by a trend",
         during(0, 110, BEHIND, members=0),
     ),
     Row(
-        60,
+        61,
         State.STALLED,
         "of its own it has no pause, so those of the group's other partitions count",
         during(0, 130, BEHIND, Side(MOVES.committed, MOVES.end, owner="m2")),
     ),
     Row(
-        61,
+        62,
+        State.STALLED,
+        "nobody owns it, and commits of another that nobody owns are not its owner's",
+        during(
+            0,
+            740,
+            Side(beat(10, stop=600).committed, beat(10).end, owner=None),
+            Side(MOVES.committed, MOVES.end, owner=None),
+            MOVES,
+        ),
+    ),
+    Row(
+        63,
         State.STEADY,
         "how long the first standing was nobody saw: it is no pause, so ten minutes hold, not two",
         during(0, 300, BEHIND) + during(310, 700, Side(committed=120, end=170)),
     ),
     Row(
-        62,
+        64,
         State.OK,
         "it was caught up in between: what stands is not what stood before",
         during(0, 600, BEHIND)
@@ -459,50 +479,66 @@ TABLE = (
         + during(620, 700, Side(150, 200)),
     ),
     Row(
-        63,
+        65,
         State.OK,
         "a cluster that is away takes no commits: its time does not count",
-        during(0, 600, beat(10, stop=600))
-        + during(610, 1200, silent="down")
-        + during(1210, 1300, beat(10, stop=600)),
+        during(0, 650, beat(10, stop=600))
+        + during(660, 1200, silent="down")
+        + during(1210, 1270, beat(10, stop=600)),
     ),
     Row(
-        64,
+        66,
         State.OK,
         "nor does that in which the group could not be read",
-        during(0, 600, beat(10, stop=600))
-        + during(610, 1200, CAUGHT_UP, error=REFUSED)
+        during(0, 650, beat(10, stop=600))
+        + during(660, 1200, CAUGHT_UP, error=REFUSED)
+        + during(1210, 1270, beat(10, stop=600)),
+    ),
+    Row(
+        67,
+        State.STALLED,
+        "what was stood before and after it counts together",
+        during(0, 650, beat(10, stop=600))
+        + during(660, 1200, silent="down")
         + during(1210, 1300, beat(10, stop=600)),
     ),
     Row(
-        65,
+        68,
         State.PENDING,
         "one record or one control record: without READ nobody can tell, so nobody is woken",
         during(0, 10, Side(end=101, stable=100))
         + during(20, 900, Side(end=101), peeks=peeked(error=NO_READ)),
     ),
     Row(
-        66,
+        69,
         State.STALLED,
         "three are more than a tail: records are among them",
         during(0, 10, Side(end=101, stable=100))
         + during(20, 900, Side(end=103), peeks=peeked(error=NO_READ)),
     ),
     Row(
-        67,
+        70,
+        State.PENDING,
+        "that a record was found at an earlier commit says nothing of this one",
+        during(0, 10, Side(end=101, stable=100))
+        + during(20, 30, Side(end=101), peeks=peeked(found=100))
+        + during(40, 900, Side(150, 151), peeks=peeked(150, error=NO_READ)),
+    ),
+    Row(
+        71,
         State.STALLED,
         "no transaction was ever seen here: one unread record is one unread record",
         during(0, 900, Side(end=101), peeks=peeked(error=NO_READ)),
     ),
     # --- rewound: committed below the highest commit in the window
     Row(
-        68,
+        72,
         State.REWOUND,
         "the group reads again what it had committed",
         during(0, 300, MOVES) + during(310, 310, Side(committed=50, end=410)),
     ),
     Row(
-        69,
+        73,
         State.OK,
         "it is back where it was",
         during(0, 300, beat(10))
@@ -510,114 +546,127 @@ TABLE = (
         + during(330, 330, Side(committed=410, end=410)),
     ),
     Row(
-        70,
+        74,
         State.OK,
         "a commit that was set back to the end has nothing to read again",
         during(0, 300, Side(committed=200, end=200)) + during(310, 310, Side(100, 100)),
     ),
     Row(
-        71,
+        75,
         State.STALLED,
         "it was set back and has not moved since: that is worse",
         during(0, 300, MOVES) + during(310, 450, Side(committed=50, end=410)),
     ),
     Row(
-        72,
+        76,
         State.STEADY,
-        "half an hour later that it was set back is history",
-        during(0, 300, Side(committed=lambda second: 9000 + second, end=10000))
-        + during(310, 2110, Side(committed=lambda second: second, end=lambda second: second + 50)),
+        "half an hour after its highest commit was last seen, that it was set back is history",
+        during(0, 300, Side(lambda second: 9000 + second, lambda second: 10000 + second))
+        + during(310, 2110, Side(lambda second: second, lambda second: 10000 + second)),
+    ),
+    Row(
+        77,
+        State.REWOUND,
+        "half an hour is not over",
+        during(0, 300, Side(lambda second: 9000 + second, lambda second: 10000 + second))
+        + during(310, 2100, Side(lambda second: second, lambda second: 10000 + second)),
     ),
     # --- pending: fewer than min_samples, or watched for less than stall_after
     Row(
-        73,
+        78,
         State.PENDING,
         "two samples are no history, however long it took",
         during(0, 300, MOVES, every=300),
     ),
-    Row(74, State.PENDING, "watched for less than two minutes", during(0, 110, MOVES)),
-    Row(75, State.STEADY, "watched for two minutes: now it is judged", during(0, 120, MOVES)),
+    Row(79, State.PENDING, "watched for less than two minutes", during(0, 110, MOVES)),
+    Row(80, State.STEADY, "watched for two minutes: now it is judged", during(0, 120, MOVES)),
     # --- ok: the lag touched allowed_lag within the last max(stall_after, 3 x p95 pause)
     Row(
-        76,
+        81,
         State.OK,
         "behind for two minutes, reading all the time: it keeps up with a burst",
         during(0, 300, CAUGHT_UP)
         + during(310, 420, Side(lambda second: 100 + second, lambda second: 110 + 2 * second)),
     ),
     Row(
-        77,
+        82,
         State.FALLING_BEHIND,
         "behind for longer, and ever more",
         during(0, 60, CAUGHT_UP)
         + during(70, 300, Side(lambda second: 100 + second, lambda second: 110 + 2 * second)),
     ),
     Row(
-        78,
+        83,
         State.OK,
         "records wait for 90 s at a time: caught up 200 s ago is no longer than three times that",
         during(0, 1090, beat(100)) + during(1100, 1200, LATE),
     ),
     Row(
-        79,
+        84,
+        State.OK,
+        "its longest pause is of 100 s: three times that is not exceeded",
+        during(0, 1090, beat(100)) + during(1100, 1300, LATE),
+    ),
+    Row(
+        85,
         State.STEADY,
         "its longest pause is of 100 s, and 310 s ago is longer: it is judged by the trend",
         during(0, 1090, beat(100)) + during(1100, 1310, LATE),
     ),
     # --- falling_behind, catching_up, steady: the newest third of the window against the oldest
     Row(
-        80,
+        86,
         State.FALLING_BEHIND,
         "the lowest lag of the newest third is above the highest of the oldest",
         during(0, 300, Side(lambda second: second, lambda second: 10 + 2 * second)),
     ),
     Row(
-        81,
+        87,
         State.CATCHING_UP,
         "the mirror of that",
         during(0, 300, Side(lambda second: 2 * second, lambda second: 1000 + second)),
     ),
     Row(
-        82,
+        88,
         State.STEADY,
         "as high as the oldest is not above it",
         during(0, 300, Side(lambda second: second, lambda second: 10 + second)),
     ),
     Row(
-        83,
+        89,
         State.STEADY,
         "a saw without rest at 0 neither rises nor falls",
         during(0, 1800, beat(60, behind=5)),
     ),
     # --- the history of a partition that is not the same any more
     Row(
-        84,
+        90,
         State.PENDING,
         "a clock that was set back restarts the watch: nothing of it can be compared",
-        during(0, 740, beat(10, stop=600)) + during(0, 10, Side(committed=700, end=840)),
+        during(0, 1740, beat(10, stop=1600)) + during(900, 1000, Side(1700, 1840)),
     ),
     Row(
-        85,
+        91,
         State.OK,
         "the topic was made anew: its first commits are no rewinding",
         during(0, 300, Side(900, 900), ids=(TopicId("plays", "a"),))
         + during(310, 310, Side(5, 5), ids=(TopicId("plays", "b"),)),
     ),
     Row(
-        86,
+        92,
         State.PENDING,
         "made anew and read from the beginning: it is watched anew, and not rewound",
         during(0, 300, Side(900, 900), ids=(TopicId("plays", "a"),))
         + during(310, 330, Side(lambda second: second - 300, 950), ids=(TopicId("plays", "b"),)),
     ),
     Row(
-        87,
+        93,
         State.BEYOND_END,
         "made anew under a consumer that went on: its commit lies past the new end",
         during(0, 300, Side(900, 900)) + during(310, 320, Side(900, 5)),
     ),
     Row(
-        88,
+        94,
         State.OK,
         "its topic is deleted: what is left of the group is judged alone",
         during(0, 300, CAUGHT_UP, Side(50, error=GONE)),
