@@ -293,7 +293,7 @@ def test_looking_again_gives_the_same_answer(kafka: KafkaBroker, topic: str) -> 
 
 
 def test_a_cycle_looks_no_longer_than_its_time(kafka: KafkaBroker, topic: str) -> None:
-    """Ten looks into an open transaction would take 20 s: some are answered, the rest left out."""
+    """Ten looks into an open transaction would take 20 s: two are answered, the rest left out."""
     servers = kafka.bootstrap_servers
     with transaction(servers) as producer:
         send(producer, topic, 12)
@@ -302,7 +302,7 @@ def test_a_cycle_looks_no_longer_than_its_time(kafka: KafkaBroker, topic: str) -
 
         peeks = Watched(servers).look(*questions).snapshot.peeks
 
-    assert 0 < len(peeks) < len(questions)
+    assert 0 < len(peeks) <= 2
     assert {str(peek.error).partition(":")[0] for peek in peeks} == {"_TIMED_OUT"}
 
 
