@@ -209,10 +209,10 @@ def _read_states(rule: Rule, subject: GroupLag, states: Sequence[State | None]) 
     value = None if subject.lag is None else float(subject.lag)
     if any(state in rule.condition.states for state in states):
         return Reading(Verdict.HOLDS, value)
-    if None in states and _is_empty(subject):
-        return GONE
-    said = not any(state in _NOT_SAID for state in states)
-    return Reading(Verdict.FINE if said else Verdict.MISSING, value)
+    if not any(state in _NOT_SAID for state in states):
+        return Reading(Verdict.FINE, value)
+    # Without commits there is nothing to get on with, whatever the state is waiting for.
+    return GONE if _is_empty(subject) else Reading(Verdict.MISSING, value)
 
 
 def _read_value(subject: GroupLag, *, had: bool) -> Reading:

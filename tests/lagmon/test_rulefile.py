@@ -123,6 +123,16 @@ def test_the_groups_of_an_exception_are_taken_from_the_rule() -> None:
     assert "for_groups" not in rest["labels"]
 
 
+def test_a_pattern_that_no_name_can_be_made_up_for_has_no_test() -> None:
+    """The rule is written all the same; an exception for nobody is neither."""
+    odd = KAFKA_CONSUMER_LAG.changed(
+        Override(exceptions=(Override(groups=r"(?=x)y\d{3}"), Override(threshold=1)))
+    )
+
+    assert len(alerts([odd])) == 2
+    assert len(rule_tests([odd], "lagmon.yml")["tests"]) == 2
+
+
 def test_a_text_is_no_template() -> None:
     """What people wrote arrives as they wrote it, braces too."""
     assert alerts([PARTED])[0]["annotations"]["how"] == 'see {{ "{{" }} this }}'

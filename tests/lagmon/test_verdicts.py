@@ -44,6 +44,7 @@ STALLED, STOPPED, OK = judged(State.STALLED), judged(State.STOPPED), judged(Stat
 PENDING, UNKNOWN = judged(State.PENDING), judged(State.UNKNOWN)
 STEADY = judged(State.STEADY)
 EXPIRED = judged(None, None, Why.NEVER_COMMITTED)
+EXPIRED_PENDING = judged(State.PENDING, None, Why.NEVER_COMMITTED)
 DELETED = judged(None, None, Why.TOPIC_DELETED)
 HIGH, LOW = lags(group(1001)), lags(group(3))
 EASY = KAFKA_CONSUMER_LAG.changed(Override(for_seconds=0, keep_firing_for_seconds=20))
@@ -82,37 +83,39 @@ TABLE = [
         [(0, PENDING), (60, UNKNOWN), (3600, judged(None))], [none, none, none]),
     Row(8, "a group that is gone is stuck no more", STUCK,
         [(0, STALLED), (60, STALLED), (65, NOBODY)], [none, O, X]),
-    Row(9, "a group that had a value and has none because of an error", LOST_SIGHT,
+    Row(9, "commits that expired leave nothing to be stuck on, though the state is pending", STUCK,
+        [(0, STALLED), (60, STALLED), (65, EXPIRED_PENDING)], [none, O, X]),
+    Row(10, "a group that had a value and has none because of an error", LOST_SIGHT,
         [(0, WELL), (5, SICK), (124, SICK), (125, SICK), (130, WELL)], [none, none, none, O, X]),
-    Row(10, "deleted is not unknown", LOST_SIGHT,
+    Row(11, "deleted is not unknown", LOST_SIGHT,
         [(0, SICK), (60, NOBODY), (65, SICK), (125, SICK)], [none, none, none, none]),
-    Row(11, "nor are commits that expired, or topics that are deleted", LOST_SIGHT,
+    Row(12, "nor are commits that expired, or topics that are deleted", LOST_SIGHT,
         [(0, EXPIRED), (300, DELETED)],
         [none, none]),
-    Row(12, "an error is what it is about: it resolves by nothing but a value or a deletion",
+    Row(13, "an error is what it is about: it resolves by nothing but a value or a deletion",
         LOST_SIGHT, [(0, SICK), (120, SICK), (125, BLIND), (130, PARTIAL), (135, NOBODY)],
         [none, O, none, X, none]),
-    Row(13, "no snapshot for two minutes is blindness", BLINDNESS,
+    Row(14, "no snapshot for two minutes is blindness", BLINDNESS,
         [(0, BLIND), (60, BLIND), (119, BLIND), (120, BLIND), (125, WELL)],
         [none, none, none, O, X]),
-    Row(14, "so is a list that lacks groups", BLINDNESS,
+    Row(15, "so is a list that lacks groups", BLINDNESS,
         [(0, PARTIAL), (60, BLIND), (120, PARTIAL)], [none, none, O]),
-    Row(15, "one snapshot with a whole list ends it", BLINDNESS,
+    Row(16, "one snapshot with a whole list ends it", BLINDNESS,
         [(0, BLIND), (119, WELL), (120, BLIND), (239, BLIND)], [none, none, none, none]),
-    Row(16, "a blind cluster is one page and not one for each of its groups", BOTH,
+    Row(17, "a blind cluster is one page and not one for each of its groups", BOTH,
         [(0, SICK_IN_PARTIAL), (120, SICK_IN_PARTIAL), (125, SICK_IN_PARTIAL)], [none, O, none]),
-    Row(17, "what could not be read before is held back, not forgotten", BOTH,
+    Row(18, "what could not be read before is held back, not forgotten", BOTH,
         [(0, SICK), (60, SICK), (65, BLIND), (70, SICK), (129, SICK), (130, SICK)],
         [none, none, none, none, none, O]),
-    Row(18, "with keep_firing_for it has to be fine for as long", (EASY,),
+    Row(19, "with keep_firing_for it has to be fine for as long", (EASY,),
         [(0, HIGH), (5, LOW), (24, LOW), (25, LOW)], [O, none, none, X]),
-    Row(19, "above again in that time is the same incident", (EASY,),
+    Row(20, "above again in that time is the same incident", (EASY,),
         [(0, HIGH), (5, LOW), (24, LOW), (25, HIGH), (30, LOW), (49, LOW), (50, LOW)],
         [O, none, none, none, none, none, X]),
-    Row(20, "time in which nothing is known is no time in which it is fine", (EASY,),
+    Row(21, "time in which nothing is known is no time in which it is fine", (EASY,),
         [(0, HIGH), (5, LOW), (15, LOW), (20, BLIND), (40, LOW), (49, LOW), (50, LOW)],
         [O, none, none, none, none, none, X]),
-    Row(21, "while it is kept it goes on being sent", (EASY,),
+    Row(22, "while it is kept it goes on being sent", (EASY,),
         [(0, HIGH), (55, LOW), (60, LOW), (75, LOW)], [O, none, R, X]),
 ]  # fmt: skip
 
@@ -275,6 +278,13 @@ def test_a_group_is_judged_by_its_own_limit_and_time() -> None:
     _, changes = step(Incidents(), [own], both, NOON)
 
     assert [(each.change, each.incident.key.group) for each in changes] == [(O, GROUP)]
+
+
+def test_an_exception_for_nobody_changes_nothing() -> None:
+    """Without a pattern there are no groups that it could be for."""
+    own = KAFKA_CONSUMER_LAG.changed(Override(exceptions=(Override(threshold=2),)))
+
+    assert own.of(GROUP) == own
 
 
 def test_what_opens_in_maintenance_is_held_back_until_its_end() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 from structlog.testing import capture_logs
 
@@ -31,3 +32,11 @@ def test_opening_and_resolving_are_news_and_reminding_is_not() -> None:
         | about,
         {"event": "incident_resolved", "log_level": "info", "value": 3, "trace_id": None} | about,
     ]
+
+
+def test_what_maintenance_holds_back_says_so() -> None:
+    """Whoever reads the log sees why nobody was woken."""
+    with capture_logs() as lines:
+        asyncio.run(Log().send([notice(about=replace(incident(), held=True))]))
+
+    assert lines[0]["maintenance"] is True
