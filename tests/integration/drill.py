@@ -61,7 +61,13 @@ RIGHTS_OF_LAGMON = (
     (ResourceType.GROUP, "*"),
     (ResourceType.TOPIC, "*"),
 )
-PACE = {"poll_interval": "1s", "request_timeout": "2s", "cycle_deadline": "5s"}
+# No group counts as idle meanwhile, so that its last commit would be shown again.
+PACE = {
+    "idle_refresh": "10m",
+    "poll_interval": "1s",
+    "request_timeout": "2s",
+    "cycle_deadline": "5s",
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 WAIT_SECONDS = 60
 ANSWER_SECONDS = 20
+IDLE_SECONDS = 600  # longer than any test: no group is so idle that its last commit is shown again
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +138,9 @@ def collecting(
     chosen = {"include": groups, **settings.pop("groups", {})}
     cluster = {"name": "test", "bootstrap_servers": servers, "groups": chosen, **settings}
     return CollectorSettings(
-        cluster=Cluster.model_validate(cluster), request_timeout=request_timeout
+        cluster=Cluster.model_validate(cluster),
+        request_timeout=request_timeout,
+        idle_refresh=IDLE_SECONDS,
     )
 
 
