@@ -50,7 +50,7 @@ class Bracket:
 
     *latest* is the time that it is no younger than, *exact* says that this is its own time. *below*
     is the highest record before it, by offset and time, *above* the nearest answers after it,
-    rising. *asked* counts the rounds of questions about this target. When *is_done* another one
+    rising. *asked* counts the rounds in which it had its turn. When *is_done* another one
     would tell no more that matters; *is_mute* when records have no time: none is as young as 1970.
     """
 
@@ -66,7 +66,6 @@ class Bracket:
 
     def narrow(self, answers: Iterable[Answer]) -> None:
         """Take in the *answers* of one round."""
-        self.asked += 1
         self._sort(answers)
         self._conclude()
 
@@ -78,13 +77,10 @@ class Bracket:
         """Go on for a *target* that is higher; what is still true of it is kept."""
         above = self.above
         if self.exact and self.latest is not None:
-            own = (self.target, self.latest)
-            if self.below is None or own[1] > self.below[1]:
-                self.below = own
+            self.below = (self.target, self.latest)
         self.target, self.above, self.exact, self.latest = target, (), False, None
         self._sort(above)
         self._conclude()
-        self.asked = 0
 
     def is_near(self, now: int) -> bool:
         """Tell whether `latest` is close enough to be given."""

@@ -85,8 +85,8 @@ def worst(found: Iterable[Age]) -> Age | None:
 def plan(known: Arrivals, now: float, *, calls: int) -> tuple[ProbeRequest, ...]:
     """List what to ask next about records' times, as much as *calls* calls can ask.
 
-    A call asks each partition one thing, and `PROBES_PER_CALL` partitions at most. Of several
-    groups on one partition those come first of which least is known.
+    A call asks each partition one thing, and `PROBES_PER_CALL` partitions at most. Where there is
+    not room for all, those come first that had their turn least often; *known* counts it.
     """
     waiting: dict[Key, list[Bracket]] = {}
     for arrivals in known.groups.values():
@@ -206,6 +206,8 @@ def _attempts(waiting: tuple[Key, list[Bracket]]) -> int:
 def _times(brackets: list[Bracket], now: int, limit: int) -> list[int]:
     """Share *limit* questions between the *brackets* of one partition, in turns."""
     brackets = sorted(brackets, key=lambda bracket: bracket.asked)[:limit]
+    for bracket in brackets:
+        bracket.asked += 1
     wanted = [bracket.questions(now, limit) for bracket in brackets]
     turns = (times[turn] for turn in range(limit) for times in wanted if turn < len(times))
     return list(dict.fromkeys(turns))[:limit]
