@@ -99,9 +99,11 @@ def test_a_rule_that_does_not_exist_is_a_problem(lagmon: Command, command: str) 
 
     assert said.code == 2
     assert said.err.splitlines() == [
-        "lagmon: rules.KafkaLag: no rule is called so; there is: KafkaConsumerLag, "
-        "KafkaConsumerStuck, KafkaLagUnknown, KafkaClusterBlind; "
-        "one of your own needs a condition",
+        (
+            "lagmon: rules.KafkaLag: no rule is called so; there is: KafkaConsumerLag, "
+            "KafkaConsumerStuck, KafkaLagUnknown, KafkaClusterBlind; "
+            "one of your own needs a condition"
+        ),
         "lagmon: fan_out: input should be greater than or equal to 1",
     ]
 
