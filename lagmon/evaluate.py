@@ -35,8 +35,8 @@ def states(lag: ClusterLag, progress: Progress, settings: Judging) -> dict[str, 
     found = {}
     for group in lag.groups:
         memory = progress.group(group.group)
-        if memory is not None:
-            found[group.group] = _group(Around(group, memory, progress, settings, lag.at))
+        assert memory is not None, f"the snapshot with {group.group} was not observed"
+        found[group.group] = _group(Around(group, memory, progress, settings, lag.at))
     return found
 
 

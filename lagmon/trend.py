@@ -48,10 +48,6 @@ class LagWindow:
         if self._held >= self._stride:
             self._close(at, window)
 
-    def clear(self) -> None:
-        """Forget everything."""
-        self.__init__()  # type: ignore[misc]  # it is as new
-
     @property
     def trend(self) -> Trend:
         """Compare the newest third of the window with the oldest.

@@ -111,6 +111,12 @@ TABLE = (
     ),
     Row(
         9,
+        State.PENDING,
+        "nor of a group of which the very first answer is missing",
+        during(0, 10, CAUGHT_UP, error=REFUSED),
+    ),
+    Row(
+        10,
         State.OK,
         "a value that is back is judged at once",
         during(0, 200, CAUGHT_UP)
@@ -118,106 +124,106 @@ TABLE = (
         + during(410, 410, Side()),
     ),
     Row(
-        10,
+        11,
         State.OK,
         "cycles in which the whole cluster was silent are not the group's",
         during(0, 200, CAUGHT_UP) + during(210, 900, silent="down") + during(910, 910, Side()),
     ),
     Row(
-        11,
+        12,
         State.PENDING,
         "never committed is an answer, not the lack of one, however long it lasts",
         during(0, 200, Side(committed=None)),
     ),
     # --- uncommitted: owned, never committed, records came for stall_after_unseen
     Row(
-        12,
+        13,
         State.UNCOMMITTED,
         "for ten minutes records came to somebody who committed none of them",
         during(0, 600, Side(committed=None, end=lambda second: 100 + second)),
     ),
     Row(
-        13,
+        14,
         State.PENDING,
         "ten seconds less may be a first long batch",
         during(0, 590, Side(committed=None, end=lambda second: 100 + second)),
     ),
     Row(
-        14,
+        15,
         State.PENDING,
         "nobody owns the partition, so nobody fails to commit on it",
         during(0, 700, Side(committed=None, end=lambda second: 100 + second, owner=None)),
     ),
     Row(
-        15,
+        16,
         State.PENDING,
         "nothing came: a consumer that begins at the end has nothing to commit",
         during(0, 700, Side(committed=None)),
     ),
     Row(
-        16,
+        17,
         State.OK,
         "the partition is empty: nothing can be unread",
         during(0, 700, Side(committed=None, end=0)),
     ),
     Row(
-        17,
+        18,
         State.OK,
         "a partition that was never used does not spoil the state of those that are",
         during(0, 700, CAUGHT_UP, Side(committed=None)),
     ),
     Row(
-        18,
+        19,
         State.UNCOMMITTED,
         "but one whose records are never committed does",
         during(0, 700, CAUGHT_UP, Side(committed=None, end=lambda second: 100 + second)),
     ),
     # --- lost: committed < start
     Row(
-        19,
+        20,
         State.LOST,
         "records were deleted before they were read: that is so from the first look on",
         during(0, 0, Side(committed=100, start=101, end=150)),
     ),
     Row(
-        20,
+        21,
         State.PENDING,
         "the oldest record that is left is the next to be read: nothing is lost",
         during(0, 0, Side(committed=100, start=100, end=150)),
     ),
     Row(
-        21,
+        22,
         State.LOST,
         "what is lost stays lost while the start of the log cannot be asked for",
         during(0, 10, Side(start=120, end=150)) + during(20, 20, Side(start=None, end=150)),
     ),
     Row(
-        22,
+        23,
         State.LOST,
         "worse than that nobody reads on",
         during(0, 900, Side(start=120, end=150), members=0),
     ),
     # --- beyond_end: committed > high, in two snapshots
     Row(
-        23,
+        24,
         State.OK,
         "seen once it may be two answers that crossed: nothing can be unread",
         during(0, 0, Side(committed=130)),
     ),
     Row(
-        24,
+        25,
         State.BEYOND_END,
         "seen twice the topic was made anew or cut: the group will read nothing, or everything",
         during(0, 10, Side(committed=130)),
     ),
     Row(
-        25,
+        26,
         State.OK,
         "one of the two ends lies past the commit: it is no commit past the end",
         during(0, 50, Side(committed=105, end=100, stable=105)),
     ),
     Row(
-        26,
+        27,
         State.BEYOND_END,
         "two looks with a refusal between them are two looks",
         during(0, 0, Side(committed=130))
@@ -225,35 +231,35 @@ TABLE = (
         + during(20, 20, Side(committed=130)),
     ),
     # --- ok: nothing is unread but what is allowed, or nothing but control records
-    Row(27, State.OK, "nothing is unread: one look is enough", during(0, 0, CAUGHT_UP)),
+    Row(28, State.OK, "nothing is unread: one look is enough", during(0, 0, CAUGHT_UP)),
     Row(
-        28,
+        29,
         State.OK,
         "five may be unread, five are",
         during(0, 900, Side(end=105)),
         Judging(allowed_lag=5),
     ),
     Row(
-        29,
+        30,
         State.STALLED,
         "five may be unread, six are",
         during(0, 900, Side(end=106)),
         Judging(allowed_lag=5),
     ),
     Row(
-        30,
+        31,
         State.OK,
         "whoever reads what is committed finds the end here: only control records are left",
         during(0, 890, Side(end=101)) + during(900, 900, Side(end=101), peeks=peeked()),
     ),
     Row(
-        31,
+        32,
         State.OK,
         "it is so until the commit or the end moves",
         during(0, 10, Side(end=101), peeks=peeked()) + during(20, 5000, Side(end=101)),
     ),
     Row(
-        32,
+        33,
         State.OK,
         "what comes after such a tail waits since it came, not since the commit",
         during(0, 10, Side(end=101), peeks=peeked())
@@ -261,45 +267,51 @@ TABLE = (
         + during(5010, 5060, Side(end=105)),
     ),
     Row(
-        33,
+        34,
         State.STALLED,
         "what came after that look is unread, for as long as anything else may be",
         during(0, 10, Side(end=101), peeks=peeked())
         + during(20, 640, Side(end=105), peeks=peeked(found=104)),
     ),
     Row(
-        34,
+        35,
         State.STALLED,
         "a peek that finds a record proves that one is unread",
         during(0, 900, Side(end=101), peeks=peeked(found=100)),
     ),
     Row(
-        35,
+        36,
         State.STALLED,
         "a peek somewhere else says nothing of this commit",
         during(0, 900, Side(end=103), peeks=peeked(99)),
     ),
+    Row(
+        37,
+        State.STALLED,
+        "the end that a peek finds while a transaction is open is not the end of the partition",
+        during(0, 700, Side(end=150, stable=120), peeks=peeked()),
+    ),
     # --- open_transaction, hanging_transaction: committed >= stable, high > stable
     Row(
-        36,
+        38,
         State.OPEN_TRANSACTION,
         "all that is stable is read: the rest is not the group's to read yet",
         during(0, 900, Side(end=150, stable=100)),
     ),
     Row(
-        37,
+        39,
         State.HANGING_TRANSACTION,
         "no transaction is meant to last more than 15 minutes; every reader waits for it",
         during(0, 910, Side(end=150, stable=100)),
     ),
     Row(
-        38,
+        40,
         State.STALLED,
         "records before the transaction are unread: it excuses nobody",
         during(0, 700, Side(end=150, stable=120)),
     ),
     Row(
-        39,
+        41,
         State.OPEN_TRANSACTION,
         "the stable offset moves, so transactions end, one after the other",
         during(
@@ -313,25 +325,25 @@ TABLE = (
         ),
     ),
     Row(
-        40,
+        42,
         State.OPEN_TRANSACTION,
         "the topic was idle for an hour, the transaction is as old as its first record",
         during(0, 3600, CAUGHT_UP) + during(3610, 3620, Side(end=150, stable=100)),
     ),
     Row(
-        41,
+        43,
         State.STEADY,
         "the transaction ended a minute ago: the group could not have moved before",
         during(0, 800, Side(end=150, stable=100)) + during(810, 860, BEHIND),
     ),
     Row(
-        42,
+        44,
         State.STALLED,
         "the transaction ended more than ten minutes ago: now it could have",
         during(0, 800, Side(end=150, stable=100)) + during(810, 1420, BEHIND),
     ),
     Row(
-        43,
+        45,
         State.OPEN_TRANSACTION,
         "time in which nobody could look is not the transaction's",
         during(0, 300, Side(end=150, stable=100))
@@ -340,43 +352,43 @@ TABLE = (
     ),
     # --- no progress: the commit unmoved and the lag above allowed_lag, both throughout
     Row(
-        44,
+        46,
         State.OK,
         "it commits every ten seconds; two minutes without are not yet longer than stall_after",
         during(0, 720, beat(10, stop=600)),
     ),
     Row(
-        45,
+        47,
         State.STALLED,
         "now they are",
         during(0, 740, beat(10, stop=600)),
     ),
     Row(
-        46,
+        48,
         State.STOPPED,
         "the same, and nobody is there to commit",
         during(0, 600, beat(10, stop=600)) + during(610, 740, beat(10, stop=600), members=0),
     ),
     Row(
-        47,
+        49,
         State.STALLED,
         "whether somebody is there could not be asked: nobody is said to be gone",
         during(0, 600, beat(10, stop=600)) + during(610, 740, beat(10, stop=600), members=None),
     ),
     Row(
-        48,
+        50,
         State.BLOCKED,
         "its owner commits on another partition of the topic: one record holds this one",
         during(0, 740, beat(10, stop=600), MOVES),
     ),
     Row(
-        49,
+        51,
         State.STALLED,
         "somebody else's partition moves: the owner of this one may have died",
         during(0, 740, beat(10, stop=600), Side(MOVES.committed, MOVES.end, owner="m2")),
     ),
     Row(
-        50,
+        52,
         State.BLOCKED,
         "who owns what is not told, and the group moves elsewhere in the topic",
         during(
@@ -387,73 +399,73 @@ TABLE = (
         ),
     ),
     Row(
-        51,
+        53,
         State.STALLED,
         "its owner moved as well, but longer ago than it ever pauses: it moves no more",
         during(0, 900, beat(10, stop=600), beat(10, stop=610)),
     ),
     Row(
-        52,
+        54,
         State.STEADY,
         "records wait for 90 s at a time: three times that is not exceeded",
         during(0, 1280, beat(100, stop=1000)),
     ),
     Row(
-        53,
+        55,
         State.STALLED,
         "three times its pauses are exceeded",
         during(0, 1290, beat(100, stop=1000)),
     ),
     Row(
-        54,
+        56,
         State.STALLED,
         "its pauses are of 390 s, but nobody waits for more than 15 minutes",
         during(0, 4920, beat(400, stop=4000)),
     ),
     Row(
-        55,
+        57,
         State.OK,
         "15 minutes are waited for",
         during(0, 4910, beat(400, stop=4000)),
     ),
     Row(
-        56,
+        58,
         State.FALLING_BEHIND,
         "members are there and were never seen to commit: ten minutes are not yet too long",
         during(0, 600, GROWS, every=10),
     ),
     Row(
-        57,
+        59,
         State.STALLED,
         "now they are; the lag stood above 0 from the second look on",
         during(0, 620, GROWS),
     ),
     Row(
-        58,
+        60,
         State.STALLED,
         "never seen to commit, and one of its members left: two minutes are enough",
         during(0, 10, BEHIND, members=2) + during(20, 130, BEHIND),
     ),
     Row(
-        59,
+        61,
         State.STOPPED,
         "never seen to commit, and nobody is there: two minutes are enough",
         during(0, 130, BEHIND, members=0),
     ),
     Row(
-        60,
+        62,
         State.PENDING,
         "two minutes are not more than two minutes, and too short to be judged by a trend",
         during(0, 110, BEHIND, members=0),
     ),
     Row(
-        61,
+        63,
         State.STALLED,
         "of its own it has no pause, so those of the group's other partitions count",
         during(0, 130, BEHIND, Side(MOVES.committed, MOVES.end, owner="m2")),
     ),
     Row(
-        62,
+        64,
         State.STALLED,
         "nobody owns it, and commits of another that nobody owns are not its owner's",
         during(
@@ -465,13 +477,13 @@ TABLE = (
         ),
     ),
     Row(
-        63,
+        65,
         State.STEADY,
         "how long the first standing was nobody saw: it is no pause, so ten minutes hold, not two",
         during(0, 300, BEHIND) + during(310, 700, Side(committed=120, end=170)),
     ),
     Row(
-        64,
+        66,
         State.OK,
         "it was caught up in between: what stands is not what stood before",
         during(0, 600, BEHIND)
@@ -479,7 +491,7 @@ TABLE = (
         + during(620, 700, Side(150, 200)),
     ),
     Row(
-        65,
+        67,
         State.OK,
         "a cluster that is away takes no commits: its time does not count",
         during(0, 650, beat(10, stop=600))
@@ -487,7 +499,7 @@ TABLE = (
         + during(1210, 1270, beat(10, stop=600)),
     ),
     Row(
-        66,
+        68,
         State.OK,
         "nor does that in which the group could not be read",
         during(0, 650, beat(10, stop=600))
@@ -495,7 +507,7 @@ TABLE = (
         + during(1210, 1270, beat(10, stop=600)),
     ),
     Row(
-        67,
+        69,
         State.STALLED,
         "what was stood before and after it counts together",
         during(0, 650, beat(10, stop=600))
@@ -503,21 +515,21 @@ TABLE = (
         + during(1210, 1300, beat(10, stop=600)),
     ),
     Row(
-        68,
+        70,
         State.PENDING,
         "one record or one control record: without READ nobody can tell, so nobody is woken",
         during(0, 10, Side(end=101, stable=100))
         + during(20, 900, Side(end=101), peeks=peeked(error=NO_READ)),
     ),
     Row(
-        69,
+        71,
         State.STALLED,
         "three are more than a tail: records are among them",
         during(0, 10, Side(end=101, stable=100))
         + during(20, 900, Side(end=103), peeks=peeked(error=NO_READ)),
     ),
     Row(
-        70,
+        72,
         State.PENDING,
         "that a record was found at an earlier commit says nothing of this one",
         during(0, 10, Side(end=101, stable=100))
@@ -525,20 +537,20 @@ TABLE = (
         + during(40, 900, Side(150, 151), peeks=peeked(150, error=NO_READ)),
     ),
     Row(
-        71,
+        73,
         State.STALLED,
         "no transaction was ever seen here: one unread record is one unread record",
         during(0, 900, Side(end=101), peeks=peeked(error=NO_READ)),
     ),
     # --- rewound: committed below the highest commit in the window
     Row(
-        72,
+        74,
         State.REWOUND,
         "the group reads again what it had committed",
         during(0, 300, MOVES) + during(310, 310, Side(committed=50, end=410)),
     ),
     Row(
-        73,
+        75,
         State.OK,
         "it is back where it was",
         during(0, 300, beat(10))
@@ -546,26 +558,26 @@ TABLE = (
         + during(330, 330, Side(committed=410, end=410)),
     ),
     Row(
-        74,
+        76,
         State.OK,
         "a commit that was set back to the end has nothing to read again",
         during(0, 300, Side(committed=200, end=200)) + during(310, 310, Side(100, 100)),
     ),
     Row(
-        75,
+        77,
         State.STALLED,
         "it was set back and has not moved since: that is worse",
         during(0, 300, MOVES) + during(310, 450, Side(committed=50, end=410)),
     ),
     Row(
-        76,
+        78,
         State.STEADY,
         "half an hour after its highest commit was last seen, that it was set back is history",
         during(0, 300, Side(lambda second: 9000 + second, lambda second: 10000 + second))
         + during(310, 2110, Side(lambda second: second, lambda second: 10000 + second)),
     ),
     Row(
-        77,
+        79,
         State.REWOUND,
         "half an hour is not over",
         during(0, 300, Side(lambda second: 9000 + second, lambda second: 10000 + second))
@@ -573,100 +585,107 @@ TABLE = (
     ),
     # --- pending: fewer than min_samples, or watched for less than stall_after
     Row(
-        78,
+        80,
         State.PENDING,
         "two samples are no history, however long it took",
         during(0, 300, MOVES, every=300),
     ),
-    Row(79, State.PENDING, "watched for less than two minutes", during(0, 110, MOVES)),
-    Row(80, State.STEADY, "watched for two minutes: now it is judged", during(0, 120, MOVES)),
+    Row(81, State.PENDING, "watched for less than two minutes", during(0, 110, MOVES)),
+    Row(82, State.STEADY, "watched for two minutes: now it is judged", during(0, 120, MOVES)),
     # --- ok: the lag touched allowed_lag within the last max(stall_after, 3 x p95 pause)
     Row(
-        81,
+        83,
         State.OK,
         "behind for two minutes, reading all the time: it keeps up with a burst",
         during(0, 300, CAUGHT_UP)
         + during(310, 420, Side(lambda second: 100 + second, lambda second: 110 + 2 * second)),
     ),
     Row(
-        82,
+        84,
         State.FALLING_BEHIND,
         "behind for longer, and ever more",
         during(0, 60, CAUGHT_UP)
         + during(70, 300, Side(lambda second: 100 + second, lambda second: 110 + 2 * second)),
     ),
     Row(
-        83,
+        85,
         State.OK,
         "records wait for 90 s at a time: caught up 200 s ago is no longer than three times that",
         during(0, 1090, beat(100)) + during(1100, 1200, LATE),
     ),
     Row(
-        84,
+        86,
         State.OK,
         "its longest pause is of 100 s: three times that is not exceeded",
         during(0, 1090, beat(100)) + during(1100, 1300, LATE),
     ),
     Row(
-        85,
+        87,
         State.STEADY,
         "its longest pause is of 100 s, and 310 s ago is longer: it is judged by the trend",
         during(0, 1090, beat(100)) + during(1100, 1310, LATE),
     ),
     # --- falling_behind, catching_up, steady: the newest third of the window against the oldest
     Row(
-        86,
+        88,
         State.FALLING_BEHIND,
         "the lowest lag of the newest third is above the highest of the oldest",
         during(0, 300, Side(lambda second: second, lambda second: 10 + 2 * second)),
     ),
     Row(
-        87,
+        89,
         State.CATCHING_UP,
         "the mirror of that",
         during(0, 300, Side(lambda second: 2 * second, lambda second: 1000 + second)),
     ),
     Row(
-        88,
+        90,
         State.STEADY,
         "as high as the oldest is not above it",
         during(0, 300, Side(lambda second: second, lambda second: 10 + second)),
     ),
     Row(
-        89,
+        91,
+        State.STEADY,
+        "two samples have no thirds to be compared",
+        during(0, 300, Side(lambda second: second, lambda second: 10 + 2 * second), every=300),
+        Judging(min_samples=2),
+    ),
+    Row(
+        92,
         State.STEADY,
         "a saw without rest at 0 neither rises nor falls",
         during(0, 1800, beat(60, behind=5)),
     ),
     # --- the history of a partition that is not the same any more
     Row(
-        90,
+        93,
         State.PENDING,
         "a clock that was set back restarts the watch: nothing of it can be compared",
         during(0, 1740, beat(10, stop=1600)) + during(900, 1000, Side(1700, 1840)),
     ),
     Row(
-        91,
+        94,
         State.OK,
         "the topic was made anew: its first commits are no rewinding",
         during(0, 300, Side(900, 900), ids=(TopicId("plays", "a"),))
         + during(310, 310, Side(5, 5), ids=(TopicId("plays", "b"),)),
     ),
     Row(
-        92,
+        95,
         State.PENDING,
         "made anew and read from the beginning: it is watched anew, and not rewound",
         during(0, 300, Side(900, 900), ids=(TopicId("plays", "a"),))
         + during(310, 330, Side(lambda second: second - 300, 950), ids=(TopicId("plays", "b"),)),
     ),
     Row(
-        93,
+        96,
         State.BEYOND_END,
         "made anew under a consumer that went on: its commit lies past the new end",
         during(0, 300, Side(900, 900)) + during(310, 320, Side(900, 5)),
     ),
     Row(
-        94,
+        97,
         State.OK,
         "its topic is deleted: what is left of the group is judged alone",
         during(0, 300, CAUGHT_UP, Side(50, error=GONE)),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,7 +15,7 @@ from lagmon.evaluate import states
 from lagmon.lag import measure
 from lagmon.model import State
 from lagmon.progress import Progress
-from lagmon.readings import PeekRequest, Snapshot
+from lagmon.readings import PeekRequest, Snapshot, TopicPartition
 from lagmon.standing import PAUSES, percentile
 from lagmon.states import Judging
 from lagmon.tails import tails
@@ -226,6 +227,31 @@ def test_who_was_alive_and_had_a_value_is_known_after_a_restart() -> None:
 
     again = restarted(progress)
     assert again.alive == again.valued == {GROUP}
+
+
+def test_what_was_never_committed_is_not_written_down() -> None:
+    """Nothing of it has to outlive a restart."""
+    progress = Progress()
+    told(during(0, 10, Side(None, 10), Side(5, 10)), progress=progress)
+
+    memory = restarted(progress).group(GROUP)
+
+    assert memory is not None
+    assert [one.at for one in memory.partitions] == [at(1)]
+
+
+def test_of_too_many_topics_only_those_that_are_read_are_kept(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Topics that come and go for years do not fill the memory."""
+    monkeypatch.setattr("lagmon.progress.TOPICS_KEPT", 1)
+    progress, held = Progress(), Side(end=150, stable=100)
+    for name in ("a", "b"):
+        (one,) = during(0, 0, held)
+        renamed = tuple(replace(log, at=TopicPartition(name, 0)) for log in one.topics)
+        told([replace(one, at=NOON + ord(name), topics=renamed, groups=())], progress=progress)
+
+    assert (progress.has_transactions("a"), progress.has_transactions("b")) == (False, True)
 
 
 def test_members_make_a_group_alive() -> None:
