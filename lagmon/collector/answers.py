@@ -52,6 +52,7 @@ LEADERLESS = "LEADER_NOT_AVAILABLE: the partition has no leader"
 UNCOORDINATED = "COORDINATOR_NOT_AVAILABLE: no broker leads the partition that keeps the group"
 SILENT = "no offset came, and no error: its leader did not answer"
 LATE = "not asked: the cycle's deadline was over"
+UNREAD = "not asked: there are many groups, and its turn has not come yet"
 BUSY = "not asked: the broker in charge owes other answers"
 LATER = "_TIMED_OUT: no answer yet; it is waited for"
 POSTPONED = frozenset({LATE, BUSY, LATER})

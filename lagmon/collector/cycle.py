@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from lagmon.readings import GroupReading, PartitionOffsets, Plan
     from lagmon.settings import CollectorSettings
 
+COMMITS_SHARE = 0.5  # of the time that is left: without ends no commit is worth anything
+
 
 class Cycle:
     """The collecting of one cluster. `run` it again and again, from one thread."""
@@ -77,7 +79,8 @@ class Cycle:
         with self._step("committed"):
             topics = assemble.by_topic(leaders)
             changed = self._sizes.learn(topics) | self._changed
-            groups, missing = self._groups.read(heads, topics, changed, until, now)
+            soon = until.shorter(COMMITS_SHARE * until.left())
+            groups, missing = self._groups.read(heads, topics, changed, soon, now)
         at = time.time()
         logs = self._logs(groups, leaders, missing, until, now)
         with self._step("peeks"):

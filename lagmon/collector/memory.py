@@ -13,6 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from lagmon.collector.answers import UNREAD
 from lagmon.collector.assemble import remembered
 from lagmon.collector.rota import Rota
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from lagmon.readings import GroupReading, TopicPartition
 
 ALIVE_REFRESHES = 10  # times idle_refresh: how long a move or a member keeps a group alive
+READ_AT_MOST = 10_000  # groups of which it is not known whether they live, a cycle; about 3 s
+IDLE_AT_MOST = 6_000  # a cycle: a minute's worth of 65,000 with the default interval
 KEPT_REFRESHES = 3  # times idle_refresh: an idle group that cannot be read is unknown after that
 
 
@@ -30,12 +33,14 @@ KEPT_REFRESHES = 3  # times idle_refresh: an idle group that cannot be read is u
 class Known:
     """The last answer about one group, when it came, and until when the group counts as alive.
 
-    *partitions* are those to be asked for by name should an answer lack them.
+    *lived*: it had members or its commits moved, so that it does not count as alive just because
+    nobody knows better. *partitions* are those to be asked for by name should an answer lack them.
     """
 
     reading: GroupReading
     read_at: float
     alive_until: float
+    lived: bool
     partitions: frozenset[TopicPartition]
 
 
@@ -50,7 +55,7 @@ class Memory:
         self._idle_refresh = idle_refresh
         self._kept_seconds = kept_seconds
         self._known: dict[str, Known] = {}
-        self._rota: Rota[str] = Rota(idle_refresh)
+        self._rota: Rota[str] = Rota(idle_refresh, at_most=IDLE_AT_MOST)
 
     @property
     def groups(self) -> Collection[str]:
@@ -75,7 +80,10 @@ class Memory:
         if changed:
             self._rota.forget(name for name in idle if self._is_on(name, changed))
         turn = self._rota.due(idle, now)
-        wanted = (name for name in readable if name not in idle or name in turn)
+        unknown = [name for name in readable if name not in idle and self._is_unknown(name)]
+        # Of a cluster with very many groups some are left for the next cycles.
+        put_off = set(sorted(unknown, key=self._read_at)[READ_AT_MOST:])
+        wanted = (n for n in readable if (n not in idle or n in turn) and n not in put_off)
         return sorted(wanted, key=lambda name: (self._rank(name, idle), name))
 
     def kept(self, head: GroupReading, why: Failure | None, now: float) -> GroupReading:
@@ -85,7 +93,7 @@ class Memory:
         """
         known = self._known.get(head.group)
         if known is None:
-            return replace(head, error=why.words if why else None)
+            return replace(head, error=why.words if why else UNREAD)
         if known.reading.error is not None:
             return replace(head, error=known.reading.error, members=known.reading.members)
         if why and now - known.read_at > self._limit(head, now):
@@ -106,18 +114,31 @@ class Memory:
             # What it had is asked for by name when it can be read again.
             partitions = known.partitions if known else frozenset()
             alive_until = known.alive_until if known else now + self._idle_refresh
-            return Known(reading, now, alive_until, partitions)
+            return Known(reading, now, alive_until, known.lived if known else False, partitions)
         self._rota.asked((reading.group,), now)
-        return Known(reading, now, self._alive_until(known, reading, now), remembered(reading))
+        partitions = remembered(reading)
+        if reading.members != 0 or self._has_moved(known, reading):
+            alive_until = now + ALIVE_REFRESHES * self._idle_refresh
+            return Known(reading, now, alive_until, lived=True, partitions=partitions)
+        if known is None:  # watched so long before it can be called idle
+            alive_until = now + self._idle_refresh
+            return Known(reading, now, alive_until, lived=False, partitions=partitions)
+        return Known(reading, now, known.alive_until, known.lived, partitions)
 
-    def _alive_until(self, known: Known | None, reading: GroupReading, now: float) -> float:
-        alive = now + ALIVE_REFRESHES * self._idle_refresh
-        if reading.members != 0:
-            return alive
-        if known is None:
-            return now + self._idle_refresh  # watched so long before it can be called idle
-        moved = known.reading.error is None and known.reading.committed != reading.committed
-        return alive if moved else known.alive_until
+    def _has_moved(self, known: Known | None, reading: GroupReading) -> bool:
+        if known is None or known.reading.error is not None:
+            return False
+        return known.reading.committed != reading.committed
+
+    def _is_unknown(self, name: str) -> bool:
+        known = self._known.get(name)
+        return known is None or not known.lived
+
+    def _read_at(self, name: str) -> float:
+        known = self._known.get(name)
+        if known is None or known.reading.error == UNREAD:
+            return 0.0
+        return known.read_at
 
     def _is_idle(self, name: str, head: GroupReading, now: float) -> bool:
         known = self._known.get(name)
@@ -134,7 +155,7 @@ class Memory:
 
     def _rank(self, name: str, idle: Collection[str]) -> int:
         known = self._known.get(name)
-        if known is None:
+        if known is None or known.reading.error == UNREAD:
             return 1
         if known.reading.error is not None:
             return 3  # a coordinator that hung costs its groups the time, not others

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import heapq
 import math
+import sys
 from typing import TYPE_CHECKING, Generic, TypeVar
 from zlib import crc32
 
@@ -22,12 +23,16 @@ HASTE = 2  # times the even pace: what was missed is caught up with, over some c
 class Rota(Generic[K]):
     """Gives each thing a turn every *period_seconds*, at most `HASTE` times the even pace a cycle.
 
-    *at_least* are asked in any case, if there are that many: a small set is always fresh.
+    *at_least* are asked in any case, if there are that many: a small set is always fresh. Of those
+    asked before no more than *at_most* are asked: a very large set takes longer than a period.
     """
 
-    def __init__(self, period_seconds: float, *, at_least: int = 0) -> None:
+    def __init__(
+        self, period_seconds: float, *, at_least: int = 0, at_most: int = sys.maxsize
+    ) -> None:
         self._period = period_seconds
         self._at_least = at_least
+        self._at_most = at_most
         self._due: dict[K, float] = {}
         self._turned: float | None = None
 
@@ -42,7 +47,7 @@ class Rota(Generic[K]):
         old = [name for name in names if name in self._due]
         late = sum(self._due[name] <= now for name in old)
         pace = math.ceil(HASTE * len(old) * elapsed / self._period)
-        count = max(self._at_least - len(new), min(late, pace))
+        count = max(self._at_least - len(new), min(late, pace, self._at_most))
         return new.union(heapq.nsmallest(max(0, count), old, key=self._due.__getitem__))
 
     def asked(self, names: Iterable[K], now: float) -> None:

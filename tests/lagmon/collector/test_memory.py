@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from lagmon.collector.answers import BUSY, Failure
-from lagmon.collector.memory import Memory
+from lagmon.collector.answers import BUSY, UNREAD, Failure
+from lagmon.collector.memory import READ_AT_MOST, Memory
 from lagmon.readings import Committed, GroupReading, TopicPartition
 
 NOON = 1_764_000_000.0
@@ -216,3 +216,28 @@ def test_what_is_gone_is_forgotten() -> None:
     made.learn((), NOON + 5)
 
     assert list(made.groups) == []
+
+
+def test_very_many_new_groups_are_read_over_some_cycles() -> None:
+    """A cycle reads as many as it can, the next those that are left, and what waits says so."""
+    made, number = memory(), READ_AT_MOST + 10
+    heads = [head(group=f"group-{one}") for one in range(number)]
+    first = due(made, NOON, *heads)
+    read = set(first)
+    unread = [made.kept(one, None, NOON) for one in heads if one.group not in read]
+    made.learn([*unread, *(reading(group=name) for name in first)], NOON)
+
+    second = due(made, NOON + 5, *heads)
+
+    assert (len(first), len(second)) == (READ_AT_MOST, READ_AT_MOST)
+    assert {one.error for one in unread} == {UNREAD}
+    assert {one.group for one in unread} <= set(second)
+
+
+def test_living_groups_are_read_however_many_there_are() -> None:
+    """The bound is for groups of which it is not known whether they live."""
+    made, number = memory(), READ_AT_MOST + 10
+    made.learn([reading(members=1, group=f"group-{one}") for one in range(number)], NOON)
+    heads = [head(members=1, group=f"group-{one}") for one in range(number)]
+
+    assert len(due(made, NOON + 5, *heads)) == number

@@ -56,6 +56,15 @@ def test_after_a_pause_turns_are_caught_up_with_in_steps() -> None:
     assert len(chosen) == HASTE * 600 * 5 // 60
 
 
+def test_a_cycle_takes_no_more_than_it_may() -> None:
+    """However much is overdue, a bound holds."""
+    rota = Rota[str](60, at_most=7)
+    rota.due(NAMES, NOON)
+    rota.asked(NAMES, NOON)
+
+    assert len(rota.due(NAMES, NOON + 1000)) == 7
+
+
 def test_a_small_set_is_always_asked() -> None:
     """As many as *at_least* are asked in every cycle, due or not."""
     rota = Rota[str](60, at_least=10)
