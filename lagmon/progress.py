@@ -36,6 +36,7 @@ class Progress:
     def __init__(self) -> None:
         self._groups: dict[str, GroupMemory] = {}
         self._gaps: dict[TopicPartition, tuple[int, float]] = {}
+        self._ends: dict[TopicPartition, int] = {}  # of the last snapshot
         self._transactional: set[str] = set()
         self._ids: dict[str, str] = {}
         self._at = float("-inf")  # of the last snapshot that came
@@ -122,12 +123,20 @@ class Progress:
         return frozenset(t for t, one in self._ids.items() if before.get(t, one) != one)
 
     def _transactions(self, snapshot: Snapshot, now: float) -> None:
+        """Tell what open transactions hold back.
+
+        The stable offset is read first: a record that comes in between lies past it too. So what
+        is not stable counts where it was there in the snapshot before, if there was one.
+        """
         before, self._gaps = self._gaps, {}
+        ends, self._ends = self._ends, {}
         for log in snapshot.topics:
+            if log.high is not None:
+                self._ends[log.at] = log.high
             if log.stable is None or log.high is None:
                 if log.at in before:
                     self._gaps[log.at] = before[log.at]
-            elif log.stable < log.high:
+            elif log.stable < min(log.high, ends.get(log.at, log.high)):
                 stable, since = before.get(log.at, (log.stable, now))
                 self._gaps[log.at] = (log.stable, since if stable == log.stable else now)
                 self._transactional.add(log.at.topic)
