@@ -18,10 +18,10 @@ import structlog
 
 from lagmon.board import Cycle
 from lagmon.errors import RecordingError
-from lagmon.judging import Judgement, Memory, Policy, judge
+from lagmon.judge.judging import Judgement, Memory, Policy, judge
+from lagmon.judge.progress import Progress
 from lagmon.model import Why
 from lagmon.page import render
-from lagmon.progress import Progress
 from lagmon.readings import Snapshot
 
 if TYPE_CHECKING:

@@ -28,7 +28,7 @@ class Why(StrEnum):
 
 
 class State(StrEnum):
-    """What a partition or group is doing, as `lagmon.evaluate` judges it."""
+    """What a partition or group is doing, as `lagmon.judge.evaluate` judges it."""
 
     OK = "ok"
     CATCHING_UP = "catching_up"

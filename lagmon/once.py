@@ -13,20 +13,20 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from lagmon.alerts.rules import Priority
 from lagmon.labels import safe
 from lagmon.model import Change
 from lagmon.notify.phrases import summary
-from lagmon.rules import Priority
 from lagmon.wording import counted, duration, number
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from lagmon.judging import Judgement
+    from lagmon.alerts.rules import Rule
+    from lagmon.judge.judging import Judgement
     from lagmon.model import GroupLag, IncidentKey
     from lagmon.readings import Snapshot
     from lagmon.report import Notice, OldestRecord
-    from lagmon.rules import Rule
 
 UNKNOWN = "-"
 HEAD = ("CLUSTER", "GROUP", "STATE", "LAG", "AGE", "MEMBERS", "NOTE")

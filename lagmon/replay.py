@@ -2,7 +2,7 @@
 
 In: the lines of a recording, of one cluster or of several, and a policy. Out, for each line, one
 line of JSON: what every group and partition is, and what somebody would have been told. The time is
-the recorded one, the stages are those of `lagmon.judging.judge`. What a plan asks for is not asked
+the recorded one, the stages are those of `lagmon.judge.judging`. What a plan asks for is not asked
 again: the answers are those that the recording holds.
 """
 
@@ -12,14 +12,14 @@ import json
 from typing import TYPE_CHECKING
 
 from lagmon.errors import RecordingError
-from lagmon.judging import Memory, judge
+from lagmon.judge.judging import Memory, judge
 from lagmon.model import Why
 from lagmon.recording import snapshot_from_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from lagmon.judging import Judgement, Policy
+    from lagmon.judge.judging import Judgement, Policy
     from lagmon.model import Age, GroupLag, IncidentKey, PartitionLag
     from lagmon.readings import PartitionOffsets, Snapshot, TopicPartition
     from lagmon.report import Notice

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 if TYPE_CHECKING:
+    from lagmon.alerts.rules import Rule
     from lagmon.model import ClusterLag, GroupLag, Incident, IncidentChange
     from lagmon.readings import PartitionOffsets, StepDuration, TopicPartition
-    from lagmon.rules import Rule
 
 
 @dataclass(frozen=True, slots=True)

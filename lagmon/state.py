@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
+from lagmon.alerts.incidents import Pending, State, interrupted
 from lagmon.errors import RecordingError
 from lagmon.fields import Fields
-from lagmon.incidents import Pending, State, interrupted
 from lagmon.model import Incident, IncidentKey
 
 if TYPE_CHECKING:

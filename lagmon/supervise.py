@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from asyncio.subprocess import Process
     from collections.abc import Callable, Sequence
 
+    from lagmon.configuration.settings import CollectorSettings
     from lagmon.readings import Plan
-    from lagmon.settings import CollectorSettings
 
 COMMAND: Final = (sys.executable, "-m", "lagmon.collector.process")
 LINE_BYTES = 64 * 1024 * 1024  # some 500,000 partitions; what is longer is no snapshot

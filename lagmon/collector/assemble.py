@@ -15,7 +15,7 @@ from lagmon.readings import Committed, GroupReading, PartitionOffsets, TopicPart
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
-    from lagmon.settings import Selection
+    from lagmon.configuration.settings import Selection
 
     Leaders = Mapping[TopicPartition, str | None]  # every partition; why it cannot be asked, if so
     Topics = Mapping[str, tuple[TopicPartition, ...]]  # the partitions of each, in order

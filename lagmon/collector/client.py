@@ -20,7 +20,7 @@ from lagmon.collector.quiet import Thinned
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from lagmon.settings import Cluster
+    from lagmon.configuration.settings import Cluster
 
 DEFAULTS = {"client.id": "lagmon"}
 # A dead broker is tried twice a second instead of twenty times: a log line comes with each try. It

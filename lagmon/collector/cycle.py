@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from lagmon.collector.assemble import Leaders, Missing
+    from lagmon.configuration.settings import CollectorSettings
     from lagmon.readings import GroupReading, PartitionOffsets, Plan
-    from lagmon.settings import CollectorSettings
 
 COMMITS_SHARE = 0.5  # of the time that is left: without ends no commit is worth anything
 

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from lagmon.settings import FromFile
+from lagmon.configuration.settings import FromFile
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from lagmon.settings import Cluster
+    from lagmon.configuration.settings import Cluster
 
     Stamps = dict[str, tuple[int, int, int] | None]
 

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from lagmon.collector.assemble import Missing, Topics
     from lagmon.collector.calls import Deadline
     from lagmon.collector.questions import Questions
+    from lagmon.configuration.settings import CollectorSettings
     from lagmon.readings import Committed, GroupReading
-    from lagmon.settings import CollectorSettings
 
     Heads = dict[str, GroupReading]
     Commits = dict[str, tuple[Committed, ...] | Failure]

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from confluent_kafka import Message
 
     from lagmon.collector.calls import Deadline
-    from lagmon.settings import Cluster
+    from lagmon.configuration.settings import Cluster
 
 PROPERTIES = {
     "group.id": "lagmon-peek",  # the client wants a name; no group is made by assign

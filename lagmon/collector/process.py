@@ -21,8 +21,8 @@ from typing import IO, NoReturn
 import structlog
 
 from lagmon.collector.cycle import Cycle
+from lagmon.configuration.settings import CollectorSettings
 from lagmon.recording import plan_from_json, snapshot_to_json
-from lagmon.settings import CollectorSettings
 from propagation.integrations import logs
 
 STDOUT, STDERR = 1, 2

@@ -6,12 +6,12 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lagmon.sources import load
+from lagmon.configuration.sources import load
 
 if TYPE_CHECKING:
     import argparse
 
-    from lagmon.settings import Settings
+    from lagmon.configuration.settings import Settings
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -16,22 +16,22 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from lagmon.commands import wiring
-from lagmon.judging import Memory, judge
+from lagmon.configuration.sources import load
+from lagmon.judge.judging import Memory, judge
 from lagmon.once import Look, at_once, still_open, table
 from lagmon.readings import Plan
 from lagmon.replay import report
-from lagmon.sources import load
 from lagmon.supervise import Collector as Child
 from propagation.integrations import logs
 
 if TYPE_CHECKING:
     import argparse
 
-    from lagmon.judging import Policy
+    from lagmon.configuration.settings import Settings
+    from lagmon.judge.judging import Policy
     from lagmon.loop import Collector
     from lagmon.model import IncidentKey
     from lagmon.report import Notice
-    from lagmon.settings import Settings
 
 MOST_CYCLES = 20  # an age is narrowed down to a second by then
 

@@ -15,7 +15,7 @@ import structlog
 from lagmon import loop
 from lagmon.board import Board
 from lagmon.commands import wiring
-from lagmon.sources import load
+from lagmon.configuration.sources import load
 from lagmon.supervise import Collector
 from lagmon.tape import Recorded, Tape
 from propagation.integrations import logs
@@ -23,7 +23,7 @@ from propagation.integrations import logs
 if TYPE_CHECKING:
     import argparse
 
-    from lagmon.settings import Settings
+    from lagmon.configuration.settings import Settings
 
 log = structlog.get_logger(__name__)
 

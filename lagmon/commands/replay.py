@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lagmon.commands import wiring
+from lagmon.configuration.settings import Cluster, Settings
+from lagmon.configuration.sources import load
 from lagmon.errors import RecordingError
 from lagmon.replay import replay
-from lagmon.settings import Cluster, Settings
-from lagmon.sources import load
 
 if TYPE_CHECKING:
     import argparse

@@ -14,11 +14,11 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lagmon.alerts.rulefile import inhibit_rules, rule_file, text, unwritten
+from lagmon.alerts.ruletests import rule_tests
 from lagmon.commands import wiring
-from lagmon.rulefile import inhibit_rules, rule_file, text, unwritten
-from lagmon.ruletests import rule_tests
-from lagmon.settings import Cluster, Settings
-from lagmon.sources import load
+from lagmon.configuration.settings import Cluster, Settings
+from lagmon.configuration.sources import load
 
 if TYPE_CHECKING:
     import argparse

@@ -13,7 +13,7 @@ import structlog
 from lagmon import loop
 from lagmon.board import Board
 from lagmon.commands import wiring
-from lagmon.sources import load
+from lagmon.configuration.sources import load
 from lagmon.state import Keeper
 from lagmon.supervise import Collector
 from lagmon.web.app import create_app
@@ -23,7 +23,7 @@ from propagation.integrations import logs
 if TYPE_CHECKING:
     import argparse
 
-    from lagmon.settings import Settings
+    from lagmon.configuration.settings import Settings
 
 WEB_STOP_SECONDS = 2.0
 

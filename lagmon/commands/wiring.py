@@ -13,17 +13,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lagmon import notify
-from lagmon.incidents import REMIND_SECONDS
-from lagmon.judging import Policy
+from lagmon.alerts.incidents import REMIND_SECONDS
+from lagmon.configuration.rule_settings import rules_of
+from lagmon.judge.judging import Policy
 from lagmon.report import Links
-from lagmon.rule_settings import rules_of
 from lagmon.supervise import GRACE_SECONDS
 
 if TYPE_CHECKING:
     import argparse
 
-    from lagmon.rules import Rule
-    from lagmon.settings import Settings
+    from lagmon.alerts.rules import Rule
+    from lagmon.configuration.settings import Settings
 
 VERSION = version("lagmon")
 

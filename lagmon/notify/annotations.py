@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lagmon.conditions import Measure
+from lagmon.alerts.conditions import Measure
 from lagmon.labels import safe
 from lagmon.notify.phrases import summary, time_to_drain
 from lagmon.wording import clock, counted, duration, moment, number

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lagmon.conditions import Measure
+from lagmon.alerts.conditions import Measure
 from lagmon.labels import safe
 from lagmon.model import State
 from lagmon.wording import duration, number

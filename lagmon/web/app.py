@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+    from lagmon.alerts.rules import Rule
     from lagmon.board import Board
     from lagmon.report import Links
-    from lagmon.rules import Rule
 
 HEADERS = {
     "Content-Security-Policy": (

@@ -9,18 +9,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from lagmon.conditions import Measure
+from lagmon.alerts.conditions import Measure
+from lagmon.alerts.rules import Scope
 from lagmon.labels import safe
 from lagmon.model import State, Why
-from lagmon.rules import Scope
 from lagmon.wording import clock, counted, duration, number
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from lagmon.alerts.rules import Rule
     from lagmon.model import GroupLag, Incident, PartitionLag
     from lagmon.report import ClusterReport, Links, OldestRecord
-    from lagmon.rules import Rule
 
 PARTITIONS_SHOWN = 20
 UNKNOWN = "–"  # noqa: RUF001 - typography for people, not a minus sign

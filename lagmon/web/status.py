@@ -17,9 +17,9 @@ from lagmon.wording import clock, counted, duration, number
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from lagmon.alerts.rules import Rule
     from lagmon.model import Incident
     from lagmon.report import ClusterReport, Links, Report
-    from lagmon.rules import Rule
 
 GROUPS_SHOWN = 200
 NAMED = 3  # incidents or clusters; the rest is counted

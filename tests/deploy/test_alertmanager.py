@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from lagmon.incidents import REMIND_SECONDS
+from lagmon.alerts.incidents import REMIND_SECONDS
+from lagmon.alerts.rules import KAFKA_CONSUMER_LAG
 from lagmon.model import Change, Incident, IncidentChange, IncidentKey
 from lagmon.notify.alertmanager import alert, holding_seconds
 from lagmon.readings import TopicPartition
 from lagmon.report import Links, Notice, OldestRecord
-from lagmon.rules import KAFKA_CONSUMER_LAG
 from tests.deploy.files import ALERTMANAGER, alerting_rules
 from tests.deploy.paging import KEY, Paging
 from tests.infra.alertmanager import INSTALL

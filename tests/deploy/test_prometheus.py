@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from consumers.metrics import REGISTER as CONSUMERS
+from lagmon.alerts.rules import KAFKA_CONSUMER_LAG
 from lagmon.metrics import GROUP_LAG
 from lagmon.metrics import REGISTER as LAGMON
-from lagmon.rules import KAFKA_CONSUMER_LAG
 from tests.deploy.files import (
     DEPLOY,
     RULE_TESTS,

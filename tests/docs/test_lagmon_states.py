@@ -7,7 +7,7 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
-from lagmon.evaluate import BADNESS
+from lagmon.judge.evaluate import BADNESS
 from lagmon.model import State
 from tests.docs.pages import blocks, table
 

@@ -12,8 +12,8 @@ from confluent_kafka import Consumer
 from confluent_kafka import Producer as PlainProducer
 from confluent_kafka import TopicPartition as Offset
 
+from lagmon.configuration.settings import Cluster, CollectorSettings
 from lagmon.readings import PeekRequest, Plan, Snapshot
-from lagmon.settings import Cluster, CollectorSettings
 from lagmon.supervise import Collector
 
 if TYPE_CHECKING:

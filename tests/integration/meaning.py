@@ -17,9 +17,9 @@ from confluent_kafka import Consumer, Producer
 from confluent_kafka import TopicPartition as Offset
 
 from lagmon.collector.cycle import Cycle
-from lagmon.lag import measure
+from lagmon.configuration.settings import Cluster, CollectorSettings
+from lagmon.judge.lag import measure
 from lagmon.readings import Isolation, PeekRequest, Plan, ProbeRequest, TopicPartition
-from lagmon.settings import Cluster, CollectorSettings
 from lagmon.supervise import Collector
 from tests.infra.wait import until
 

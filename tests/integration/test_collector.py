@@ -13,10 +13,10 @@ import pytest
 from confluent_kafka import Producer as PlainProducer
 from confluent_kafka import TopicPartition as Offset
 
-from lagmon.lag import measure
+from lagmon.configuration.settings import Cluster, CollectorSettings
+from lagmon.judge.lag import measure
 from lagmon.model import Why
 from lagmon.readings import Isolation, PeekRequest, Plan, Snapshot, TopicPartition
-from lagmon.settings import Cluster, CollectorSettings
 from propagation import Producer
 from propagation.testing import captured_spans
 from tests.integration.collecting import (

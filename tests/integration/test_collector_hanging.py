@@ -12,7 +12,7 @@ from confluent_kafka import TopicPartition as Offset
 from confluent_kafka.cimpl import NewTopic
 
 from lagmon.collector.lanes import Lanes
-from lagmon.lag import measure
+from lagmon.judge.lag import measure
 from lagmon.readings import TopicPartition
 from tests.conftest import running as started
 from tests.infra.kafka_nodes import KafkaNodes

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from confluent_kafka.cimpl import NewTopic
 
-from lagmon.lag import measure
+from lagmon.configuration.settings import Cluster, CollectorSettings
+from lagmon.judge.lag import measure
 from lagmon.readings import Plan, Snapshot
-from lagmon.settings import Cluster, CollectorSettings
 from tests.infra.wait import until
 from tests.integration.collecting import (
     collect_until,

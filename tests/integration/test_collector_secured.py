@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from lagmon.lag import measure
+from lagmon.configuration.settings import Cluster, CollectorSettings, Settings
+from lagmon.judge.lag import measure
 from lagmon.readings import Plan, Snapshot
-from lagmon.settings import Cluster, CollectorSettings, Settings
 from tests.conftest import running as started
 from tests.infra.certificates import Authority
 from tests.infra.kafka_secured import MTLS, PASSWORD, SAFE, SECRET, TLS, USER, SecuredKafka

@@ -17,12 +17,12 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined] # documented t
 
 from lagmon.collector.calls import Deadline
 from lagmon.collector.peek import look
+from lagmon.judge.suspects import oldest, remember, suspects
 from lagmon.model import State
 from lagmon.notify.annotations import annotate
 from lagmon.readings import Isolation, PeekRequest, TopicPartition
 from lagmon.recording import snapshot_to_json
 from lagmon.report import Links, OldestRecord
-from lagmon.suspects import oldest, remember, suspects
 from tests.infra.kafka import KafkaBroker
 from tests.infra.records import consume, produce
 from tests.infra.require import required

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from lagmon.arrivals import Arrivals
-from lagmon.history import History
-from lagmon.lag import measure
+from lagmon.judge.arrivals import Arrivals
+from lagmon.judge.history import History
+from lagmon.judge.lag import measure
+from lagmon.judge.seconds import ages, doubts, plan
 from lagmon.readings import (
     Committed,
     GroupReading,
@@ -19,7 +20,6 @@ from lagmon.readings import (
     Snapshot,
     TopicPartition,
 )
-from lagmon.seconds import ages, doubts, plan
 from tests.lagmon.builders import CLUSTER, GROUP, NOON, at
 
 if TYPE_CHECKING:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from lagmon.alerts.rules import KAFKA_CONSUMER_LAG
 from lagmon.board import Cycle
 from lagmon.model import (
     Change,
@@ -19,7 +20,6 @@ from lagmon.model import (
 )
 from lagmon.readings import PartitionOffsets, Peek, PeekRequest, Snapshot, TopicPartition
 from lagmon.report import Notice, OldestRecord
-from lagmon.rules import KAFKA_CONSUMER_LAG
 
 if TYPE_CHECKING:
     from lagmon.readings import Member, StepDuration

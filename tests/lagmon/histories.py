@@ -10,9 +10,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
-from lagmon.evaluate import states
-from lagmon.lag import measure
-from lagmon.progress import Progress
+from lagmon.judge.evaluate import states
+from lagmon.judge.lag import measure
+from lagmon.judge.progress import Progress
+from lagmon.judge.states import Judging
 from lagmon.readings import (
     Committed,
     GroupReading,
@@ -23,15 +24,14 @@ from lagmon.readings import (
     PeekRequest,
     Snapshot,
 )
-from lagmon.states import Judging
 from tests.lagmon.builders import CLUSTER, GROUP, NOON, at
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from lagmon.judge.states import GroupVerdict
     from lagmon.model import State
     from lagmon.readings import TopicId
-    from lagmon.states import GroupVerdict
 
 T = TypeVar("T")
 Number = int | None

@@ -14,7 +14,7 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 
 from lagmon import cli
 from lagmon.commands import wiring
-from lagmon.sources import load
+from lagmon.configuration.sources import load
 from propagation.integrations import logs
 from tests.infra.ports import free_port
 from tests.infra.process import Service

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, get_args, get_origin
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
-from lagmon.rules import SHIPPED
-from lagmon.settings import Settings
-from lagmon.sources import load
+from lagmon.alerts.rules import SHIPPED
+from lagmon.configuration.settings import Settings
+from lagmon.configuration.sources import load
 from tests.docs.pages import DOCS, blocks
 
 if TYPE_CHECKING:

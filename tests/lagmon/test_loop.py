@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 from structlog.testing import capture_logs
 
+from lagmon.alerts.incidents import State
+from lagmon.alerts.rules import SHIPPED
 from lagmon.board import Board
-from lagmon.incidents import State
-from lagmon.judging import Memory, Policy, judge
+from lagmon.judge.judging import Memory, Policy, judge
 from lagmon.loop import Watch, run
 from lagmon.model import Change, Incident, IncidentKey
 from lagmon.notify import Mailbox, Outcome
@@ -23,7 +24,6 @@ from lagmon.readings import (
     Plan,
     Snapshot,
 )
-from lagmon.rules import SHIPPED
 from lagmon.state import Keeper, Saved, dumps
 from tests.lagmon.builders import CLUSTER, GROUP, NOON, TRACE, FakeClock, at, peek
 

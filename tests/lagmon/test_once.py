@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from lagmon.incidents import State as Incidents
-from lagmon.judging import Judgement, Memory, Policy, judge
+from lagmon.alerts.incidents import State as Incidents
+from lagmon.alerts.rules import KAFKA_CONSUMER_LAG, SHIPPED, Override, Priority
+from lagmon.judge.judging import Judgement, Memory, Policy, judge
 from lagmon.model import Age, Change, GroupLag, Method, State, Why
 from lagmon.once import Look, at_once, still_open, table
 from lagmon.readings import Snapshot
-from lagmon.rules import KAFKA_CONSUMER_LAG, SHIPPED, Override, Priority
 from tests.lagmon.builders import (
     CLUSTER,
     GROUP,

@@ -8,10 +8,10 @@ import pytest
 
 from lagmon.collector import peek as looking
 from lagmon.collector.carried import trace_of
+from lagmon.judge.suspects import ASK_AGAIN_SECONDS, Answer, oldest, records
 from lagmon.model import Change
 from lagmon.notify.annotations import annotate
 from lagmon.report import Links
-from lagmon.suspects import ASK_AGAIN_SECONDS, Answer, oldest, records
 from tests.docs.pages import table, text
 from tests.lagmon.builders import GROUP, NOON, group, lags, notice, peek, record, unread
 

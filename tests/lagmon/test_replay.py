@@ -8,13 +8,13 @@ from typing import Any
 
 from hypothesis import given, settings
 
+from lagmon.alerts.rules import SHIPPED
 from lagmon.errors import RecordingError
-from lagmon.judging import Memory, Policy, judge
+from lagmon.judge.judging import Memory, Policy, judge
 from lagmon.model import Age, ClusterLag, Method, State
 from lagmon.readings import Committed, GroupReading, PartitionOffsets, Snapshot
 from lagmon.recording import snapshot_to_json
 from lagmon.replay import Replay, replay, report
-from lagmon.rules import SHIPPED
 from tests.lagmon.builders import CLUSTER, GROUP, NOON, at
 from tests.lagmon.test_recording import snapshots
 

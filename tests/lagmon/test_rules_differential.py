@@ -18,11 +18,11 @@ from typing import TYPE_CHECKING
 import pytest
 import yaml
 
-from lagmon.conditions import Measure, above
-from lagmon.incidents import State, step
-from lagmon.rulefile import rule_file, text
-from lagmon.rules import KAFKA_CONSUMER_LAG, SHIPPED, Override, Scope
-from lagmon.verdicts import Seen
+from lagmon.alerts.conditions import Measure, above
+from lagmon.alerts.incidents import State, step
+from lagmon.alerts.rulefile import rule_file, text
+from lagmon.alerts.rules import KAFKA_CONSUMER_LAG, SHIPPED, Override, Scope
+from lagmon.alerts.verdicts import Seen
 from tests.infra.require import need
 from tests.lagmon.series import (
     TICK_SECONDS,

@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
+from lagmon.alerts.incidents import Pending, State, step
+from lagmon.alerts.rules import KAFKA_CONSUMER_LAG
 from lagmon.errors import RecordingError
-from lagmon.incidents import Pending, State, step
 from lagmon.model import Change, Incident, IncidentKey
-from lagmon.rules import KAFKA_CONSUMER_LAG
 from lagmon.state import KEEP_SECONDS, Keeper, Saved, dumps, loads, read, write
 from tests.lagmon.builders import CLUSTER, GROUP, NOON, group, lags
 

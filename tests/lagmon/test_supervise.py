@@ -16,8 +16,8 @@ import pytest
 import structlog
 
 from lagmon import supervise
+from lagmon.configuration.settings import Cluster, CollectorSettings
 from lagmon.readings import PeekRequest, Plan, Snapshot, TopicPartition
-from lagmon.settings import Cluster, CollectorSettings
 from lagmon.supervise import Collector, pause_seconds
 
 if TYPE_CHECKING:

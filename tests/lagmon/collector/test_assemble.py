@@ -8,8 +8,8 @@ import pytest
 
 from lagmon.collector import assemble
 from lagmon.collector.answers import GONE, LEADERLESS, Failure
+from lagmon.configuration.settings import Selection
 from lagmon.readings import Committed, GroupReading, Member, PartitionOffsets, TopicPartition
-from lagmon.settings import Selection
 
 P0, P1, P2 = (TopicPartition("plays", number) for number in range(3))
 OTHER = TopicPartition("other", 0)

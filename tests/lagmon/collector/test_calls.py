@@ -13,7 +13,7 @@ from lagmon.collector import calls, patience
 from lagmon.collector.answers import BUSY, LATE, Failure
 from lagmon.collector.calls import Calls, Deadline
 from lagmon.collector.client import Client
-from lagmon.settings import Cluster
+from lagmon.configuration.settings import Cluster
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

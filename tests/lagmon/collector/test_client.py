@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lagmon.collector.client import Client, configuration
-from lagmon.settings import Cluster
+from lagmon.configuration.settings import Cluster
 from tests.infra.wait import until
 
 NOBODY = Cluster(name="test", bootstrap_servers="127.0.0.1:1")

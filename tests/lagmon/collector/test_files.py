@@ -8,7 +8,7 @@ import structlog
 
 from lagmon.collector.client import Client
 from lagmon.collector.files import Files
-from lagmon.settings import Cluster
+from lagmon.configuration.settings import Cluster
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -7,7 +7,7 @@ import logging
 from lagmon.collector import quiet
 from lagmon.collector.client import Client, kafka_log
 from lagmon.collector.quiet import QUIET_SECONDS, Thinned
-from lagmon.settings import Cluster
+from lagmon.configuration.settings import Cluster
 from tests.infra.wait import until
 
 REFUSED = "[thrd:kafka:1/1]: kafka:1/1: Connect to ipv4#10.0.0.7:1 failed: Connection refused "

@@ -7,21 +7,21 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from lagmon.conditions import Measure, above
-from lagmon.model import Change, GroupLag, Incident, IncidentChange, IncidentKey, State, Why
-from lagmon.notify.alertmanager import alert
-from lagmon.readings import Member
-from lagmon.report import Links, Notice
-from lagmon.rules import (
+from lagmon.alerts.conditions import Measure, above
+from lagmon.alerts.rules import (
     KAFKA_CLUSTER_BLIND,
     KAFKA_CONSUMER_LAG,
     KAFKA_CONSUMER_STUCK,
     KAFKA_LAG_UNKNOWN,
 )
+from lagmon.model import Change, GroupLag, Incident, IncidentChange, IncidentKey, State, Why
+from lagmon.notify.alertmanager import alert
+from lagmon.readings import Member
+from lagmon.report import Links, Notice
 from tests.lagmon.builders import CLUSTER, GROUP, NOON, at, group, part
 
 if TYPE_CHECKING:
-    from lagmon.rules import Rule
+    from lagmon.alerts.rules import Rule
 
 LATE = replace(KAFKA_CONSUMER_LAG, condition=above(300, Measure.SECONDS))
 NEARLY_LOST = replace(KAFKA_CONSUMER_LAG, condition=above(0.8, Measure.RETENTION))

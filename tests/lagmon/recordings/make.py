@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING
 import yaml
 
 from lagmon.commands.wiring import policy
+from lagmon.configuration.settings import Cluster
+from lagmon.configuration.sources import load
 from lagmon.recording import snapshot_from_json
 from lagmon.replay import replay
-from lagmon.settings import Cluster
-from lagmon.sources import load
 from tests.infra.kafka import KafkaBroker
 from tests.infra.process import Service
 from tests.infra.wait import until

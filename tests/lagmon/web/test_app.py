@@ -14,11 +14,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from markupsafe import escape
 
+from lagmon.alerts.rules import SHIPPED
 from lagmon.board import Board
 from lagmon.labels import safe
 from lagmon.page import CONTENT_TYPE, render
 from lagmon.report import Links
-from lagmon.rules import SHIPPED
 from lagmon.web.app import HEADERS, create_app
 from lagmon.web.server import WebServer
 from tests.infra.ports import free_port

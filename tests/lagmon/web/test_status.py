@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lagmon.alerts.rules import SHIPPED
 from lagmon.board import advance
 from lagmon.model import GroupLag, IncidentKey, State, Why
 from lagmon.readings import Member, StepDuration
 from lagmon.report import ClusterReport, Links, Report
-from lagmon.rules import SHIPPED
 from lagmon.web import groups as group_views
 from lagmon.web.status import GROUPS_SHOWN, Status, status
 from tests.lagmon.builders import (

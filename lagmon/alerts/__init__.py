@@ -1,0 +1,1 @@
+"""What pages whom: rules, maintenance windows, incidents, the rule file of Prometheus. Pure."""

@@ -1,0 +1,164 @@
+"""Turn a `Snapshot` into lags: what each number means, and why it is missing when it is.
+
+Comes in: one snapshot. Goes out: one `ClusterLag` with a row for every committed partition of every
+group. Pure: the same snapshot gives the same lags; nothing is remembered from the one before.
+
+The lag is the high watermark less the committed offset. Unknown is never 0.
+``tests/lagmon/judge/test_lag.py`` numbers the cases and says why each answer is right.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lagmon.model import ClusterLag, GroupLag, PartitionLag, Why
+from lagmon.readings import PartitionOffsets
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from lagmon.readings import Committed, GroupReading, Member, Snapshot, TopicPartition
+
+DELETED = "UNKNOWN_TOPIC_OR_PART"  # Kafka's name for it opens the error texts of a snapshot
+
+UNDESCRIBED = "its members are not known, and no commit may be seen"
+
+# What a group without any known lag says, the first that holds for one of its partitions.
+GRAVEST = (Why.NO_COMMITTED_OFFSET, Why.NO_END_OFFSET, Why.NEVER_COMMITTED, Why.TOPIC_DELETED)
+UNKNOWN = frozenset({Why.NO_COMMITTED_OFFSET, Why.NO_END_OFFSET})
+
+
+def measure(snapshot: Snapshot) -> ClusterLag:
+    """Measure every group of *snapshot*."""
+    if snapshot.error is not None:
+        return ClusterLag(snapshot.at, snapshot.cluster, complete=False, error=snapshot.error)
+    offsets = {one.at: one for one in snapshot.topics}
+    topics = frozenset(at.topic for at in offsets)
+    return ClusterLag(
+        snapshot.at,
+        snapshot.cluster,
+        tuple(_group(reading, offsets, topics) for reading in snapshot.groups),
+        complete=not snapshot.list_errors,
+    )
+
+
+def _group(
+    reading: GroupReading,
+    offsets: Mapping[TopicPartition, PartitionOffsets],
+    topics: frozenset[str],
+) -> GroupLag:
+    unread = reading.error or (UNDESCRIBED if _tells_nothing(reading) else None)
+    if unread is not None:
+        return GroupLag(
+            reading.group,
+            None,
+            Why.GROUP_UNREADABLE,
+            reading.state,
+            reading.members,
+            detail=unread,
+        )
+    owners = {at: member for member in reading.assignments for at in member.partitions}
+    rows = tuple(
+        _partition(one, _found(one, offsets, topics), owners.get(one.at))
+        for one in reading.committed
+    )
+    known = [row.lag for row in rows if row.lag is not None]
+    why, detail = (None, None) if known else _gravest(rows)
+    return GroupLag(
+        reading.group,
+        sum(known) if known else None,
+        why,
+        reading.state,
+        reading.members,
+        rows,
+        uncommitted=sum(row.why is Why.NEVER_COMMITTED for row in rows),
+        unknown=sum(row.why in UNKNOWN for row in rows),
+        detail=detail,
+    )
+
+
+def _tells_nothing(reading: GroupReading) -> bool:
+    """Tell whether neither a commit nor a member is known of a group.
+
+    Where its members are known, theirs are the partitions that it never committed.
+    """
+    return reading.members is None and not reading.committed
+
+
+def _found(
+    one: Committed,
+    offsets: Mapping[TopicPartition, PartitionOffsets],
+    topics: frozenset[str],
+) -> PartitionOffsets:
+    """Give what is known of *one*'s partition, or why nothing is.
+
+    A topic of which the snapshot has no partition at all does not exist: the collector writes down
+    every partition that it asked for, with an error if need be.
+    """
+    if one.at in offsets:
+        return offsets[one.at]
+    lost = "the snapshot has no offsets of this partition"
+    return PartitionOffsets(one.at, error=lost if one.at.topic in topics else DELETED)
+
+
+def _partition(one: Committed, log: PartitionOffsets, owner: Member | None) -> PartitionLag:
+    why, detail = _missing(one, log)
+    if why is not None or one.offset is None or log.high is None:
+        waiting = why is Why.NEVER_COMMITTED and not _is_empty(log)
+        return PartitionLag(
+            one.at, None, why, one.offset, log.high, waiting=waiting, owner=owner, detail=detail
+        )
+    return PartitionLag(
+        one.at,
+        max(0, log.high - one.offset),
+        committed=one.offset,
+        end=log.high,
+        # Read out before it expired, or not: these records can no longer be read. They stay in the
+        # lag, because the group has not passed them.
+        lost=max(0, log.start - one.offset) if log.start is not None else 0,
+        clamped=_ends_disagree(one.offset, log),
+        owner=owner,
+        start=log.start,
+        stable=log.stable,
+    )
+
+
+def _missing(one: Committed, log: PartitionOffsets) -> tuple[Why | None, str | None]:
+    """Tell why there is no lag to give; the first reason that holds."""
+    if one.error is not None:
+        gone = one.error.startswith(DELETED)
+        return (Why.TOPIC_DELETED if gone else Why.NO_COMMITTED_OFFSET), one.error
+    if _is_deleted(log) and one.offset is not None:
+        return Why.TOPIC_DELETED, log.error
+    if one.offset is None:
+        return Why.NEVER_COMMITTED, None
+    if log.high is None:
+        return Why.NO_END_OFFSET, log.error
+    return None, None
+
+
+def _is_deleted(log: PartitionOffsets) -> bool:
+    return log.error is not None and log.error.startswith(DELETED)
+
+
+def _is_empty(log: PartitionOffsets) -> bool:
+    if _is_deleted(log):
+        return True
+    return log.start is not None and log.high is not None and log.high <= log.start
+
+
+def _ends_disagree(offset: int, log: PartitionOffsets) -> bool:
+    """Tell whether a lag below 0 comes from the two end offsets, not from the commit.
+
+    They are two requests. A commit that lies behind the one and past the other is no commit past
+    the end.
+    """
+    return log.high is not None and log.stable is not None and log.high < offset <= log.stable
+
+
+def _gravest(rows: tuple[PartitionLag, ...]) -> tuple[Why, str | None]:
+    for why in GRAVEST:
+        for row in rows:
+            if row.why is why:
+                return why, row.detail
+    return Why.NEVER_COMMITTED, None
