@@ -1,16 +1,17 @@
 """What the benchmark of collecting runs in processes of their own: ``ROW ARGUMENTS``.
 
-``judge CYCLES``: CPU s to judge 20,000 group partitions. ``memory SERVERS CYCLES``: what parent and
-child hold. ``racing SERVERS``: a producer and consumers that never rest. The first two print one
-JSON line. The snapshots that they judge are made here, in the form of recorded ones: a steady
-cluster in which one group in twenty is stuck with one partition, one has stopped, and one falls
-behind.
+``judge CYCLES``: CPU s to judge 20,000 group partitions. ``memory SERVERS CYCLES GROUPS``: what
+parent and child hold. ``racing SERVERS``: a producer and consumers that never rest. The first two
+print one JSON line. The snapshots that they judge are made here, in the form of recorded ones: a
+steady cluster in which one group in twenty is stuck with one partition, one has stopped, and one
+falls behind.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import re
 import statistics
 import sys
 import threading
@@ -22,6 +23,7 @@ from confluent_kafka import Consumer, Producer
 
 from lagmon.board import Board
 from lagmon.commands import serve, wiring  # noqa: F401 - what a parent has imported weighs
+from lagmon.configuration.settings import Cluster, Groups, Settings
 from lagmon.loop import Memory, SystemClock, Watch, judge
 from lagmon.readings import (
     Committed,
@@ -36,7 +38,6 @@ from lagmon.readings import (
     TopicPartition,
 )
 from lagmon.recording import snapshot_from_json, snapshot_to_json
-from lagmon.settings import Cluster, Settings
 from lagmon.supervise import Collector
 
 if TYPE_CHECKING:
@@ -57,15 +58,16 @@ def main(row: str, *arguments: str) -> None:
     """Do the work of *row*."""
     work: dict[str, Callable[..., Any]] = {
         "judge": lambda cycles: judging(int(cycles)),
-        "memory": lambda servers, cycles: asyncio.run(memory(servers, int(cycles))),
+        "memory": lambda servers, *sizes: asyncio.run(memory(servers, *map(int, sizes))),
         "racing": racing,
     }
     print(json.dumps(work[row](*arguments)))
 
 
-def settings(servers: str) -> Settings:
+def settings(servers: str, include: str = ".*") -> Settings:
     """Give the defaults, for the cluster at *servers*; only what goes wrong is logged."""
-    cluster = Cluster(name="bench", bootstrap_servers=servers)
+    groups = Groups(include=(re.compile(include),))
+    cluster = Cluster(name="bench", bootstrap_servers=servers, groups=groups)
     return Settings(clusters=(cluster,), log_level="WARNING")
 
 
@@ -75,14 +77,15 @@ class Recorded:
     cluster = "bench"
     restarts = 0
 
-    def __init__(self) -> None:
+    def __init__(self, groups: int = GROUPS) -> None:
         self._cycle = 0
-        self._ids = tuple(TopicId(f"topic-{n:03}", f"id-{n}") for n in range(TOPICS))
+        topics = min(TOPICS, groups // 10)
+        self._ids = tuple(TopicId(f"topic-{n:03}", f"id-{n}") for n in range(topics))
         self._all = tuple(
-            TopicPartition(f"topic-{n:03}", at) for n in range(TOPICS) for at in range(PARTITIONS)
+            TopicPartition(f"topic-{n:03}", at) for n in range(topics) for at in range(PARTITIONS)
         )
         self._own = [
-            tuple(self._all[n % TOPICS * PARTITIONS :][:PARTITIONS]) for n in range(GROUPS)
+            tuple(self._all[n % topics * PARTITIONS :][:PARTITIONS]) for n in range(groups)
         ]
         self._members = [
             (Member(f"member-{n:04}", "bench", "/127.0.0.1", own),)
@@ -107,7 +110,7 @@ class Recorded:
             BEGAN + self._cycle * STEP_SECONDS,
             self.cluster,
             tuple(PartitionOffsets(at, 0, end, end) for at in self._all),
-            tuple(self._group(number, end) for number in range(GROUPS)),
+            tuple(self._group(number, end) for number in range(len(self._own))),
             tuple(Peek(one, one.offset, written(one.offset), 100, "00ff") for one in plan.peeks),
             probes=tuple(self._probe(one, end) for one in plan.probes),
             topic_ids=self._ids,
@@ -160,19 +163,21 @@ def judging(cycles: int) -> dict[str, Any]:
     }
 
 
-async def memory(servers: str, cycles: int) -> dict[str, Any]:
-    """Judge *cycles* recorded snapshots while a child collects from *servers*; weigh both.
+async def memory(servers: str, cycles: int, groups: int) -> dict[str, Any]:
+    """Judge *cycles* snapshots of *groups* while a child collects as many; weigh both.
 
     The parent is all of ``lagmon serve`` but its listening: everything is imported, each cycle is
     judged, put on the board and rendered. In a thread of its own it reads the child's snapshots
     too, as many as come in that time.
     """
-    configured = settings(servers)
+    configured = settings(servers, f"active-({'|'.join(f'{n:04}' for n in range(groups))})")
     board = Board("0", ["bench"])
-    watch = Watch(Recorded(), wiring.policy(configured), board, (), SystemClock())
+    watch = Watch(Recorded(groups), wiring.policy(configured), board, (), SystemClock())
     child: list[float] = []
     enough = threading.Event()
-    asking = threading.Thread(target=lambda: asyncio.run(ask(configured, child, enough)))
+    asking = threading.Thread(
+        target=lambda: asyncio.run(ask(configured, child, enough, groups / GROUPS))
+    )
     asking.start()
     parent = []
     try:
@@ -194,7 +199,9 @@ async def memory(servers: str, cycles: int) -> dict[str, Any]:
     }
 
 
-async def ask(configured: Settings, held: list[float], enough: threading.Event) -> None:
+async def ask(
+    configured: Settings, held: list[float], enough: threading.Event, rest_seconds: float
+) -> None:
     """Have a child read the cluster again and again until *enough*; note what it holds."""
     collector = Collector(configured.collector(configured.clusters[0]))
     await collector.start()
@@ -202,8 +209,7 @@ async def ask(configured: Settings, held: list[float], enough: threading.Event) 
         snapshot = await collector.collect(Plan(), time.time())
         if snapshot.error is None and collector.pid is not None:
             held.append(resident_mb(str(collector.pid)))
-        else:
-            await asyncio.sleep(0.1)  # without a child it answers at once
+        await asyncio.sleep(rest_seconds)  # the parent has two cores to share with it and Kafka
     await collector.stop()
 
 
