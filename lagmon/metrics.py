@@ -98,6 +98,12 @@ GROUP_LAG_RATE = Metric(
     "How fast the group's lag grew in the last two minutes; below 0 while it shrinks.",
     _GROUP,
 )
+GROUP_RETENTION = Metric(
+    "lagmon_group_retention_ratio",
+    Kind.GAUGE,
+    "The highest known unread part of what a partition's log still holds; above 1, some is lost.",
+    _GROUP,
+)
 START_OFFSET = Metric(
     "lagmon_topic_partition_start_offset",
     Kind.GAUGE,
@@ -200,6 +206,7 @@ REGISTER: tuple[Metric, ...] = tuple(
             GROUP_LAG_SECONDS,
             GROUP_STATE,
             GROUP_LAG_RATE,
+            GROUP_RETENTION,
             GROUP_MEMBERS,
             GROUP_UNCOMMITTED,
             GROUP_UNKNOWN,

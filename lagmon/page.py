@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lagmon import metrics
+from lagmon import metrics, retention
 from lagmon.labels import safe
 from lagmon.model import Why
 
@@ -110,6 +110,8 @@ def _groups(cluster: ClusterReport) -> Iterator[_Sample]:
         yield metrics.GROUP_LAG, labels, group.lag
         yield metrics.GROUP_LAG_SECONDS, labels, _seconds(group.age)
         yield metrics.GROUP_LAG_RATE, labels, _to_the_thousandth(group.rate)
+        # As it is: a rule in Prometheus compares the same number as one of lagmon.
+        yield metrics.GROUP_RETENTION, labels, retention.of_group(group)
         yield metrics.GROUP_MEMBERS, labels, group.members
         if group.judged is not None:
             yield metrics.GROUP_STATE, f'{labels},state="{group.judged.value}"', 1

@@ -21,6 +21,7 @@ PURE = (
     "lagmon/readings.py",
     "lagmon/notify/phrases.py",
     "lagmon/page.py",
+    "lagmon/retention.py",
     "lagmon/recording.py",
     "lagmon/replay.py",
     "lagmon/once.py",

@@ -22,6 +22,7 @@ from enum import Enum, auto
 from itertools import groupby
 from typing import TYPE_CHECKING
 
+from lagmon import retention
 from lagmon.alerts.conditions import Measure
 from lagmon.alerts.rules import Scope
 from lagmon.model import GroupLag, IncidentKey, Method, State, Why
@@ -240,9 +241,4 @@ def _seconds(part: PartitionLag) -> tuple[float | None, bool]:
 
 
 def _retention(part: PartitionLag) -> tuple[float | None, bool]:
-    if part.lag == 0:
-        return 0.0, False
-    if part.lag is None or part.end is None or part.start is None:
-        return None, True
-    # Of an empty log everything unread is lost: each message counts as one whole log.
-    return part.lag / max(1, part.end - part.start), False
+    return retention.of_partition(part), False

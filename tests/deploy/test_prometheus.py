@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import subprocess
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +21,7 @@ from tests.deploy.files import (
     ours,
     read,
 )
+from tests.deploy.promql import metrics_of
 from tests.infra.require import need
 
 if TYPE_CHECKING:
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
 CONFIG = DEPLOY / "prometheus/prometheus.yml"
 FROM_PROMETHEUS = {"up"}
-WORDS = {"by", "without", "on", "ignoring", "and", "or", "unless", "offset", "bool"}
 each_rule = pytest.mark.parametrize("rule", alerting_rules(), ids=lambda rule: str(rule["alert"]))
 
 
@@ -39,12 +38,6 @@ def promtool(*arguments: str | Path) -> str:
     done = subprocess.run([program, *arguments], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
-
-
-def metrics_of(expression: str) -> set[str]:
-    """Give the names in *expression* that are neither functions, labels, words nor texts."""
-    bare = re.sub(r"\{[^}]*\}|\b(?:by|on|without|ignoring)\s*\([^)]*\)|\[[^]]*\]", "", expression)
-    return set(re.findall(r"\b[a-z_:][\w:]*\b(?!\s*\()", bare)) - WORDS
 
 
 def test_the_configuration_is_one_that_prometheus_takes() -> None:

@@ -285,3 +285,41 @@ def test_seconds_stand_beside_the_lag_they_belong_to() -> None:
 
     assert found["lagmon_partition_lag_seconds"] == {partition(0): 41.123, partition(1): 0.0}
     assert found["lagmon_group_lag_seconds"] == {labels(group=GROUP): 41.123}
+
+
+@pytest.mark.parametrize(
+    ("parts", "ratio"),
+    [
+        ([(60, 0), (10, 0)], 0.6),
+        ([(0, None), (0, 100)], 0.0),
+        ([(100, 0)], 1.0),
+        ([(7, 100)], 7.0),
+        ([(120, 20)], 1.5),
+        ([(60, 0), (90, None)], 0.6),
+        ([(60, None)], None),
+        ([(1, 97)], 1 / 3),
+    ],
+    ids=[
+        "the worst counts",
+        "nothing unread",
+        "the next to be deleted",
+        "an empty log",
+        "some deleted",
+        "a lower bound",
+        "the start is not known",
+        "no digit is cut off",
+    ],
+)
+def test_how_near_records_are_to_being_deleted(
+    parts: list[tuple[int, int | None]], ratio: float | None
+) -> None:
+    """It is the unread part of what a log holds from *start* to 100, as rules compare it."""
+    made = [
+        replace(part(number, lag, committed=100 - lag), start=start)
+        for number, (lag, start) in enumerate(parts)
+    ]
+
+    found = parsed(page(cycle(lags(group(7, GROUP, *made)))))
+
+    expected = {} if ratio is None else {labels(group=GROUP): ratio}
+    assert found.get("lagmon_group_retention_ratio", {}) == expected

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -14,8 +15,10 @@ from lagmon.alerts.conditions import Measure, above, in_state
 from lagmon.alerts.rulefile import entries, inhibit_rules, rule_file, span, text, unwritten
 from lagmon.alerts.rules import KAFKA_CONSUMER_LAG, SHIPPED, Override, Scope
 from lagmon.alerts.ruletests import rule_tests
+from lagmon.metrics import REGISTER
 from lagmon.model import State
 from tests.deploy.files import ALERTMANAGER, RULES, read
+from tests.deploy.promql import metrics_of
 from tests.infra.require import need
 
 if TYPE_CHECKING:
@@ -70,11 +73,14 @@ def alerts(rules: Sequence[Rule], **named: Sequence[str]) -> list[dict[str, Any]
     return [rule for group in groups for rule in group["rules"] if "alert" in rule]
 
 
-@pytest.mark.parametrize(
+each_set = pytest.mark.parametrize(
     "rules",
     [SHIPPED, EVERY, (PARTED,), (STATES,)],
     ids=["shipped", "every measure and scope", "parted", "states"],
 )
+
+
+@each_set
 def test_promtool_finds_the_file_and_its_tests_right(
     rules: tuple[Rule, ...], tmp_path: Path
 ) -> None:
@@ -88,6 +94,32 @@ def test_promtool_finds_the_file_and_its_tests_right(
     assert "duplicate" not in said
     tried = rule_tests(rules, "lagmon.yml")["tests"]
     assert len(tried) == 2 * len(list(entries(rules))), "each entry fires once and is silent once"
+
+
+@each_set
+def test_what_is_asked_for_is_exported(rules: tuple[Rule, ...]) -> None:
+    """Every metric of the file is in lagmon's register, or recorded by the file itself."""
+    written = [
+        each for group in rule_file(rules, {"c": ["g"]})["groups"] for each in group["rules"]
+    ]
+    recorded = {each["record"] for each in written if "record" in each}
+    exported = {metric.name for metric in REGISTER}
+
+    asked = [metrics_of(each["expr"]) for each in written]
+
+    assert all(asked)
+    assert set().union(*asked) <= exported | recorded
+
+
+@each_set
+def test_what_is_tried_is_exported(rules: tuple[Rule, ...]) -> None:
+    """Every series of the file's tests is one of a metric in lagmon's register, with its labels."""
+    labels = {metric.name: set(metric.labels) for metric in REGISTER}
+    tried = rule_tests(rules, "lagmon.yml")["tests"]
+
+    for series in (each["series"] for test in tried for each in test["input_series"]):
+        name, _, rest = series.partition("{")
+        assert set(re.findall(r'(\w+)="', rest)) == labels[name]
 
 
 def test_the_tests_can_fail(tmp_path: Path) -> None:
