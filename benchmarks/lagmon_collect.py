@@ -118,6 +118,7 @@ def measured(row: str, bench: Bench) -> list[Goal]:
         figures = ROWS[row](bench)
     except Exception as error:  # noqa: BLE001 - the other rows go on
         figures = [f"{type(error).__name__}: {error}"] * len(WANTED[row])
+        print(figures[0])
     print(f"{time.monotonic() - began:.0f} s in all", flush=True)
     return [
         Goal(name, "<=", limit, None, got) if isinstance(got, str) else Goal(name, "<=", limit, got)

@@ -42,6 +42,7 @@ WORK: Final = Path(__file__).with_name("lagmon_collect_work.py")
 OFFSETS_PARTITIONS: Final = {"offsets.topic.num.partitions": "50"}  # as Kafka has it by default
 TOPICS, PARTITIONS, GROUPS, IDLE = 200, 10, 2000, 63_000
 FIRST_CYCLES, WARM_UP = 3, 2
+CYCLES_AT_MOST = 5  # until every newest commit was read, where one cycle was not enough
 SCRAPE_SECONDS: Final = 120
 STEADY_SECONDS: Final = 150  # groups that stand are read less often only after a while
 UNREAD_SECONDS: Final = 300  # to have read every one of 65,000 groups once
@@ -101,10 +102,24 @@ class Lagmon:
             for group in groups
         )
 
-    def insist(self, groups: list[Group]) -> None:
-        """Raise unless the last cycle has the newest commits of *groups*."""
-        if lacking := self.outdated(groups):
-            raise RuntimeError(f"{lacking} commits were not read; error: {self.snapshot.error}")
+    async def whole(self, groups: list[Group]) -> float:
+        """Give the seconds until the newest commits of *groups* are judged: of one cycle, or more.
+
+        Between two cycles it rests as the loop does. Raises if that does not help.
+        """
+        began = time.monotonic()
+        for _ in range(CYCLES_AT_MOST):
+            await self.cycle()
+            if not self.outdated(groups):
+                return time.monotonic() - began
+            await self.rest()
+        raise RuntimeError(self.lacking(groups))
+
+    def lacking(self, groups: list[Group]) -> str:
+        """Say how many of the newest commits of *groups* the last cycle lacks, and why."""
+        said = {one.error for one in self.snapshot.groups} | {self.snapshot.error}
+        why = "; ".join(sorted(one for one in said if one)) or "no error was said"
+        return f"the newest of {self.outdated(groups)} commits were not read: {why}"
 
 
 def populated(servers: str) -> World:
@@ -141,16 +156,14 @@ async def _cycle(
     for _ in range(min(rounds, FIRST_CYCLES)):
         began = time.monotonic()
         async with Lagmon(world.servers) as lagmon:
-            await lagmon.cycle()
+            await lagmon.whole(world.groups)
             first.append(time.monotonic() - began)
-            lagmon.insist(world.groups)
     async with Lagmon(world.servers) as lagmon:
         for number in range(WARM_UP + rounds):
             await asyncio.to_thread(world.advance)
-            await lagmon.cycle()
-            lagmon.insist(world.groups)
+            took = await lagmon.whole(world.groups)
             if number >= WARM_UP:
-                steady.append(lagmon.judge.seconds)
+                steady.append(took)
                 kminions += [] if isinstance(kminion, str) else [kminion.scrape()]
             await lagmon.rest()
     if not isinstance(exporter, str):  # one scrape of it takes several seconds
@@ -231,13 +244,14 @@ async def _many(world: World, idle: list[Group], rounds: int) -> Figure:
         while len(steady) < rounds:
             await asyncio.to_thread(world.advance)
             await lagmon.cycle()
-            unread = lagmon.outdated(idle)
-            if whole_after is not None:
-                lagmon.insist(world.groups + idle)
-                steady.append(lagmon.judge.seconds)
-            elif not unread:
-                whole_after = time.monotonic() - began
-            elif time.monotonic() - began > UNREAD_SECONDS:
+            passed, unread = time.monotonic() - began, lagmon.outdated(idle)
+            if whole_after is None and not unread:
+                whole_after = passed
+            if whole_after is not None and passed > STEADY_SECONDS:
+                if lagmon.outdated(world.groups + idle):
+                    return lagmon.lacking(world.groups + idle)
+                steady.append(lagmon.seconds)
+            elif passed > UNREAD_SECONDS:
                 return f"{unread} groups were still unread after {UNREAD_SECONDS} s"
             await lagmon.rest()
     print("steady", said(steady), f"; every group was read after {whole_after:.1f} s")
@@ -351,9 +365,8 @@ async def _hang(nodes: KafkaNodes, worlds: list[World], rounds: int) -> float:
         for number in range(WARM_UP + rounds):
             for world in worlds:
                 await asyncio.to_thread(world.advance)
-            await lagmon.cycle()
-            lagmon.insist(others)
-            healthy += [lagmon.judge.seconds] if number >= WARM_UP else []
+            took = await lagmon.whole(others)
+            healthy += [took] if number >= WARM_UP else []
             await lagmon.rest()
         nodes.pause(3)
         usual, began = statistics.median(healthy), time.monotonic()
