@@ -46,12 +46,16 @@ def listening(service: dict[str, Any]) -> list[int]:
     ]
 
 
-def alerting_rules() -> list[dict[str, Any]]:
-    """Give every alerting rule that Prometheus is shipped with."""
+def every_rule() -> list[dict[str, Any]]:
+    """Give every rule that Prometheus is shipped with, recording ones too."""
     return [
         rule
         for path in sorted(RULES.glob("*.yml"))
         for group in read(path)["groups"]
         for rule in group["rules"]
-        if "alert" in rule
     ]
+
+
+def alerting_rules() -> list[dict[str, Any]]:
+    """Give every alerting rule that Prometheus is shipped with."""
+    return [rule for rule in every_rule() if "alert" in rule]

@@ -10,6 +10,9 @@ import pytest
 from opentelemetry.sdk import environment_variables as sdk_variables
 
 from consumers.settings import ApiSettings, MigrateSettings, WorkerSettings, load
+from lagmon.alerts.rules import SHIPPED
+from lagmon.commands.wiring import rules
+from lagmon.configuration.sources import load as load_lagmon
 from tests.deploy.files import DEPLOY, alerting_rules, listening, ours, published, read, services
 from tests.infra.product import command
 
@@ -107,13 +110,20 @@ def test_lagmon_links_to_what_is_published() -> None:
     """The addresses that lagmon puts into a page can be opened on the machine of the stack."""
     config = read(LAGMON)
     ports = {port for each in ("jaeger", "lagmon") for _, port, _ in published(services()[each])}
-    runbook = {
-        rule["annotations"]["runbook_url"]
-        for rule in alerting_rules()
-        if rule["alert"] == "KafkaConsumerLag"
-    }
-
     opened = [config["links"]["jaeger"], config["web"]["external_url"]]
 
     assert {int(url.rsplit(":", 1)[1]) for url in opened} <= ports
-    assert {config["links"]["runbook"]} == runbook
+
+
+def test_a_page_has_the_runbook_of_its_alert() -> None:
+    """What lagmon sends leads to the same runbook as Prometheus's copy, for each shipped rule."""
+    copies = {
+        rule["alert"]: rule["annotations"]["runbook_url"]
+        for rule in alerting_rules()
+        if rule["alert"].startswith("Kafka")
+    }
+
+    sent = {rule.name: rule.runbook for rule in rules(load_lagmon(LAGMON))}
+
+    assert sent == copies
+    assert sent.keys() == {rule.name for rule in SHIPPED}
