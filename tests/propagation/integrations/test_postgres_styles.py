@@ -438,6 +438,7 @@ def test_an_async_pool_hands_out_traced_connections_and_clean_names(
             plays, min_size=2, max_size=2, open=False, kwargs={"application_name": OWN}
         )
         async with pool:
+            await pool.wait()  # for both connections
             await asyncio.gather(*(request(pool) for _ in range(6)))
             named = "SELECT count(*) FROM pg_stat_activity WHERE application_name = %s"
             assert watcher.value(named, OWN) == 2
