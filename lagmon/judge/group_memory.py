@@ -74,10 +74,7 @@ class GroupMemory:
     def align(self, rows: tuple[PartitionLag, ...]) -> list[Standing]:
         """Give the memories of *rows* in their order, and forget all others."""
         known = self.partitions
-        if len(known) != len(rows) or not all(
-            one.partition == row.at.partition and one.topic == row.at.topic
-            for one, row in zip(known, rows, strict=True)
-        ):
+        if [one.at for one in known] != [row.at for row in rows]:
             by_name = {one.at: one for one in known}
             self.partitions = [by_name.get(row.at) or Standing(row.at) for row in rows]
         if self.missing and self.missing_from is not None:

@@ -112,7 +112,7 @@ class History:
 
     def __init__(self, window: float = WINDOW_SECONDS) -> None:
         self._window = max(window, FULL_SECONDS)
-        self._partitions: dict[tuple[str, int], Samples] = {}
+        self._partitions: dict[TopicPartition, Samples] = {}
         self._ids: dict[str, str] = {}
         self.transactional: set[str] = set()
         self._lives = count(1)
@@ -139,7 +139,7 @@ class History:
 
     def of(self, at: TopicPartition) -> Samples | None:
         """Give the samples of one partition."""
-        return self._partitions.get((at.topic, at.partition))
+        return self._partitions.get(at)
 
     def arrived(self, at: TopicPartition, offset: int) -> tuple[float, float] | None:
         """Give when the record at *offset* of *at* arrived, and the error; None if not known."""
@@ -166,15 +166,16 @@ class History:
             if self._ids.get(one.topic, one.id) != one.id:
                 self.transactional.discard(one.topic)
                 self._partitions = {
-                    key: samples for key, samples in self._partitions.items() if key[0] != one.topic
+                    key: samples
+                    for key, samples in self._partitions.items()
+                    if key.topic != one.topic
                 }
             self._ids[one.topic] = one.id
 
     def _add(self, log: PartitionOffsets, high: int, time: float, slack: float) -> None:
-        key = (log.at.topic, log.at.partition)
-        samples = self._partitions.get(key)
+        samples = self._partitions.get(log.at)
         if samples is None or high < samples.ends[-1]:
-            samples = self._partitions[key] = Samples(next(self._lives))
+            samples = self._partitions[log.at] = Samples(next(self._lives))
         elif log.stable is not None and log.stable < samples.ends[-1]:
             # Less than the end of a cycle ago: the two ends of one snapshot may differ because
             # something was written between the two questions.
@@ -189,7 +190,7 @@ class History:
             for key, samples in self._partitions.items()
             if now - samples.times[-1] <= self._window
         }
-        topics = {topic for topic, _ in self._partitions}
+        topics = {at.topic for at in self._partitions}
         self._ids = {topic: one for topic, one in self._ids.items() if topic in topics}
         self.transactional &= topics
 

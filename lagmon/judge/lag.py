@@ -95,35 +95,37 @@ def _found(
     A topic of which the snapshot has no partition at all does not exist: the collector writes down
     every partition that it asked for, with an error if need be.
     """
-    if one.at in offsets:
-        return offsets[one.at]
+    log = offsets.get(one.at)
+    if log is not None:
+        return log
     lost = "the snapshot has no offsets of this partition"
     return PartitionOffsets(one.at, error=lost if one.at.topic in topics else DELETED)
 
 
 def _partition(one: Committed, log: PartitionOffsets, owner: Member | None) -> PartitionLag:
-    why, detail = _missing(one, log)
-    if why is not None or one.offset is None or log.high is None:
+    committed, end, start = one.offset, log.high, log.start
+    if committed is None or end is None or one.error is not None or _is_deleted(log):
+        why, detail = _missing(one, log)
         waiting = why is Why.NEVER_COMMITTED and not _is_empty(log)
         return PartitionLag(
-            one.at, None, why, one.offset, log.high, waiting=waiting, owner=owner, detail=detail
+            one.at, None, why, committed, end, waiting=waiting, owner=owner, detail=detail
         )
     return PartitionLag(
         one.at,
-        max(0, log.high - one.offset),
-        committed=one.offset,
-        end=log.high,
+        end - committed if end > committed else 0,
+        committed=committed,
+        end=end,
         # Read out before it expired, or not: these records can no longer be read. They stay in the
         # lag, because the group has not passed them.
-        lost=max(0, log.start - one.offset) if log.start is not None else 0,
-        clamped=_ends_disagree(one.offset, log),
+        lost=start - committed if start is not None and start > committed else 0,
+        clamped=end < committed and _ends_disagree(committed, log),
         owner=owner,
-        start=log.start,
+        start=start,
         stable=log.stable,
     )
 
 
-def _missing(one: Committed, log: PartitionOffsets) -> tuple[Why | None, str | None]:
+def _missing(one: Committed, log: PartitionOffsets) -> tuple[Why, str | None]:
     """Tell why there is no lag to give; the first reason that holds."""
     if one.error is not None:
         gone = one.error.startswith(DELETED)
@@ -132,9 +134,7 @@ def _missing(one: Committed, log: PartitionOffsets) -> tuple[Why | None, str | N
         return Why.TOPIC_DELETED, log.error
     if one.offset is None:
         return Why.NEVER_COMMITTED, None
-    if log.high is None:
-        return Why.NO_END_OFFSET, log.error
-    return None, None
+    return Why.NO_END_OFFSET, log.error
 
 
 def _is_deleted(log: PartitionOffsets) -> bool:
@@ -153,7 +153,7 @@ def _ends_disagree(offset: int, log: PartitionOffsets) -> bool:
     They are two requests. A commit that lies behind the one and past the other is no commit past
     the end.
     """
-    return log.high is not None and log.stable is not None and log.high < offset <= log.stable
+    return log.stable is not None and offset <= log.stable
 
 
 def _gravest(rows: tuple[PartitionLag, ...]) -> tuple[Why, str | None]:

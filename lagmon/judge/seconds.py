@@ -63,12 +63,11 @@ def ages(
                 if _is_caught_up(row):
                     found[group.group, row.at] = CAUGHT_UP
                 continue
-            key = (row.at.topic, row.at.partition)
-            arrival = _arrival(before.get(key), row, history, known, now)
+            arrival = _arrival(before.get(row.at), row, history, known, now)
             if arrival is None:
                 continue
-            behind[key] = arrival
-            age = _age(arrival, row, known, now, doubtful=key[0] in doubtful)
+            behind[row.at] = arrival
+            age = _age(arrival, row, known, now, doubtful=row.at.topic in doubtful)
             if age is not None:
                 found[group.group, row.at] = age
         if behind:
@@ -137,7 +136,7 @@ def _arrival(
         arrival.place(samples)
     arrival.lag = row.end - arrival.target
     if known.looks or arrival.bracket is not None:
-        _learn(arrival, (row.at.topic, row.at.partition), samples, known, now)
+        _learn(arrival, row.at, samples, known, now)
     return arrival
 
 
@@ -169,7 +168,7 @@ def _age(
     if arrival.time is not None:
         age: Age | None = Age(max(0.0, now - arrival.time), Method.HISTORY, arrival.error)
     elif arrival.bracket is not None:
-        late = known.late.get((row.at.topic, row.at.partition)) == arrival.life
+        late = known.late.get(row.at) == arrival.life
         age = _age_of_record(arrival, arrival.bracket, now, late=late)
     else:
         return None
