@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from lagmon import loop
+from lagmon import garbage, loop
 from lagmon.board import Board
 from lagmon.commands import wiring
 from lagmon.configuration.sources import load
@@ -39,6 +39,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 def run(chosen: argparse.Namespace) -> int:
     """Serve as *chosen*; SettingsError if that cannot be."""
+    garbage.look_seldom()
     return asyncio.run(serve(load(chosen.config, bootstrap_servers=chosen.bootstrap_servers)))
 
 
