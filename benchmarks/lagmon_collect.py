@@ -151,8 +151,9 @@ def memory(bench: Bench) -> list[live.Figure]:
     At full size until the history is full; that nothing grows is looked for with a tenth of the
     groups, and what is found counts ten times.
     """
-    full = work("memory", bench.world.servers, str(FULL_CYCLES), str(live.GROUPS))
-    tenth = work("memory", bench.world.servers, str(CYCLES), str(live.GROUPS // 10))
+    servers, groups = bench.world.servers, live.GROUPS
+    full = work("memory", servers, str(FULL_CYCLES), str(groups), "20")
+    tenth = work("memory", servers, str(CYCLES), str(groups // 10), str(CYCLES))
     for found in (full, tenth):
         if found["error"] or not found["child_cycles"]:
             return [f"nothing to weigh: {found['error'] or 'the child never answered'}"] * 2

@@ -66,7 +66,7 @@ class Lagmon:
         self._interval_seconds = settings.poll_interval
         self._memory = Memory()
         self._began = 0.0
-        self.seconds = 0.0
+        self.seconds = self.judge_seconds = 0.0
         self.snapshot: Snapshot
         self.judged: Judgement
 
@@ -81,10 +81,19 @@ class Lagmon:
         """Go from plan to incidents once; give the seconds."""
         self._began = time.monotonic()
         self.snapshot = await self._collector.collect(self._memory.plan, time.time())
+        collected = time.monotonic()
         self.judged = judge(self._memory, self.snapshot, self._policy)
+        self.judge_seconds = time.monotonic() - collected
         self._memory = self.judged.memory
         self.seconds = time.monotonic() - self._began
         return self.seconds
+
+    def steps(self) -> str:
+        """Say what the last cycle spent its time on; the pipe is all that no step has."""
+        steps = {one.step: one.seconds for one in self.snapshot.durations}
+        steps |= {"judge": self.judge_seconds}
+        steps |= {"start and pipe": self.seconds - sum(steps.values())}
+        return ", ".join(f"{step} {took:.2f}" for step, took in steps.items())
 
     async def rest(self) -> None:
         """Wait until the next cycle is due."""
@@ -163,6 +172,7 @@ async def _cycle(
             await asyncio.to_thread(world.advance)
             took = await lagmon.whole(world.groups)
             if number >= WARM_UP:
+                print(f"{took:.2f} s: {lagmon.steps()}")
                 steady.append(took)
                 kminions += [] if isinstance(kminion, str) else [kminion.scrape()]
             await lagmon.rest()
@@ -250,6 +260,7 @@ async def _many(world: World, idle: list[Group], rounds: int) -> Figure:
             if whole_after is not None and passed > STEADY_SECONDS:
                 if lagmon.outdated(world.groups + idle):
                     return lagmon.lacking(world.groups + idle)
+                print(f"{lagmon.seconds:.2f} s: {lagmon.steps()}")
                 steady.append(lagmon.seconds)
             elif passed > UNREAD_SECONDS:
                 return f"{unread} groups were still unread after {UNREAD_SECONDS} s"

@@ -1,9 +1,9 @@
 """What the benchmark of collecting runs in processes of their own: ``ROW ARGUMENTS``.
 
-``judge CYCLES``: CPU s to judge 20,000 group partitions. ``memory SERVERS CYCLES GROUPS``: what
-parent and child hold. ``racing SERVERS``: a producer and consumers that never rest. The first two
-print one JSON line. The snapshots that they judge are made here, in the form of recorded ones: a
-steady cluster in which one group in twenty is stuck with one partition, one has stopped, and one
+``judge CYCLES``: CPU s to judge 20,000 group partitions. ``memory SERVERS CYCLES GROUPS LEAST``:
+what parent and child hold. ``racing SERVERS``: a producer and consumers that never rest. The first
+two print one JSON line. The snapshots that they judge are made here, in the form of recorded ones:
+a steady cluster in which one group in twenty is stuck with one partition, one has stopped, and one
 falls behind.
 """
 
@@ -165,20 +165,21 @@ def judging(cycles: int) -> dict[str, Any]:
     }
 
 
-async def memory(servers: str, cycles: int, groups: int) -> dict[str, Any]:
-    """Judge *cycles* snapshots of *groups* while a child collects as many; weigh both.
+async def memory(servers: str, cycles: int, groups: int, least: int) -> dict[str, Any]:
+    """Judge *cycles* snapshots of *groups* while a child collects as many groups; weigh both.
 
     The parent is all of ``lagmon serve`` but its listening: everything is imported, each cycle is
     judged, put on the board and rendered. In a thread of its own it reads the child's snapshots
-    too, as many as come in that time.
+    too, as many as come in that time and *least* in any case.
     """
     configured = settings(servers, f"active-({'|'.join(f'{n:04}' for n in range(groups))})")
     board = Board("0", ["bench"])
     watch = Watch(Recorded(groups), wiring.policy(configured), board, (), SystemClock())
     child: list[float] = []
     enough = threading.Event()
+    rest = groups / GROUPS  # seconds
     asking = threading.Thread(
-        target=lambda: asyncio.run(ask(configured, child, enough, groups / GROUPS))
+        target=lambda: asyncio.run(ask(configured, child, enough, rest, least))
     )
     asking.start()
     parent = []
@@ -202,16 +203,16 @@ async def memory(servers: str, cycles: int, groups: int) -> dict[str, Any]:
 
 
 async def ask(
-    configured: Settings, held: list[float], enough: threading.Event, rest_seconds: float
+    configured: Settings, held: list[float], enough: threading.Event, rest: float, least: int
 ) -> None:
-    """Have a child read the cluster again and again until *enough*; note what it holds."""
+    """Have a child read the cluster until *enough* and *least* times; note what it holds."""
     collector = Collector(configured.collector(configured.clusters[0]))
     await collector.start()
-    while not enough.is_set():
+    while not enough.is_set() or len(held) < least:
         snapshot = await collector.collect(Plan(), time.time())
         if snapshot.error is None and collector.pid is not None:
             held.append(resident_mb(str(collector.pid)))
-        await asyncio.sleep(rest_seconds)  # the parent has two cores to share with it and Kafka
+        await asyncio.sleep(rest)  # the parent has two cores to share with it and Kafka
     await collector.stop()
 
 
