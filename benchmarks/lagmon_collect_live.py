@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Final
 
 from lagmon_collect_world import Group, World
 
+from lagmon import garbage
 from lagmon.commands import wiring
 from lagmon.configuration.settings import Cluster, Settings
 from lagmon.loop import Judgement, Memory, judge
@@ -71,6 +72,7 @@ class Lagmon:
         self.judged: Judgement
 
     async def __aenter__(self) -> Self:
+        garbage.look_seldom()  # as `lagmon serve` does
         await self._collector.start()
         return self
 
