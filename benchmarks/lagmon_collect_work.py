@@ -46,10 +46,11 @@ if TYPE_CHECKING:
 
 TOPICS, PARTITIONS, GROUPS = 200, 10, 2000
 STEP_SECONDS, STEP_RECORDS = 5, 7  # from one cycle to the next
+LONG_STEPS, LONG_STEP_SECONDS = 30, 60  # the first ones: all that a history keeps of half an hour
 BEGAN, FIRST_END = 1_764_000_000.0, 1_000_000
 KINDS = 20
 STUCK, STOPPED, BEHIND = 0, 1, 2
-FULL_CYCLES = 60  # after as many the part of the history that keeps every sample is full
+FULL_CYCLES = LONG_STEPS + 60  # then the history is full, its part of five minutes too
 AS_READ = 10  # every so many cycles a snapshot is read from its line, as the parent does
 RACE_TOPIC, RACE_PARTITIONS, RACE_GROUPS = "race", 100, 10
 RACE_RECORDS_A_SECOND = 2000
@@ -80,7 +81,7 @@ class Recorded:
     restarts = 0
 
     def __init__(self, groups: int = GROUPS) -> None:
-        self._cycle = 0
+        self._cycle = self._passed = 0  # the latter in seconds
         topics = min(TOPICS, groups // 10)
         self._ids = tuple(TopicId(f"topic-{n:03}", f"id-{n}") for n in range(topics))
         self._all = tuple(
@@ -107,9 +108,10 @@ class Recorded:
     def next(self, plan: Plan, *, as_read: bool) -> Snapshot:
         """Give the next snapshot with the answers to *plan*."""
         self._cycle += 1
-        end = FIRST_END + self._cycle * STEP_RECORDS
+        self._passed += LONG_STEP_SECONDS if self._cycle <= LONG_STEPS else STEP_SECONDS
+        end = FIRST_END + self._passed // STEP_SECONDS * STEP_RECORDS
         snapshot = Snapshot(
-            BEGAN + self._cycle * STEP_SECONDS,
+            BEGAN + self._passed,
             self.cluster,
             tuple(PartitionOffsets(at, 0, end, end) for at in self._all),
             tuple(self._group(number, end) for number in range(len(self._own))),
@@ -177,7 +179,7 @@ async def memory(servers: str, cycles: int, groups: int, least: int) -> dict[str
     watch = Watch(Recorded(groups), wiring.policy(configured), board, (), SystemClock())
     child: list[float] = []
     enough = threading.Event()
-    rest = groups / GROUPS  # seconds
+    rest = 0.05 if least else 1.0  # seconds
     asking = threading.Thread(
         target=lambda: asyncio.run(ask(configured, child, enough, rest, least))
     )
