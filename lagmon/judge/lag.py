@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 DELETED = "UNKNOWN_TOPIC_OR_PART"  # Kafka's name for it opens the error texts of a snapshot
 
+DEAD = (
+    "dead"  # Kafka's word for a group that is not there, or that is of a kind it will not describe
+)
 UNDESCRIBED = "its members are not known, and no commit may be seen"
 
 # What a group without any known lag says, the first that holds for one of its partitions.
@@ -63,13 +66,14 @@ def _group(
         for one in reading.committed
     )
     known = [row.lag for row in rows if row.lag is not None]
+    denied = _is_denied(reading)
     why, detail = (None, None) if known else _gravest(rows)
     return GroupLag(
         reading.group,
         sum(known) if known else None,
         why,
-        reading.state,
-        reading.members,
+        None if denied else reading.state,
+        None if denied else reading.members,
         rows,
         uncommitted=sum(row.why is Why.NEVER_COMMITTED for row in rows),
         unknown=sum(row.why in UNKNOWN for row in rows),
@@ -83,6 +87,14 @@ def _tells_nothing(reading: GroupReading) -> bool:
     Where its members are known, theirs are the partitions that it never committed.
     """
     return reading.members is None and not reading.committed
+
+
+def _is_denied(reading: GroupReading) -> bool:
+    """Tell whether a group is said not to be there that has committed.
+
+    So Kafka describes streams groups (KIP-1071) to those who ask for consumers: without members.
+    """
+    return reading.state == DEAD and any(one.offset is not None for one in reading.committed)
 
 
 def _found(

@@ -380,3 +380,21 @@ def test_a_partial_list_is_not_complete() -> None:
 
     assert not measure(partial).complete
     assert measured(reading()).complete
+
+
+def test_a_group_that_has_committed_is_not_believed_to_be_dead() -> None:
+    """Kafka says so of streams groups: how many members they have is then not known, never 0."""
+    said = reading(Committed(AT, 5000), state="dead", members=0)
+
+    found = one(measured(said, logs=(PartitionOffsets(AT, 0, 5200, 5200),)))
+
+    assert (found.lag, found.members, found.state) == (200, None, None)
+
+
+def test_a_group_named_before_it_exists_is_believed_to_be_dead() -> None:
+    """It has committed nothing, so that it has no members is all that is known."""
+    said = reading(Committed(AT, None), state="dead", members=0)
+
+    found = one(measured(said, logs=(PartitionOffsets(AT, 0, 5200, 5200),)))
+
+    assert (found.lag, found.members, found.state) == (None, 0, "dead")
