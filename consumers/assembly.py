@@ -6,23 +6,23 @@ from typing import TYPE_CHECKING
 
 from confluent_kafka import KafkaException
 
-from consumers.backoff import RetryPolicy
-from consumers.client_log import ClientLog
-from consumers.dlq import DeadLetterQueue
+from consumers.deadletters.queue import DeadLetterQueue
 from consumers.errors import Fatal
-from consumers.executor import ThreadExecutor
-from consumers.kafka import KafkaSource
-from consumers.properties import consumer_properties, producer_properties
-from consumers.runtime import Runtime, StopPolicy
-from consumers.tries import Tries
+from consumers.kafka.client_log import ClientLog
+from consumers.kafka.properties import consumer_properties, producer_properties
+from consumers.kafka.source import KafkaSource
+from consumers.runtime.backoff import RetryPolicy
+from consumers.runtime.executor import ThreadExecutor
+from consumers.runtime.loop import Runtime, StopPolicy
+from consumers.runtime.tries import Tries
 from propagation import Producer, processing
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
+    from consumers.configuration.settings import Settings, WorkerSettings
     from consumers.metrics import Metrics
     from consumers.ports import Handler
-    from consumers.settings import Settings, WorkerSettings
     from consumers.types import Record
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from consumers.kafka import record_of
+from consumers.kafka.source import record_of
 from propagation.testing import message
 
 if TYPE_CHECKING:

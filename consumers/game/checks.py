@@ -21,8 +21,8 @@ PATIENCE_SECONDS = 1.0
 class Cached:
     """A check that asks *check* at most once in *fresh_seconds*, and waits *patience_seconds*.
 
-    *check* gives ``None`` or a reason, as `consumers.health` wants it. One that raises or hangs
-    counts as failed; a hanging one is not asked again before it has answered.
+    *check* gives ``None`` or a reason, as `consumers.serving.health` wants it. One that raises or
+    hangs counts as failed; a hanging one is not asked again before it has answered.
     """
 
     def __init__(

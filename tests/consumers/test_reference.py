@@ -12,16 +12,18 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from consumers import cli, client_log
-from consumers.backoff import RetryPolicy
-from consumers.dlq import MESSAGE_CHARACTERS, envelope
+from consumers.commands import api as api_command
+from consumers.commands import migrate, worker
+from consumers.configuration.fields import LONGEST, OURS, parse_duration
+from consumers.configuration.settings import ApiSettings, Settings, WorkerSettings
+from consumers.deadletters.queue import MESSAGE_CHARACTERS, envelope
 from consumers.errors import BY_SQLSTATE, Reaction
-from consumers.fields import LONGEST, OURS, parse_duration
 from consumers.game import api, events
 from consumers.game.store import SettledPlay
+from consumers.kafka import client_log
 from consumers.metrics import REGISTER
-from consumers.runtime import TURN_SECONDS
-from consumers.settings import ApiSettings, Settings, WorkerSettings
+from consumers.runtime.backoff import RetryPolicy
+from consumers.runtime.loop import TURN_SECONDS
 from tests.consumers.game.builders import record
 
 if TYPE_CHECKING:
@@ -146,9 +148,9 @@ def test_the_commands_are_listed() -> None:
     listed = [words(command) + words(name) for command, name, _ in rows("command")]
 
     assert listed == [
-        ["consumers api", cli.API],
-        ["consumers worker", cli.WORKER],
-        ["consumers migrate", cli.MIGRATE],
+        ["consumers api", api_command.NAME],
+        ["consumers worker", worker.NAME],
+        ["consumers migrate", migrate.NAME],
     ]
 
 

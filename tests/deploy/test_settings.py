@@ -9,7 +9,8 @@ import opentelemetry.environment_variables as api_variables
 import pytest
 from opentelemetry.sdk import environment_variables as sdk_variables
 
-from consumers.settings import ApiSettings, MigrateSettings, WorkerSettings, load
+from consumers.configuration.loading import load
+from consumers.configuration.settings import ApiSettings, MigrateSettings, WorkerSettings
 from lagmon.alerts.rules import SHIPPED
 from lagmon.commands.wiring import rules
 from lagmon.configuration.sources import load as load_lagmon
@@ -19,7 +20,7 @@ from tests.infra.product import command
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from consumers.settings import Settings
+    from consumers.configuration.settings import Settings
 
 GAME: dict[str, type[Settings]] = {
     "api": ApiSettings,

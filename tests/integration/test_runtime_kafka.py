@@ -12,10 +12,10 @@ import pytest
 from confluent_kafka import ConsumerGroupTopicPartitions
 
 from consumers.assembly import make_worker
-from consumers.client_log import ClientLog
+from consumers.configuration.settings import WorkerSettings
 from consumers.errors import Fatal, Poison, Retryable
+from consumers.kafka.client_log import ClientLog
 from consumers.metrics import Metrics
-from consumers.settings import WorkerSettings
 from propagation.testing import captured_spans
 from tests.infra.wait import until
 

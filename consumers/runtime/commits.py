@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from consumers.offsets import Offsets
+from consumers.runtime.offsets import Offsets
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

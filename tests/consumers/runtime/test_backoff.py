@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consumers.backoff import RetryPolicy
+from consumers.runtime.backoff import RetryPolicy
 
 POLICIES = st.builds(
     RetryPolicy,

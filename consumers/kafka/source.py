@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from confluent_kafka import Message
 
-    from consumers.client_log import ClientLog
+    from consumers.kafka.client_log import ClientLog
     from consumers.ports import Listener
 
 # Public constants of the library whose names begin with an underscore, as in librdkafka.
@@ -60,7 +60,8 @@ def record_of(message: Message) -> Record:
 class KafkaSource:
     """A member of a consumer group on *topic*. See `consumers.ports.Source`.
 
-    *properties* are librdkafka's, see `consumers.properties`. Raises `Fatal` if they are wrong.
+    *properties* are librdkafka's, see `consumers.kafka.properties`. Raises `Fatal` if they are
+    wrong.
     """
 
     def __init__(self, properties: Mapping[str, Any], topic: str, client_log: ClientLog) -> None:

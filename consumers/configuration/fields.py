@@ -1,7 +1,7 @@
 """The kinds of values that settings have: each says what would be right when it is wrong.
 
 Pure: values in, values or `ValueError` out. The sentences name neither the setting nor the value,
-which may be a secret; `consumers.settings` puts the place before them.
+which may be a secret; `consumers.configuration.settings` puts the place before them.
 """
 
 from __future__ import annotations

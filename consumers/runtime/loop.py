@@ -23,18 +23,18 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from consumers.commits import Commits
 from consumers.errors import Fatal
-from consumers.lanes import Lanes
+from consumers.runtime.commits import Commits
+from consumers.runtime.lanes import Lanes
 from consumers.types import Attempt, Outcome
 
 if TYPE_CHECKING:
     import threading
     from collections.abc import Callable, Collection, Mapping
 
-    from consumers.backoff import RetryPolicy
     from consumers.metrics import Metrics
     from consumers.ports import DeadLetters, Executor, Source
+    from consumers.runtime.backoff import RetryPolicy
     from consumers.types import Ended, TopicPartition
 
 # A turn that lasts longer than this is stuck: nothing in it may wait that long.

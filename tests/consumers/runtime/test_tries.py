@@ -9,10 +9,10 @@ import pytest
 from opentelemetry import trace
 from opentelemetry.trace import StatusCode
 
-from consumers.backoff import RetryPolicy
 from consumers.errors import Fatal, Poison, Retryable, Unavailable
 from consumers.metrics import Metrics
-from consumers.tries import Tries
+from consumers.runtime.backoff import RetryPolicy
+from consumers.runtime.tries import Tries
 from consumers.types import Attempt, Outcome
 from propagation import processing
 from propagation.testing import captured_spans

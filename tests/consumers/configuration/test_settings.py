@@ -9,9 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from consumers.configuration.fields import parse_duration
+from consumers.configuration.loading import load
+from consumers.configuration.settings import (
+    ApiSettings,
+    MigrateSettings,
+    Settings,
+    WorkerSettings,
+)
 from consumers.errors import SettingsError
-from consumers.fields import parse_duration
-from consumers.settings import ApiSettings, MigrateSettings, Settings, WorkerSettings, load
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from consumers.settings import Settings
+    from consumers.configuration.settings import Settings
 
 Properties = dict[str, Any]
 

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from consumers.backoff import RetryPolicy
 from consumers.errors import Fatal, Poison, Retryable, Unavailable
 from consumers.metrics import Metrics
-from consumers.runtime import TURN_SECONDS, Runtime, StopPolicy
-from consumers.tries import Tries
+from consumers.runtime.backoff import RetryPolicy
+from consumers.runtime.loop import TURN_SECONDS, Runtime, StopPolicy
+from consumers.runtime.tries import Tries
 from consumers.types import TopicPartition
 from tests.builders import TOPIC, record
 from tests.fakes import FakeClock, FakeDeadLetters, FakeExecutor, FakeSource

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from confluent_kafka import Consumer, Producer
 
-from consumers.properties import consumer_properties, producer_properties
-from consumers.settings import WorkerSettings
+from consumers.configuration.settings import WorkerSettings
+from consumers.kafka.properties import consumer_properties, producer_properties
 
 
 def settings(**client: object) -> WorkerSettings:

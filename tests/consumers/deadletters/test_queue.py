@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from consumers.dlq import MESSAGE_CHARACTERS, dedup_id, envelope
+from consumers.deadletters.queue import MESSAGE_CHARACTERS, dedup_id, envelope
 from consumers.errors import Poison
 from propagation.forwarding import first_sent_ms
 from tests.builders import record

@@ -6,7 +6,7 @@ import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from consumers.executor import ThreadExecutor
+from consumers.runtime.executor import ThreadExecutor
 from consumers.types import Attempt, Ended, Outcome
 from tests.builders import record
 

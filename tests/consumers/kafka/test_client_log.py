@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from confluent_kafka import KafkaError
 
-from consumers.client_log import QUIET_SECONDS, SILENT_SECONDS, ClientLog
+from consumers.kafka.client_log import QUIET_SECONDS, SILENT_SECONDS, ClientLog
 from consumers.metrics import Metrics
 from tests.fakes import FakeClock
 

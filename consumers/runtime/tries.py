@@ -16,9 +16,9 @@ from consumers.errors import DeadLetterFailed, Reaction, reaction_to
 from consumers.types import Ended, Outcome
 
 if TYPE_CHECKING:
-    from consumers.backoff import RetryPolicy
     from consumers.metrics import Metrics
     from consumers.ports import DeadLetters, Handler, Processing
+    from consumers.runtime.backoff import RetryPolicy
     from consumers.types import Attempt
 
 Where = dict[str, str | int]

@@ -11,8 +11,8 @@ import httpx
 import pytest
 from starlette.applications import Starlette
 
-from consumers import health
 from consumers.metrics import Metrics
+from consumers.serving import health
 from tests.infra.wait import until
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from structlog.typing import EventDict
 
-    from consumers.health import Check
+    from consumers.serving.health import Check
 
 
 def asked(

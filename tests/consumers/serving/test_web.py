@@ -17,7 +17,7 @@ from starlette.routing import Route
 
 from consumers.errors import BindError
 from consumers.metrics import Metrics
-from consumers.web import Server, measured
+from consumers.serving.web import Server, measured
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator

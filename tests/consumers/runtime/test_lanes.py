@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from consumers.lanes import Lanes
+from consumers.runtime.lanes import Lanes
 from consumers.types import Attempt, TopicPartition
 from tests.builders import TOPIC, record
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from consumers.commits import Commits
 from consumers.metrics import Metrics
+from consumers.runtime.commits import Commits
 from consumers.types import TopicPartition
 from tests.builders import TOPIC
 from tests.fakes import FakeClock, FakeSource

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consumers.offsets import Offsets, next_offset
+from consumers.runtime.offsets import Offsets, next_offset
 from consumers.types import TopicPartition
 
 AT = TopicPartition("plays", 0)

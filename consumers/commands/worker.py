@@ -1,0 +1,70 @@
+"""``consumers worker``: settle plays from Kafka into Postgres.
+
+Exit codes: 0 after SIGTERM or Ctrl-C; 1 when it could not go on, with one line that says why.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from starlette.applications import Starlette
+
+from consumers.assembly import make_worker
+from consumers.commands.service import (
+    AFTERWARDS,
+    add_settings,
+    open_store,
+    read,
+    run_service,
+    serve,
+    stop_server,
+)
+from consumers.configuration.settings import WorkerSettings
+from consumers.game.checks import Cached
+from consumers.game.handler import SettlePlay
+from consumers.kafka.client_log import ClientLog
+from consumers.metrics import Metrics
+from consumers.serving import health
+
+if TYPE_CHECKING:
+    import argparse
+    from contextlib import ExitStack
+
+    from consumers.commands.service import Stop
+
+NAME = "game-consumer"
+CONNECTIONS = 2  # one for the record in work, one for /readyz
+
+
+def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add ``worker`` to *commands*."""
+    parser = commands.add_parser("worker", help="settle plays from Kafka into Postgres")
+    add_settings(parser)
+    parser.set_defaults(run=run)
+
+
+def run(chosen: argparse.Namespace) -> int:
+    """Work until a signal comes."""
+    return run_service(NAME, read(WorkerSettings, chosen.config), run_worker)
+
+
+def run_worker(settings: WorkerSettings, stop: Stop, stack: ExitStack) -> None:
+    """Settle plays until *stop*. What must be closed is left on *stack*."""
+    metrics = Metrics()
+    store = open_store(settings, NAME, CONNECTIONS, stop, stack)
+    work = max(settings.shutdown_timeout - AFTERWARDS, settings.shutdown_timeout / 2)
+    client_log = ClientLog("consumer", metrics)
+    runtime = make_worker(
+        settings.model_copy(update={"shutdown_timeout": work}),
+        SettlePlay(store, metrics),
+        metrics,
+        client_log,
+    )
+    ready: dict[str, health.Check] = {
+        "kafka": lambda: runtime.unassigned() or client_log.silent(),
+        "database": Cached(store.ready),
+    }
+    routes = health.routes(metrics.registry, alive=runtime.stuck, ready=ready)
+    server = serve(Starlette(routes=routes), settings, metrics)
+    stack.callback(lambda: stop_server(server, stop))
+    runtime.run(stop.event)

@@ -1,0 +1,116 @@
+"""Read settings from a YAML file and the environment, and say every problem at once.
+
+``load(ApiSettings, path)`` gives one frozen object or raises one `SettingsError` that lists every
+problem: what is set, where, and what would be right. A key or variable that nobody knows is one, so
+that a typo cannot silently leave a default in place. No problem repeats a value: it may be secret.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import yaml
+from pydantic import ValidationError
+
+from consumers.configuration.settings import PREFIX, SERVICES, Settings
+from consumers.errors import SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pydantic_core import ErrorDetails
+
+AnySettings = TypeVar("AnySettings", bound=Settings)
+
+
+def load(kind: type[AnySettings], path: Path | None = None) -> AnySettings:
+    """Read settings of *kind* from the YAML file at *path*, if any, and the environment.
+
+    Raises `SettingsError` with every problem found in both.
+    """
+    values, problems = _read(path)
+    problems += _unknown(values, os.environ)
+    problems += _read_secret("database_url", values, os.environ)
+    known = {key: value for key, value in values.items() if key in kind.model_fields}
+    try:
+        settings = kind(**known)
+    except ValidationError as error:
+        problems += [_sentence(detail, os.environ) for detail in error.errors(include_input=False)]
+    if problems:
+        raise SettingsError(tuple(problems))
+    return settings
+
+
+def _read(path: Path | None) -> tuple[dict[str, Any], list[str]]:
+    if path is None:
+        return {}, []
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        return {}, [f"{path}: cannot be read: {error}"]
+    except yaml.YAMLError as error:
+        # Its own words quote the line, which may hold a password.
+        mark = getattr(error, "problem_mark", None)
+        return {}, [f"{path}: is not YAML" + (f", line {mark.line + 1}" if mark else "")]
+    except RecursionError:
+        return {}, [f"{path}: is nested too deeply"]
+    values = {} if values is None else values
+    if not isinstance(values, dict):
+        return {}, [f"{path}: must hold keys and values, such as topic: game.slots.plays"]
+    return {str(key): value for key, value in values.items()}, []
+
+
+def _read_secret(name: str, values: dict[str, Any], environ: Mapping[str, str]) -> list[str]:
+    """Put the content of the file that ``<name>_file`` names into *values* as *name*."""
+    variable = _variable(name)
+    path = environ.get(f"{variable}_FILE") or values.get(f"{name}_file")
+    if path is None:
+        return []
+    if variable in environ or name in values:
+        return [f"{name}_file: give this or {name}, not both"]
+    try:
+        values[name] = Path(str(path)).read_text(encoding="utf-8").strip()
+    except (OSError, ValueError) as error:
+        # A stand-in that passes, or else the same fault would be told twice.
+        values[name] = "postgresql://"
+        return [f"{name}_file: cannot be read: {error}"]
+    return []
+
+
+def _unknown(values: Mapping[str, Any], environ: Mapping[str, str]) -> list[str]:
+    known = sorted({name for kind in SERVICES for name in kind.model_fields})
+    keys = [
+        f"{key}: is not a setting; {_meant(key, known, '')}"
+        for key in sorted(values)
+        if key not in known
+    ]
+    variables = sorted(name for name in environ if name.upper().startswith(PREFIX))
+    return keys + [
+        f"{name}: is not a setting; {_meant(name[len(PREFIX) :].lower(), known, PREFIX)}"
+        for name in variables
+        if name not in {_variable(key) for key in known}
+    ]
+
+
+def _meant(name: str, known: list[str], prefix: str) -> str:
+    """Say what *name* may have been meant to be, as it would be written under *prefix*."""
+    close = difflib.get_close_matches(name, known, n=1) or known
+    written = ", ".join(_variable(key) if prefix else key for key in close)
+    return f"did you mean {written}?" if len(close) == 1 else f"known are {written}"
+
+
+def _variable(key: str) -> str:
+    return f"{PREFIX}{key.upper()}"
+
+
+def _sentence(detail: ErrorDetails, environ: Mapping[str, str]) -> str:
+    """Say one problem that pydantic found: where it was set, and what would be right."""
+    key, *inner = (str(part) for part in detail["loc"])
+    if detail["type"] == "missing":
+        return f"{key}: is required; set {_variable(key)} or the key {key}"
+    variable = _variable(key)
+    path = ".".join([variable if variable in environ else key, *inner])
+    return f"{path}: {detail['msg'].removeprefix('Value error, ')}"

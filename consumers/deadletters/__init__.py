@@ -1,0 +1,1 @@
+"""Records that were given up: kept whole, with where they came from and why."""
