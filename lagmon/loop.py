@@ -81,6 +81,10 @@ class Collector(Protocol):
     cluster: str
     restarts: int
 
+    @property
+    def is_fresh(self) -> bool:
+        """Tell whether the next plan is the first of whoever carries it out."""
+
     async def start(self) -> None:
         """Begin."""
 
@@ -134,7 +138,7 @@ class Watch:
         """Go through one cycle. Never raises but for cancellation."""
         cluster, now = self._collector.cluster, self._clock.now()
         try:
-            snapshot = await self._collector.collect(self._memory.plan, now)
+            snapshot = await self._collector.collect(self._plan(), now)
             if not self._stopping:
                 self._publish(snapshot, crashed=False)
                 self._keep()
@@ -142,6 +146,13 @@ class Watch:
             log.exception("cycle_failed", kafka_cluster=cluster)
             reason = f"lagmon failed: {type(error).__name__}: {error}"
             self._publish_failure(Snapshot(now, cluster, error=reason))
+
+    def _plan(self) -> Plan:
+        """Give the next plan; a collector that knows nothing is told whom to miss."""
+        plan = self._memory.plan
+        if not self._collector.is_fresh:
+            return plan
+        return replace(plan, known=self._memory.progress.known())
 
     def _publish(self, snapshot: Snapshot, *, crashed: bool) -> None:
         judged = judge(self._memory, snapshot, self._policy)

@@ -141,11 +141,24 @@ class TopicId:
 
 
 @dataclass(frozen=True, slots=True)
+class KnownGroup:
+    """A group that there was, and the partitions on which it had commits, or was refused."""
+
+    group: str
+    partitions: tuple[TopicPartition, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
-    """What the judging side wants to know with the next snapshot."""
+    """What the judging side wants to know with the next snapshot.
+
+    *known* is for a collector that has seen nothing yet: what Kafka leaves out of its answers is
+    only missed by who knows of it.
+    """
 
     peeks: tuple[PeekRequest, ...] = ()
     probes: tuple[ProbeRequest, ...] = ()
+    known: tuple[KnownGroup, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,7 @@ from lagmon.fields import Fields
 from lagmon.readings import (
     Committed,
     GroupReading,
+    KnownGroup,
     Member,
     PartitionOffsets,
     Plan,
@@ -91,15 +92,19 @@ def plan_to_json(plan: Plan) -> str:
     line: dict[str, Any] = {"v": VERSION, "peeks": [peek_request_out(one) for one in plan.peeks]}
     if plan.probes:
         line["probes"] = [probe_request_out(one) for one in plan.probes]
+    if plan.known:
+        line["known"] = {one.group: _numbers_out(one.partitions) for one in plan.known}
     return _line(line)
 
 
 def plan_from_json(line: str | bytes) -> Plan:
     """Read one *line*; raise RecordingError with the path of what is wrong in it."""
     fields = _read(line)
+    known = fields.below("known", default={})
     return Plan(
         peeks=tuple(peek_request_in(one) for one in fields.each("peeks")),
         probes=tuple(probe_request_in(one) for one in fields.each("probes")),
+        known=tuple(KnownGroup(name, _numbers_in(known.below(name))) for name in sorted(known)),
     )
 
 
@@ -201,13 +206,22 @@ def _group_in(name: str, group: Fields) -> GroupReading:
 
 
 def _member_out(member: Member) -> dict[str, object]:
-    partitions: dict[str, list[int]] = {}
-    for at in sorted(member.partitions):
-        partitions.setdefault(at.topic, []).append(at.partition)
+    partitions = _numbers_out(member.partitions)
     return {"host": member.host, "client_id": member.client_id, "partitions": partitions}
 
 
 def _member_in(member_id: str, member: Fields) -> Member:
-    topics = member.below("partitions", default={})
-    owned = [TopicPartition(topic, one) for topic in topics for one in topics.wholes(topic)]
-    return Member(member_id, member.text("client_id"), member.text("host"), tuple(sorted(owned)))
+    owned = _numbers_in(member.below("partitions", default={}))
+    return Member(member_id, member.text("client_id"), member.text("host"), owned)
+
+
+def _numbers_out(partitions: Iterable[TopicPartition]) -> dict[str, list[int]]:
+    numbers: dict[str, list[int]] = {}
+    for at in sorted(partitions):
+        numbers.setdefault(at.topic, []).append(at.partition)
+    return numbers
+
+
+def _numbers_in(topics: Fields) -> tuple[TopicPartition, ...]:
+    found = (TopicPartition(topic, one) for topic in topics for one in topics.wholes(topic))
+    return tuple(sorted(found))

@@ -76,6 +76,11 @@ class Collector:
         """The process id of the child, None while there is none."""
         return self._child.pid if self._child else None
 
+    @property
+    def is_fresh(self) -> bool:
+        """True while the child that will be asked next was never asked: it knows nothing."""
+        return self._child is None or not self._child.asked
+
     async def start(self) -> None:
         """Start the child and keep one running until `stop`."""
         self._keeper = asyncio.create_task(self._keep(), name=f"collector of {self.cluster}")
@@ -139,6 +144,7 @@ class Child:
 
     def __init__(self, process: Process, pass_on: Callable[[str], None], cluster: str) -> None:
         self.pid = process.pid
+        self.asked = False
         self._process = process
         self._pass_on = pass_on
         self._cluster = cluster
@@ -161,7 +167,7 @@ class Child:
 
     async def ask(self, plan: Plan, patience_seconds: float) -> Snapshot:
         """Send *plan* and wait for the snapshot; LostError, and the child's end, without one."""
-        answered = False
+        answered, self.asked = False, True
         try:
             async with asyncio.timeout(patience_seconds):
                 snapshot = await self._exchange(plan)

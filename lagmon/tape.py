@@ -71,6 +71,11 @@ class Recorded:
         self._stop = stop
         self._stopping = False
 
+    @property
+    def is_fresh(self) -> bool:
+        """As the inner one is."""
+        return self._inner.is_fresh
+
     async def start(self) -> None:
         """Begin."""
         await self._inner.start()

@@ -53,6 +53,8 @@ class Cycle:
 
     def run(self, plan: Plan) -> Snapshot:
         """Read the cluster and look at the records that *plan* asks for."""
+        if plan.known:
+            self._groups.recall(plan.known)
         until = Deadline(self._settings.cycle_deadline)
         self._durations = []
         try:

@@ -15,13 +15,13 @@ from lagmon.collector.caches import EMPTY, Descriptions
 from lagmon.collector.memory import Memory
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
     from lagmon.collector.assemble import Missing, Topics
     from lagmon.collector.calls import Deadline
     from lagmon.collector.questions import Questions
     from lagmon.configuration.settings import CollectorSettings
-    from lagmon.readings import Committed, GroupReading
+    from lagmon.readings import Committed, GroupReading, KnownGroup
 
     Heads = dict[str, GroupReading]
     Commits = dict[str, tuple[Committed, ...] | Failure]
@@ -43,6 +43,11 @@ class Groups:
             idle_refresh=settings.idle_refresh,
             kept_seconds=KEPT_TIMEOUTS * settings.request_timeout,
         )
+
+    def recall(self, known: Iterable[KnownGroup]) -> None:
+        """Look for the *known* groups too that Kafka may leave out, and for their partitions."""
+        wanted = self._cluster.groups
+        self._memory.recall(one for one in known if wanted.accepts(one.group))
 
     def heads(self, until: Deadline, now: float) -> tuple[Heads, tuple[str, ...]]:
         """Give each group without its commits, and why there may be more than these."""

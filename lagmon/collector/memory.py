@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
     from lagmon.collector.answers import Failure
-    from lagmon.readings import GroupReading, TopicPartition
+    from lagmon.readings import GroupReading, KnownGroup, TopicPartition
 
 ALIVE_REFRESHES = 10  # times idle_refresh: how long a move or a member keeps a group alive
 READ_AT_MOST = 10_000  # groups of which it is not known whether they live, a cycle; about 3 s
@@ -55,17 +55,23 @@ class Memory:
         self._idle_refresh = idle_refresh
         self._kept_seconds = kept_seconds
         self._known: dict[str, Known] = {}
+        self._recalled: dict[str, frozenset[TopicPartition]] = {}
         self._rota: Rota[str] = Rota(idle_refresh, at_most=IDLE_AT_MOST)
 
     @property
     def groups(self) -> Collection[str]:
-        """The groups of the last cycle."""
-        return self._known.keys()
+        """The groups of the last cycle, and those recalled since."""
+        known = self._known.keys()
+        return known | self._recalled.keys() if self._recalled else known
+
+    def recall(self, groups: Iterable[KnownGroup]) -> None:
+        """Take over what somebody else knew of *groups*, until the next `learn`."""
+        self._recalled = {one.group: frozenset(one.partitions) for one in groups}
 
     def partitions(self, group: str) -> frozenset[TopicPartition]:
         """List the partitions on which *group* had commits, or was refused."""
         known = self._known.get(group)
-        return known.partitions if known else frozenset()
+        return known.partitions if known else self._recalled.get(group, frozenset())
 
     def due(
         self, heads: Mapping[str, GroupReading], changed: Collection[str], now: float
@@ -103,7 +109,7 @@ class Memory:
     def learn(self, readings: Iterable[GroupReading], now: float) -> None:
         """Take note of all *readings* of a cycle; those with a ``read_at`` are no news."""
         known = {one.group: self._learnt(one, now) for one in readings}
-        self._known = known
+        self._known, self._recalled = known, {}
         self._rota.keep(known)
 
     def _learnt(self, reading: GroupReading, now: float) -> Known:
@@ -112,7 +118,7 @@ class Memory:
             return known
         if reading.error is not None:
             # What it had is asked for by name when it can be read again.
-            partitions = known.partitions if known else frozenset()
+            partitions = self.partitions(reading.group)
             alive_until = known.alive_until if known else now + self._idle_refresh
             return Known(reading, now, alive_until, known.lived if known else False, partitions)
         self._rota.asked((reading.group,), now)

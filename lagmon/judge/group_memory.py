@@ -102,18 +102,27 @@ class GroupMemory:
         """Begin the rate anew."""
         self._lags, self.rate = array("d"), None
 
+    def known(self) -> tuple[TopicPartition, ...]:
+        """List the partitions with a commit, and those of which none could be had."""
+        return tuple(one.at for one in self.partitions if one.committed is not None or one.missing)
+
     def saved(self) -> dict[str, object]:
         """Give what must outlive a restart, as plain JSON values."""
         topics: dict[str, dict[str, object]] = {}
+        refused: dict[str, list[int]] = {}
         for one in self.partitions:
             if one.committed is not None:
                 topics.setdefault(one.topic, {})[str(one.partition)] = one.saved()
-        return {"alive": self.alive, "valued": self.valued, "partitions": topics}
+            elif one.missing:
+                refused.setdefault(one.topic, []).append(one.partition)
+        values = {"alive": self.alive, "valued": self.valued, "partitions": topics}
+        return {**values, "refused": refused} if refused else values
 
     @classmethod
     def restored(cls, fields: Fields) -> GroupMemory:
         """Take what `saved` gave; raise RecordingError with the path of what is wrong in it."""
         memory, topics = cls(), fields.below("partitions", default={})
+        refused = fields.below("refused", default={})
         memory.alive = bool(fields.maybe_truth("alive"))
         memory.valued = bool(fields.maybe_truth("valued"))
         for topic in topics:
@@ -124,4 +133,9 @@ class GroupMemory:
                 )
                 for key in partitions
             ]
+        for topic in refused:
+            for number in refused.wholes(topic):
+                one = Standing(TopicPartition(topic, number))
+                one.missing = 1
+                memory.partitions.append(one)
         return memory

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from lagmon.fields import Fields
 from lagmon.judge.group_memory import GroupMemory
 from lagmon.model import Why
-from lagmon.readings import PeekRequest, TopicPartition
+from lagmon.readings import KnownGroup, PeekRequest, TopicPartition
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -64,6 +64,13 @@ class Progress:
     def has_transactions(self, topic: str) -> bool:
         """Tell whether a transaction was ever seen on *topic*."""
         return topic in self._transactional
+
+    def known(self) -> tuple[KnownGroup, ...]:
+        """List the groups that there are, and on which partitions they committed or were refused.
+
+        Whoever asks Kafka needs them: it says nothing of what it may not tell.
+        """
+        return tuple(KnownGroup(name, one.known()) for name, one in self._groups.items())
 
     def observe(self, snapshot: Snapshot, lag: ClusterLag, settings: Judging) -> None:
         """Take in *snapshot* and the *lag* that was measured of it."""

@@ -18,6 +18,7 @@ from lagmon.notify import Mailbox, Outcome
 from lagmon.readings import (
     Committed,
     GroupReading,
+    KnownGroup,
     PartitionOffsets,
     Peek,
     PeekRequest,
@@ -55,6 +56,7 @@ class FakeCollector:
     ) -> None:
         self.cluster = cluster
         self.restarts = restarts
+        self.is_fresh = False
         self.answer = answer
         self.plans: list[Plan] = []
         self.times: list[float] = []
@@ -479,6 +481,31 @@ def test_an_incident_survives_a_restart(tmp_path: Path) -> None:
         assert changes[0] is Change.OPENED
         assert Change.OPENED not in changes[1:]
         assert changes[-1] is Change.RESOLVED
+
+    play(story())
+
+
+def test_whoever_collects_anew_is_told_whom_to_miss(tmp_path: Path) -> None:
+    """A collector that knows nothing gets what is known, after a restart too; no other does."""
+
+    async def story() -> None:
+        inbox, path = Inbox(), tmp_path / "state.json"
+        first, second = FakeCollector(lagging), FakeCollector(lagging)
+
+        for collector in (first, second):
+            watch, mailbox = restarted(path, collector, inbox)
+            collector.is_fresh = True
+            await watch.cycle()
+            collector.is_fresh = False
+            await watch.cycle()
+            collector.is_fresh = True
+            await watch.cycle()
+            await watch.stop()
+            await mailbox.stop(5)
+
+        told = [[plan.known for plan in each.plans] for each in (first, second)]
+        known = (KnownGroup(GROUP, (at(),)),)
+        assert told == [[(), (), known], [known, (), known]]
 
     play(story())
 

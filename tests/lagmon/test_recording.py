@@ -15,6 +15,7 @@ from lagmon.readings import (
     Committed,
     GroupReading,
     Isolation,
+    KnownGroup,
     Member,
     PartitionOffsets,
     Peek,
@@ -101,8 +102,14 @@ snapshots = st.builds(
     st.lists(probes, max_size=3).map(tuple),
     several(st.builds(TopicId, names, names), "topic"),
 )
+known = st.builds(
+    KnownGroup, names, st.lists(at, max_size=4, unique=True).map(lambda held: tuple(sorted(held)))
+)
 plans = st.builds(
-    Plan, st.lists(question, max_size=5).map(tuple), st.lists(probe_question, max_size=5).map(tuple)
+    Plan,
+    st.lists(question, max_size=5).map(tuple),
+    st.lists(probe_question, max_size=5).map(tuple),
+    several(known, "group"),
 )
 
 

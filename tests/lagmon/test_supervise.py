@@ -112,6 +112,25 @@ def test_plans_that_meet_take_turns() -> None:
     assert [snapshot.at for snapshot in asyncio.run(run())] == [1, 2, 3]
 
 
+def test_a_child_that_was_never_asked_is_fresh() -> None:
+    """So its first plan can tell it what is known; a replaced child begins with nothing again."""
+
+    async def run() -> list[bool]:
+        async with collector(ANSWERING) as made:
+            seen = [made.is_fresh]
+            await made.collect(asking(1), NOON)
+            seen.append(made.is_fresh)
+            first = made.pid
+            assert first
+            os.kill(first, signal.SIGKILL)
+            await until(lambda: made.pid not in {None, first}, "a new child")
+            seen.append(made.is_fresh)
+            await made.collect(asking(2), NOON)
+            return [*seen, made.is_fresh]
+
+    assert asyncio.run(run()) == [True, False, True, False]
+
+
 def test_a_killed_child_is_replaced_and_counted() -> None:
     """After kill -9 the next snapshot says so, and a new child answers."""
 

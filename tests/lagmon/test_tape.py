@@ -89,6 +89,17 @@ def test_a_collector_is_recorded_as_it_answers(tmp_path: Path) -> None:
     assert [one.error for one in given] == [None, "away"]
 
 
+def test_a_recorded_collector_is_as_fresh_as_it_is(tmp_path: Path) -> None:
+    """Recording hides from nobody that a new child has to be told what is known."""
+    inner = FakeCollector(lambda _, now: at(now))
+
+    with Tape(tmp_path / "night.jsonl") as tape:
+        outer = Recorded(inner, tape, asyncio.Event())
+        before, inner.is_fresh = outer.is_fresh, True
+
+        assert (before, outer.is_fresh) == (False, True)
+
+
 def test_its_own_end_is_not_recorded_as_an_outage(tmp_path: Path) -> None:
     """That a collector which is being stopped gives no answer says nothing of the cluster."""
     path = tmp_path / "night.jsonl"

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from lagmon.collector.answers import BUSY, UNREAD, Failure
 from lagmon.collector.memory import READ_AT_MOST, Memory
-from lagmon.readings import Committed, GroupReading, TopicPartition
+from lagmon.readings import Committed, GroupReading, KnownGroup, TopicPartition
 
 NOON = 1_764_000_000.0
 IDLE_REFRESH = 60.0
@@ -187,6 +187,39 @@ def test_partitions_outlive_an_error() -> None:
 
     assert made.partitions("g") == {P0}
     assert made.partitions("none") == frozenset()
+
+
+def test_what_another_knew_is_asked_for_too() -> None:
+    """A collector that begins looks for the groups, and asks for the partitions, of the last."""
+    made = memory()
+    made.learn((reading(group="seen"),), NOON)
+
+    made.recall([KnownGroup("g", (P0,)), KnownGroup("seen")])
+
+    assert set(made.groups) == {"g", "seen"}
+    assert made.partitions("g") == made.partitions("seen") == {P0}
+    assert due(made, NOON + 5) == ["g"]
+
+
+def test_what_another_knew_of_a_group_that_cannot_be_read_is_kept() -> None:
+    """Its partitions are asked for as soon as it can be."""
+    made = memory()
+    made.recall([KnownGroup("g", (P0,))])
+
+    made.learn((replace(head(), error="refused"),), NOON)
+
+    assert made.partitions("g") == {P0}
+
+
+def test_what_another_knew_counts_until_there_is_an_answer() -> None:
+    """A group that is gone is forgotten; where one was read, only what was read counts."""
+    made = memory()
+    made.recall([KnownGroup("g", (P0,)), KnownGroup("gone", (P0,))])
+
+    made.learn((replace(reading(), committed=()),), NOON)
+
+    assert list(made.groups) == ["g"]
+    assert made.partitions("g") == made.partitions("gone") == frozenset()
 
 
 def test_those_that_failed_are_read_last() -> None:

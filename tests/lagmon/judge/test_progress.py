@@ -19,7 +19,7 @@ from lagmon.judge.states import Judging
 from lagmon.judge.tails import tails
 from lagmon.judge.trend import CELLS, LagWindow, Trend
 from lagmon.model import State
-from lagmon.readings import PeekRequest, Snapshot, TopicPartition
+from lagmon.readings import GroupReading, KnownGroup, PeekRequest, Snapshot, TopicPartition
 from tests.lagmon.builders import CLUSTER, GROUP, NOON, at
 from tests.lagmon.histories import REFUSED, Side, during, now, peeked, told
 
@@ -238,6 +238,27 @@ def test_what_was_never_committed_is_not_written_down() -> None:
 
     assert memory is not None
     assert [one.at for one in memory.partitions] == [at(1)]
+
+
+def test_what_was_committed_or_refused_is_known_over_a_restart() -> None:
+    """Whoever collects next has to ask for it by name; a refusal is no end of a partition."""
+    progress, refused = Progress(), Side(None, 10, error=NO_READ)
+    told(during(0, 10, Side(None, 10), Side(5, 10), refused), progress=progress)
+
+    again = restarted(progress)
+
+    assert progress.known() == again.known() == (KnownGroup(GROUP, (at(1), at(2))),)
+    assert restarted(again).known() == again.known()
+
+
+def test_a_group_that_is_hidden_is_known_with_its_partitions() -> None:
+    """While it cannot be read, nothing of it is forgotten."""
+    progress = Progress()
+    told(during(0, 10, Side(5, 10)), progress=progress)
+    hidden = GroupReading(GROUP, error="GROUP_AUTHORIZATION_FAILED")
+    told([Snapshot(NOON + 20, CLUSTER, groups=(hidden,))], progress=progress)
+
+    assert restarted(progress).known() == (KnownGroup(GROUP, (at(0),)),)
 
 
 def test_of_too_many_topics_only_those_that_are_read_are_kept(
