@@ -20,6 +20,7 @@ from typing import IO, NoReturn
 
 import structlog
 
+from lagmon import garbage
 from lagmon.collector.cycle import Cycle
 from lagmon.configuration.settings import CollectorSettings
 from lagmon.recording import plan_from_json, snapshot_to_json
@@ -54,6 +55,7 @@ def answer(lines: IO[bytes], answers: IO[bytes]) -> NoReturn:
         level=settings.log_level,
         stream=sys.stderr,
     )
+    garbage.look_seldom()
     plans: SimpleQueue[bytes] = SimpleQueue()
     Thread(target=listen, args=(lines, plans), name="stdin", daemon=True).start()
     cycle = Cycle(settings)
