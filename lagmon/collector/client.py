@@ -23,9 +23,14 @@ if TYPE_CHECKING:
     from lagmon.configuration.settings import Cluster
 
 DEFAULTS = {"client.id": "lagmon"}
-# A dead broker is tried twice a second instead of twenty times: a log line comes with each try. It
-# may cost a new client half a second, which a peek must not wait for.
-CALM = {"reconnect.backoff.ms": 1000, "reconnect.backoff.max.ms": 5000}
+# Every broker is asked in every cycle, so that a client connects to all at once. By default it
+# waits half its back-off before the first, and tries a dead broker four times as often: a log line
+# comes with each try.
+CALM = {
+    "enable.sparse.connections": False,
+    "reconnect.backoff.ms": 500,
+    "reconnect.backoff.max.ms": 2000,
+}
 
 log = structlog.get_logger(__name__)
 
