@@ -152,13 +152,23 @@ def annotations_of(entry: Entry) -> dict[str, str]:
         given |= {"summary": f"{about} {words.format(value)}", "value": value, "threshold": limit}
     else:
         given |= {"summary": f"{about}: {_literal(rule.title)}"}
-    given["description"] = (
-        f"The rule: {rule.condition}{lasting}. The page of lagmon says more: why, on which "
-        "partition, the oldest uncommitted record and its trace id."
-    )
+    more = f"The page of lagmon says more: {_more(rule)}."
+    given["description"] = f"The rule: {rule.condition}{lasting}. {more}"
     if rule.runbook:
         given["runbook_url"] = _literal(rule.runbook)
     return given
+
+
+def _more(rule: Rule) -> str:
+    """Say what lagmon tells beside what Prometheus knows: of a cluster there is no one record."""
+    if rule.condition.measure is Measure.LIST:
+        return "what the brokers answered, if anything"
+    if rule.condition.measure is Measure.VALUE:
+        return "why it cannot be read, in the words of the broker"
+    if rule.scope is Scope.CLUSTER:
+        return "which of its groups, and why"
+    where = "" if rule.scope is Scope.PARTITION else "on which partition, "
+    return f"why, {where}the oldest uncommitted record and its trace id"
 
 
 def labels_of(entry: Entry) -> dict[str, str]:

@@ -13,7 +13,15 @@ import yaml
 from lagmon import cli
 from lagmon.alerts.conditions import Measure, above, in_state
 from lagmon.alerts.rulefile import entries, inhibit_rules, rule_file, span, text, unwritten
-from lagmon.alerts.rules import KAFKA_CONSUMER_LAG, SHIPPED, Override, Scope
+from lagmon.alerts.rules import (
+    KAFKA_CLUSTER_BLIND,
+    KAFKA_CONSUMER_LAG,
+    KAFKA_CONSUMER_STUCK,
+    KAFKA_LAG_UNKNOWN,
+    SHIPPED,
+    Override,
+    Scope,
+)
 from lagmon.alerts.ruletests import rule_tests
 from lagmon.metrics import REGISTER
 from lagmon.model import State
@@ -185,6 +193,25 @@ def test_states_of_partitions_are_not_written() -> None:
 
     assert alerts([rule]) == []
     assert unwritten([rule, *SHIPPED]) == ["Recreated"]
+
+
+@pytest.mark.parametrize(
+    ("rule", "more"),
+    [
+        (KAFKA_CONSUMER_LAG, "why, on which partition, the oldest uncommitted record and its"),
+        (KAFKA_CONSUMER_STUCK, "why, on which partition, the oldest uncommitted record and its"),
+        (KAFKA_LAG_UNKNOWN, "why it cannot be read, in the words of the broker."),
+        (KAFKA_CLUSTER_BLIND, "what the brokers answered, if anything."),
+        (own("A", Measure.LAG, Scope.PARTITION, 5), "why, the oldest uncommitted record and its"),
+        (own("A", Measure.SECONDS, Scope.CLUSTER, 5), "which of its groups, and why."),
+    ],
+    ids=lambda each: getattr(each, "name", ""),
+)
+def test_what_an_alert_points_to_fits_what_it_is_about(rule: Rule, more: str) -> None:
+    """Nobody is sent to look for a record of a whole cluster, or of a group without a value."""
+    (alert,) = alerts([rule])
+
+    assert f"The page of lagmon says more: {more}" in alert["annotations"]["description"]
 
 
 def test_alertmanager_is_shipped_with_what_is_written() -> None:
