@@ -90,7 +90,7 @@ class Cycle:
                 plan.peeks, self._client.cluster, until, headers=self._settings.peek_headers
             )
         with self._step("probes"):
-            probes = probe(plan.probes, logs, self._client, until)
+            probes = probe(plan.probes, logs, self._questions, until)
         return Snapshot(
             at,
             self._cluster.name,

@@ -1,4 +1,4 @@
-"""Ask for the first record of a certain time or younger, of many partitions in one call.
+"""Ask for the first record of a certain time or younger, of many partitions at once.
 
 Comes in: questions, bounded in number by whoever asks. Goes out: a `Probe` for each that was asked,
 with the record's offset and exact time, with neither if no record is as young, or with an error.
@@ -7,90 +7,69 @@ What there was no time for is left out. Reads no record: it needs leave to descr
 
 from __future__ import annotations
 
-from concurrent.futures import wait
+from collections import Counter
 from typing import TYPE_CHECKING
 
-from confluent_kafka import IsolationLevel, KafkaException
-from confluent_kafka import TopicPartition as Asked
 from confluent_kafka.admin import OffsetSpec  # type: ignore[attr-defined] # documented to be there
 
-from lagmon.collector.answers import SILENT, Failure, failure
-from lagmon.collector.calls import GRACE_SECONDS, SHORTEST_SECONDS, outcome
-from lagmon.readings import Probe, ProbeRequest, TopicPartition
+from lagmon.collector.answers import SILENT, Failure
+from lagmon.readings import Isolation, Probe, ProbeRequest, TopicPartition
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
     from typing import Any
 
     from lagmon.collector.calls import Deadline
-    from lagmon.collector.client import Client
+    from lagmon.collector.questions import Questions
     from lagmon.readings import PartitionOffsets
 
-PER_CALL = 2000  # partitions; the answer takes 0.15 s
 PROBE_SECONDS = 2.0  # a cycle: nobody waits for these as for the lag
 NONE_SO_YOUNG = -1
 
 
 def probe(
-    questions: Collection[ProbeRequest],
+    asked: Collection[ProbeRequest],
     topics: Iterable[PartitionOffsets],
-    client: Client,
+    questions: Questions,
     until: Deadline,
 ) -> tuple[Probe, ...]:
-    """Answer *questions* through *client* before *until*, in `PROBE_SECONDS` at most.
+    """Answer what is *asked* by way of *questions* before *until*, in `PROBE_SECONDS` at most.
 
     Only about partitions of *topics* that have an end: of the others the leader has just not
-    answered. After a failure that may be the client's the rest is not asked.
+    answered.
     """
-    answering = {log.at for log in topics if log.high is not None} if questions else set()
-    todo = [one for one in dict.fromkeys(questions) if one.at in answering]
-    end = until.shorter(PROBE_SECONDS)
-    found: list[Probe] = []
-    while todo and end.left():
-        turn = _turn(todo)
-        todo = [one for one in todo if turn.get(one.at) != one]
-        answers = _call(turn, client, max(SHORTEST_SECONDS, end.left()))
-        found += [_probe(turn[at], answer) for at, answer in answers.items()]
-        unsound = [one for one in answers.values() if isinstance(one, Failure) and not one.sound]
-        if unsound:
-            client.recycle(unsound[0].words)
-            break
-    return tuple(found)
+    answering = {log.at for log in topics if log.high is not None} if asked else set()
+    turns = _turns(one for one in dict.fromkeys(asked) if one.at in answering)
+    answers = questions.offsets(
+        [{at: _spec(one) for at, one in turn.items()} for turn in turns],
+        # Of records in open transactions too: they are unread, and count in the lag.
+        Isolation.READ_UNCOMMITTED,
+        until.shorter(PROBE_SECONDS),
+        step="probes",
+        hurry=True,
+    )
+    return tuple(
+        _probe(turn[at], answer)
+        for turn, given in zip(turns, answers, strict=True)
+        for at, answer in given.items()
+        if not (isinstance(answer, Failure) and answer.postponed)
+    )
 
 
-def _turn(todo: list[ProbeRequest]) -> dict[TopicPartition, ProbeRequest]:
-    """Choose from *todo* what one call can ask: one thing of each partition."""
-    turn: dict[TopicPartition, ProbeRequest] = {}
-    for one in todo:
-        if len(turn) == PER_CALL:
-            break
-        turn.setdefault(one.at, one)
-    return turn
+def _turns(asked: Iterable[ProbeRequest]) -> list[dict[TopicPartition, ProbeRequest]]:
+    """Part what is *asked* into turns: a request can ask one thing of each partition."""
+    turns: list[dict[TopicPartition, ProbeRequest]] = []
+    taken: Counter[TopicPartition] = Counter()
+    for one in asked:
+        if taken[one.at] == len(turns):
+            turns.append({})
+        turns[taken[one.at]][one.at] = one
+        taken[one.at] += 1
+    return turns
 
 
-def _call(
-    turn: dict[TopicPartition, ProbeRequest], client: Client, seconds: float
-) -> dict[TopicPartition, Any | Failure]:
-    specs = {
-        Asked(at.topic, at.partition): OffsetSpec.for_timestamp(_milliseconds(one.timestamp))
-        for at, one in turn.items()
-    }
-    try:
-        futures = client.admin.list_offsets(
-            specs,
-            # Of records in open transactions too: they are unread, and count in the lag.
-            isolation_level=IsolationLevel.READ_UNCOMMITTED,
-            request_timeout=seconds,
-        )
-    except (KafkaException, ValueError, TypeError) as error:
-        return dict.fromkeys(turn, failure(error))
-    ended, _ = wait(futures.values(), timeout=seconds + GRACE_SECONDS)
-    return {
-        TopicPartition(name.topic, name.partition): outcome(future)
-        if future in ended
-        else Failure(SILENT)
-        for name, future in futures.items()
-    }
+def _spec(question: ProbeRequest) -> Any:
+    return OffsetSpec.for_timestamp(_milliseconds(question.timestamp))
 
 
 def _probe(question: ProbeRequest, answer: Any | Failure) -> Probe:

@@ -8,12 +8,10 @@ answers it, as the metadata tells, so that one broker's silence costs only what 
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from itertools import count
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from confluent_kafka import (
     ConsumerGroupTopicPartitions,
-    IsolationLevel,
     KafkaException,
     TopicCollection,
 )
@@ -37,11 +35,12 @@ from lagmon.collector.answers import (
 )
 from lagmon.collector.calls import gathered
 from lagmon.collector.lanes import NOBODY, Lanes
+from lagmon.collector.offsets import Offsets
 from lagmon.errors import ClusterError
 from lagmon.readings import Isolation, TopicPartition
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
     from concurrent.futures import Future
 
     from confluent_kafka.admin import (  # type: ignore[attr-defined] # documented to be there
@@ -52,6 +51,7 @@ if TYPE_CHECKING:
 
     from lagmon.collector.calls import Ask, Calls, Deadline
     from lagmon.collector.client import Client
+    from lagmon.collector.offsets import Found, Wanted
     from lagmon.readings import Committed, GroupReading
 
 T = TypeVar("T")
@@ -59,10 +59,6 @@ T = TypeVar("T")
 METADATA, LIST = "metadata", "list"
 DESCRIBED_AT_ONCE = 50  # groups in a request to the client, which asks for each by itself
 EARLIEST, LATEST = OffsetSpec.earliest(), OffsetSpec.latest()  # type: ignore[no-untyped-call] # theirs
-ISOLATION = {  # always said: what happens without it hangs on the client's configuration
-    Isolation.READ_COMMITTED: IsolationLevel.READ_COMMITTED,
-    Isolation.READ_UNCOMMITTED: IsolationLevel.READ_UNCOMMITTED,
-}
 
 
 class Questions:
@@ -75,7 +71,7 @@ class Questions:
         self._metadata: ClusterMetadata | None = None
         self._list: tuple[GroupReading, ...] | None = None
         self._lanes = Lanes({})
-        self._number = count()
+        self._offsets = Offsets(calls)
 
     def metadata(self, until: Deadline) -> ClusterMetadata:
         """Give topics and leaders; ClusterError if the cluster cannot be reached.
@@ -202,50 +198,27 @@ class Questions:
     ) -> dict[TopicPartition, int | Failure]:
         """Give the start offset of each partition *asked*."""
         wanted = dict.fromkeys(asked, EARLIEST)
-        found = self.offsets(wanted, Isolation.READ_UNCOMMITTED, until, step="starts")
+        [found] = self.offsets([wanted], Isolation.READ_UNCOMMITTED, until, step="starts")
         return {at: _read(_offset, one) for at, one in found.items()}
 
     def ends(
         self, asked: Collection[TopicPartition], isolation: Isolation, until: Deadline
     ) -> dict[TopicPartition, int | Failure]:
         """Give where each partition *asked* ends: last stable offset, or high watermark."""
-        found = self.offsets(dict.fromkeys(asked, LATEST), isolation, until, step="ends")
+        [found] = self.offsets([dict.fromkeys(asked, LATEST)], isolation, until, step="ends")
         return {at: _read(_offset, one) for at, one in found.items()}
 
     def offsets(
         self,
-        wanted: Mapping[TopicPartition, OffsetSpec],
+        several: Sequence[Wanted],
         isolation: Isolation,
         until: Deadline,
         *,
         step: str,
-    ) -> dict[TopicPartition, ListOffsetsResultInfo | Failure]:
-        """Give for each partition the offset that it is *wanted* of, in one call a leader.
-
-        What hangs in one cycle is not taken for an answer in the next: offsets of two moments do
-        not fit.
-        """
-
-        def ask(ats: Iterable[TopicPartition]) -> Ask:
-            asked = {Asked(at.topic, at.partition): wanted[at] for at in ats}
-            return lambda admin, seconds: gathered(
-                admin.list_offsets(
-                    asked, isolation_level=ISOLATION[isolation], request_timeout=seconds
-                )
-            )
-
-        number = next(self._number)
-        by_lane = self._lanes.by_partition(wanted)
-        asks = {(number, lane): ask(ats) for lane, ats in by_lane.items()}
-        lanes = {(number, lane): lane for lane in by_lane}
-        found = self._calls.each(asks, until, step=step, lanes=lanes)
-        answers: dict[TopicPartition, ListOffsetsResultInfo | Failure] = {}
-        for (_, lane), one in found.items():
-            if isinstance(one, Failure):
-                answers |= dict.fromkeys(by_lane[lane], one)
-            else:
-                answers |= {TopicPartition(at.topic, at.partition): it for at, it in one.items()}
-        return answers
+        hurry: bool = False,
+    ) -> list[Found]:
+        """Give for each of *several*, for each partition, the offset that is wanted of it."""
+        return self._offsets.ask(several, self._lanes, isolation, until, step=step, hurry=hurry)
 
     def _described(
         self, topics: Iterable[str], until: Deadline, *, hurry: bool = False

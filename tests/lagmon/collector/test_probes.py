@@ -1,4 +1,4 @@
-"""Asking for records by their time: what one call asks, and what each answer means."""
+"""Asking for records by their time: what one request asks, and what each answer means."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ import pytest
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import ListOffsetsResultInfo  # type: ignore[attr-defined] # there
 
-from lagmon.collector import probes
-from lagmon.collector.calls import Deadline
+from lagmon.collector import offsets as asking
+from lagmon.collector import patience, probes
+from lagmon.collector.calls import Calls, Deadline
 from lagmon.collector.probes import probe
+from lagmon.collector.questions import Questions
 from lagmon.readings import PartitionOffsets, Probe, ProbeRequest
 from tests.lagmon.builders import NOON, at, offsets
 
@@ -27,9 +29,14 @@ TIMED_OUT = KafkaException(KafkaError(KafkaError._TIMED_OUT))
 
 
 class Log:
-    """Stands for an AdminClient whose partitions answer as *answer* says: offset, milliseconds."""
+    """Stands for a client whose partitions answer as *answer* says: offset, milliseconds.
 
-    def __init__(self, answer: Callable[[int], tuple[int, int] | Exception] | None) -> None:
+    Where it gives None no answer ever comes.
+    """
+
+    generation = 0
+
+    def __init__(self, answer: Callable[[int], tuple[int, int] | Exception | None] | None) -> None:
         self._answer = answer
         self.calls: list[list[int]] = []
         self.recycled: list[str] = []
@@ -42,6 +49,10 @@ class Log:
     def recycle(self, reason: str) -> None:
         """Note that the client was dropped."""
         self.recycled.append(reason)
+        self.generation += 1
+
+    def listen(self) -> None:
+        """Have nothing to say."""
 
     def list_offsets(self, specs: Mapping[Asked, Any], **_: object) -> dict[Asked, Future[Any]]:
         """Answer each partition by its number."""
@@ -51,21 +62,28 @@ class Log:
         return {name: ended(self._answer(name.partition)) for name in specs}
 
 
-def ended(answer: tuple[int, int] | Exception) -> Future[Any]:
-    """Give a future that holds *answer*."""
+def ended(answer: tuple[int, int] | Exception | None) -> Future[Any]:
+    """Give a future that holds *answer*, if there is one."""
     future: Future[Any] = Future()
     if isinstance(answer, Exception):
         future.set_exception(answer)
-    else:
+    elif answer is not None:
         future.set_result(ListOffsetsResultInfo(*answer, -1))
     return future
 
 
-def asked(log: Log, *questions: ProbeRequest, topics: tuple[PartitionOffsets, ...] = ()) -> Any:
+def through(log: Log, fan_out: int = 50) -> Questions:
+    """Build what asks *log*."""
+    client: Client = log  # type: ignore[assignment] # has what is used of it
+    return Questions(Calls(client, request_timeout=5, fan_out=fan_out), client)
+
+
+def asked(
+    log: Log, *asked: ProbeRequest, topics: tuple[PartitionOffsets, ...] = (), fan_out: int = 50
+) -> Any:
     """Ask *log* about partitions that have all answered, or about *topics*."""
-    client: Client = log  # type: ignore[assignment] # has the two things that are used of it
-    known = topics or tuple(offsets(number) for number in {q.at.partition for q in questions})
-    return probe(questions, known, client, Deadline(30))
+    known = topics or tuple(offsets(number) for number in {q.at.partition for q in asked})
+    return probe(asked, known, through(log, fan_out), Deadline(30))
 
 
 def test_the_answer_is_the_records_offset_and_its_own_time() -> None:
@@ -93,8 +111,8 @@ def test_what_is_no_offset_is_an_error(answer: tuple[int, int]) -> None:
     assert found.error is not None
 
 
-def test_one_call_asks_each_partition_one_thing() -> None:
-    """Questions about one partition take turns, whatever their order."""
+def test_one_request_asks_each_partition_one_thing() -> None:
+    """Questions about one partition go into requests of their own, whatever their order."""
     log = Log(lambda _: (1, 1))
 
     found = asked(log, *(ProbeRequest(at(n), NOON + k) for n in range(2) for k in range(3)))
@@ -103,9 +121,9 @@ def test_one_call_asks_each_partition_one_thing() -> None:
     assert len(found) == 6
 
 
-def test_a_call_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    """More partitions than a call may have are asked by the next one."""
-    monkeypatch.setattr(probes, "PER_CALL", 2)
+def test_a_request_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """More partitions than a request may have are asked by the next one."""
+    monkeypatch.setattr(asking, "AT_ONCE", 2)
     log = Log(lambda _: (1, 1))
 
     found = asked(log, *(ProbeRequest(at(number), NOON) for number in range(5)))
@@ -136,14 +154,27 @@ def test_a_refusal_is_the_answer_of_its_partition_alone() -> None:
     assert not log.recycled
 
 
-def test_after_a_time_out_the_client_is_dropped_and_no_more_is_asked() -> None:
-    """A client that has failed is not asked again; what was not asked has no answer."""
-    log = Log(lambda _: TIMED_OUT)
+def test_after_a_time_out_the_client_is_dropped() -> None:
+    """A client that has failed is not asked again: the rest is asked of the next one."""
+    log = Log(lambda number: (1, 1) if number else TIMED_OUT)
 
-    (found,) = asked(log, ProbeRequest(at(), NOON), ProbeRequest(at(), NOON + 1))
+    late, good = asked(log, *(ProbeRequest(at(n), NOON + n) for n in (0, 1)), fan_out=1)
 
-    assert found.error.startswith("_TIMED_OUT: ")
-    assert len(log.calls) == len(log.recycled) == 1
+    assert late.error.startswith("_TIMED_OUT: ")
+    assert good.offset == 1
+    assert len(log.recycled) == 1
+
+
+def test_who_hangs_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What hangs has no answer in this cycle, and costs no more than others are usually given."""
+    monkeypatch.setattr(patience, "FIRST_SECONDS", 0.05)
+    monkeypatch.setattr(asking, "AT_ONCE", 1)
+    log = Log(lambda number: (1, 1) if number else None)
+
+    (found,) = asked(log, *(ProbeRequest(at(number), NOON) for number in (0, 1)))
+
+    assert found.question.at == at(1)
+    assert not log.recycled
 
 
 def test_a_call_that_is_refused_is_an_answer() -> None:
@@ -156,9 +187,8 @@ def test_a_call_that_is_refused_is_an_answer() -> None:
 def test_nothing_is_asked_when_time_is_over() -> None:
     """After the deadline of the cycle there is neither a call nor an answer."""
     log = Log(lambda _: (1, 1))
-    client: Client = log  # type: ignore[assignment] # has the two things that are used of it
 
-    assert probe((ProbeRequest(at(), NOON),), (offsets(),), client, Deadline(0)) == ()
+    assert probe((ProbeRequest(at(), NOON),), (offsets(),), through(log), Deadline(0)) == ()
     assert not log.calls
 
 
