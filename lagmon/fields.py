@@ -56,6 +56,10 @@ class Fields:
         value = self._values.get(key, default)
         return self.of(None if value is MISSING else value, self._at(key))
 
+    def maybe_below(self, key: str) -> Fields | None:
+        """Give the object at *key*, or None."""
+        return None if self._values.get(key) is None else self.below(key)
+
     def each(self, key: str) -> list[Fields]:
         """Give the objects of the list at *key*; none where it is missing."""
         return [

@@ -12,12 +12,14 @@ import asyncio
 import contextlib
 import time
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 import structlog
 
 from lagmon.board import Cycle
 from lagmon.errors import RecordingError
+from lagmon.judge import recalled
 from lagmon.judge.judging import Judgement, Memory, Policy, judge
 from lagmon.judge.progress import Progress
 from lagmon.model import Why
@@ -180,8 +182,11 @@ class Watch:
 
     async def _write(self, keeper: Keeper, *, last: bool) -> None:
         cluster, memory = self._collector.cluster, self._memory
-        elapsed = self._clock.elapsed()
-        await keeper.keep(cluster, memory.state, memory.progress.saved, elapsed, now=last)
+        elapsed, now = self._clock.elapsed(), self._clock.now()
+        arrivals = partial(recalled.saved, memory.arrivals, memory.history, now)
+        await keeper.keep(
+            cluster, memory.state, memory.progress.saved, elapsed, arrivals=arrivals, now=last
+        )
 
     def _publish_failure(self, snapshot: Snapshot) -> None:
         try:
@@ -247,9 +252,15 @@ def _remembered(policy: Policy, saved: Saved | None) -> Memory:
         return memory
     memory = replace(memory, state=saved.incidents)
     try:
-        return replace(memory, progress=Progress.restored(saved.progress))
+        memory = replace(memory, progress=Progress.restored(saved.progress))
     except RecordingError as error:
         log.warning("progress_not_restored", why=str(error))
+    if saved.arrivals is None:  # by a lagmon that did not keep them
+        return memory
+    try:
+        return replace(memory, arrivals=recalled.restored(saved.arrivals))
+    except RecordingError as error:
+        log.warning("arrivals_not_restored", why=str(error))
         return memory
 
 

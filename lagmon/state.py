@@ -1,6 +1,7 @@
-"""What a restart must not forget: incidents, pending times and progress, in one file.
+"""What a restart must not forget: incidents, pending times, progress and arrivals, in one file.
 
-In: each cluster's `incidents.State` and what its progress gives as JSON, which is not looked into.
+In: each cluster's `incidents.State`, and what progress and arrivals give as JSON, which is not
+looked into.
 Out: the same at the next start. The file is replaced as a whole: written beside, forced to the
 disk, renamed, so that whatever moment the machine dies in, one of the two is there and whole. A
 file that cannot be read is set aside, never written over, and lagmon starts without it and says so.
@@ -12,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -36,10 +37,11 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Saved:
-    """What is kept of one cluster; *progress* is any value that JSON can hold."""
+    """What is kept of one cluster; *progress* and *arrivals* are any values that JSON can hold."""
 
     incidents: State
     progress: Any = None
+    arrivals: Any = None
 
 
 def dumps(clusters: Mapping[str, Saved]) -> str:
@@ -97,6 +99,10 @@ def write(path: Path, content: str) -> None:
         os.close(folder)
 
 
+def _nothing() -> None:
+    """Give what is kept of a cluster of which nobody knows anything."""
+
+
 class Keeper:
     """Keeps the clusters' memories at *path*; without one it keeps nothing.
 
@@ -114,7 +120,7 @@ class Keeper:
     def restored(self, cluster: str) -> Saved | None:
         """Give what was kept of *cluster*; the time since then counts for no pending time."""
         saved = self._saved.get(cluster)
-        return saved and Saved(interrupted(saved.incidents), saved.progress)
+        return saved and replace(saved, incidents=interrupted(saved.incidents))
 
     async def keep(
         self,
@@ -123,12 +129,13 @@ class Keeper:
         progress: Callable[[], Any],
         elapsed: float,
         *,
+        arrivals: Callable[[], Any] = _nothing,
         now: bool = False,
     ) -> None:
         """Keep what there is of *cluster* at the time *elapsed*, if it is time to. Never raises.
 
         It is when `KEEP_SECONDS` have passed, when an incident or a pending time has come or gone,
-        and *now* if so told. *progress* is asked only then.
+        and *now* if so told. *progress* and *arrivals* are asked only then.
         """
         if self._path is None:
             return
@@ -138,13 +145,11 @@ class Keeper:
             return
         self._kept[cluster] = elapsed, current
         async with self._writing:
-            await self._write(self._path, cluster, incidents, progress)
+            await self._write(self._path, cluster, lambda: Saved(incidents, progress(), arrivals()))
 
-    async def _write(
-        self, path: Path, cluster: str, incidents: State, progress: Callable[[], Any]
-    ) -> None:
+    async def _write(self, path: Path, cluster: str, saved: Callable[[], Saved]) -> None:
         try:
-            self._saved[cluster] = Saved(incidents, progress())
+            self._saved[cluster] = saved()
             kept = dict(self._saved)
             # Neither a large memory nor a slow disk is to hold up the loop.
             await asyncio.to_thread(lambda: write(path, dumps(kept)))
@@ -184,6 +189,7 @@ def _saved_out(saved: Saved) -> dict[str, Any]:
         "resolved": [_incident_out(each) for each in state.resolved],
         "easing": [_pending_out(each) for each in state.easing],
         "progress": saved.progress,
+        "arrivals": saved.arrivals,
     }
 
 
@@ -194,7 +200,7 @@ def _saved_in(fields: Fields, value: Mapping[str, Any]) -> Saved:
         resolved=tuple(_incident_in(each) for each in fields.each("resolved")),
         easing=tuple(_pending_in(each) for each in fields.each("easing")),
     )
-    return Saved(state, value.get("progress"))
+    return Saved(state, value.get("progress"), value.get("arrivals"))
 
 
 def _key_out(key: IncidentKey) -> dict[str, Any]:

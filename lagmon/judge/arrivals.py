@@ -19,6 +19,7 @@ from lagmon.readings import Isolation
 
 if TYPE_CHECKING:
     from lagmon.judge.history import Samples
+    from lagmon.judge.recalled import Recalled
     from lagmon.readings import Peek, Probe, Snapshot
 
     Key = tuple[str, int]  # topic and partition
@@ -112,7 +113,8 @@ class Arrival:
 class Arrivals:
     """The arrivals of one cluster's groups, and what the latest snapshot answered.
 
-    *late* has the partitions on which records were seen to arrive long after their own time.
+    *late* has the partitions on which records were seen to arrive long after their own time,
+    *recalled* what was known before a restart, until it can be taken over.
     """
 
     groups: dict[str, dict[Key, Arrival]] = field(default_factory=dict)
@@ -121,6 +123,7 @@ class Arrivals:
     transactional: set[str] = field(default_factory=set)
     late: dict[Key, int] = field(default_factory=dict)  # and in which of their lives
     silent: dict[Key, float] = field(default_factory=dict)  # and when the question failed
+    recalled: Recalled | None = None
 
     def learn(self, snapshot: Snapshot) -> None:
         """Take in the answers of *snapshot*; those of the one before are forgotten."""

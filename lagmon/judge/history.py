@@ -21,7 +21,7 @@ from itertools import count
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from lagmon.readings import PartitionOffsets, Snapshot, StepDuration, TopicId, TopicPartition
 
@@ -136,6 +136,11 @@ class History:
                 self._add(log, log.high, snapshot.at, slack)
         if snapshot.at - self._swept > THIN_SECONDS:
             self._sweep(snapshot.at)
+
+    @property
+    def ids(self) -> Mapping[str, str]:
+        """The ids of the topics, as far as they were told."""
+        return self._ids
 
     def of(self, at: TopicPartition) -> Samples | None:
         """Give the samples of one partition."""

@@ -24,6 +24,7 @@ from heapq import nsmallest
 from typing import TYPE_CHECKING
 
 from lagmon.judge.arrivals import ASK_AGAIN_SECONDS, Arrival, is_late, milliseconds
+from lagmon.judge.recalled import take_over
 from lagmon.model import Age, Method
 from lagmon.readings import PeekRequest, ProbeRequest, TopicPartition
 
@@ -51,6 +52,8 @@ def ages(
     """
     if lag.error is not None:
         return {}
+    if known.recalled is not None:
+        take_over(known, known.recalled, lag, history)
     found: dict[tuple[str, TopicPartition], Age] = {}
     kept: dict[str, dict[Key, Arrival]] = {}
     doubtful = known.transactional | history.transactional

@@ -13,7 +13,7 @@ from lagmon.alerts.rules import SHIPPED
 from lagmon.board import Board
 from lagmon.judge.judging import Memory, Policy, judge
 from lagmon.loop import Watch, run
-from lagmon.model import Change, Incident, IncidentKey
+from lagmon.model import Change, Incident, IncidentKey, Method
 from lagmon.notify import Mailbox, Outcome
 from lagmon.readings import (
     Committed,
@@ -24,9 +24,10 @@ from lagmon.readings import (
     PeekRequest,
     Plan,
     Snapshot,
+    TopicId,
 )
 from lagmon.state import Keeper, Saved, dumps
-from tests.lagmon.builders import CLUSTER, GROUP, NOON, TRACE, FakeClock, at, peek
+from tests.lagmon.builders import CLUSTER, GROUP, NOON, TOPIC, TRACE, FakeClock, at, peek
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable, Sequence
@@ -506,6 +507,60 @@ def test_whoever_collects_anew_is_told_whom_to_miss(tmp_path: Path) -> None:
         told = [[plan.known for plan in each.plans] for each in (first, second)]
         known = (KnownGroup(GROUP, (at(),)),)
         assert told == [[(), (), known], [known, (), known]]
+
+    play(story())
+
+
+def test_an_age_is_there_in_the_first_cycle_after_a_restart(tmp_path: Path) -> None:
+    """With its method and its bound: that the record came was seen before."""
+
+    async def story() -> None:
+        path, seconds = tmp_path / "state.json", iter((0, 5, 300))
+
+        def answer(_: Plan, __: float) -> Snapshot:
+            second = next(seconds)
+            made = snapshot(0 if second == 0 else 7, when=NOON + second)
+            return replace(made, topic_ids=(TopicId(TOPIC, "a"),))
+
+        ages = []
+        for cycles_before_the_end in (2, 1):
+            keeper, board = Keeper(path, (CLUSTER,)), Board("1.0", [CLUSTER])
+            watch = Watch(FakeCollector(answer), POLICY, board, [], FakeClock(), keeper=keeper)
+            for _ in range(cycles_before_the_end):
+                await watch.cycle()
+            await watch.stop()
+            (cluster,) = board.report.clusters
+            assert cluster.lag is not None
+            ages.append(cluster.lag.groups[0].partitions[0].age)
+
+        before, after = ages
+        assert before is not None
+        assert before.method is Method.HISTORY
+        assert after == replace(before, seconds=before.seconds + 295)
+
+    play(story())
+
+
+def test_arrivals_that_are_wrong_cost_the_arrivals_alone(tmp_path: Path) -> None:
+    """Incidents and progress of the same file are taken over, and the log says what was wrong."""
+
+    async def story() -> None:
+        inbox, path = Inbox(), tmp_path / "state.json"
+        opened = Incident(IncidentKey("KafkaConsumerLag", CLUSTER, GROUP), NOON, NOON, 5.0, NOON)
+        saved = Saved(State(opened=(opened,)), {"groups": {GROUP: {}}}, {"groups": 7})
+        path.write_text(dumps({CLUSTER: saved}))
+        collector = FakeCollector(lambda *_: snapshot(0))
+        collector.is_fresh = True
+
+        with capture_logs() as lines:
+            watch, mailbox = restarted(path, collector, inbox)
+        await watch.cycle()
+        await watch.stop()
+        await mailbox.stop(5)
+
+        assert [line["event"] for line in lines] == ["state_restored", "arrivals_not_restored"]
+        assert [each.change.change for each in inbox.notices] == [Change.RESOLVED]
+        assert [plan.known for plan in collector.plans] == [(KnownGroup(GROUP),)]
 
     play(story())
 

@@ -58,10 +58,18 @@ def nothing() -> Any:
     return None
 
 
-@given(st.dictionaries(NAMES, st.builds(Saved, STATES, JSON), max_size=3))
+@given(st.dictionaries(NAMES, st.builds(Saved, STATES, JSON, JSON), max_size=3))
 def test_what_is_written_is_what_is_read(clusters: dict[str, Saved]) -> None:
-    """Every state, and any JSON as progress, comes back as it was."""
+    """Every state, and any JSON as progress and arrivals, comes back as it was."""
     assert loads(dumps(clusters)) == clusters
+
+
+def test_a_file_of_a_lagmon_that_kept_less_is_read() -> None:
+    """Version 1 grew: what an older one did not write is not known, and nothing is lost for it."""
+    value = json.loads(dumps({CLUSTER: Saved(OPEN, {"groups": {}})}))
+    del value["clusters"][CLUSTER]["arrivals"]
+
+    assert loads(json.dumps(value)) == {CLUSTER: Saved(OPEN, {"groups": {}})}
 
 
 @pytest.mark.parametrize(
@@ -153,11 +161,12 @@ def test_a_restart_goes_on_with_what_was_open(tmp_path: Path) -> None:
 
     async def story() -> None:
         path = tmp_path / "state.json"
-        await Keeper(path, (CLUSTER,)).keep(CLUSTER, OPEN, lambda: {"seen": ["a"]}, 0)
+        keeper, kept = Keeper(path, (CLUSTER,)), {"seen": ["a"]}
+        await keeper.keep(CLUSTER, OPEN, lambda: kept, 0, arrivals=lambda: [7])
 
         saved = Keeper(path, (CLUSTER,)).restored(CLUSTER)
 
-        assert saved == Saved(OPEN, {"seen": ["a"]})
+        assert saved == Saved(OPEN, kept, [7])
         rules = (KAFKA_CONSUMER_LAG,)
         again, told = step(saved.incidents, rules, lags(group(2000)), NOON + 300)
         _, over = step(again, rules, lags(group(0)), NOON + 305)
