@@ -135,12 +135,20 @@ def _group(group: GroupLag, verdict: GroupVerdict, ages: Ages) -> GroupLag:
     return replace(
         group,
         partitions=rows,
-        age=seconds.worst(row.age for row in rows if row.age is not None),
+        age=_oldest(rows),
         judged=verdict.judged.state,
         since=verdict.judged.since,
         reason=verdict.judged.reason,
         rate=verdict.rate,
     )
+
+
+def _oldest(rows: Sequence[PartitionLag]) -> Age | None:
+    """Give the highest age that is known; none, rather than 0, where something else is unread."""
+    age = seconds.worst(row.age for row in rows if row.age is not None)
+    if age is None or age.seconds > 0:
+        return age
+    return None if any(row.age is None and row.lag for row in rows) else age
 
 
 def _row(row: PartitionLag, one: Judged | None, age: Age | None) -> PartitionLag:
