@@ -80,6 +80,12 @@ GROUP_UNCOMMITTED = Metric(
     "Partitions for which the group never committed an offset.",
     _GROUP,
 )
+GROUP_DELETED = Metric(
+    "lagmon_group_deleted_topic_partitions",
+    Kind.GAUGE,
+    "Partitions that are skipped because their topic is deleted; absent when there are none.",
+    _GROUP,
+)
 GROUP_UNKNOWN = Metric(
     "lagmon_group_unknown_partitions",
     Kind.GAUGE,
@@ -209,6 +215,7 @@ REGISTER: tuple[Metric, ...] = tuple(
             GROUP_RETENTION,
             GROUP_MEMBERS,
             GROUP_UNCOMMITTED,
+            GROUP_DELETED,
             GROUP_UNKNOWN,
             START_OFFSET,
             END_OFFSET,

@@ -118,6 +118,7 @@ def _groups(cluster: ClusterReport) -> Iterator[_Sample]:
         if group.why is not Why.GROUP_UNREADABLE:
             yield metrics.GROUP_UNKNOWN, labels, group.unknown
             yield metrics.GROUP_UNCOMMITTED, labels, _uncommitted(group)
+            yield metrics.GROUP_DELETED, labels, _deleted(group)
         for part in sorted(group.partitions, key=lambda part: part.at):
             yield from _partition(labels, part)
 
@@ -126,6 +127,10 @@ def _uncommitted(group: GroupLag) -> int | None:
     # A partition that could not be asked about may be one of them.
     unasked = any(part.why is Why.NO_COMMITTED_OFFSET for part in group.partitions)
     return None if unasked else group.uncommitted
+
+
+def _deleted(group: GroupLag) -> int | None:
+    return sum(part.why is Why.TOPIC_DELETED for part in group.partitions) or None
 
 
 def _partition(group_labels: str, part: PartitionLag) -> Iterator[_Sample]:

@@ -287,6 +287,17 @@ def test_seconds_stand_beside_the_lag_they_belong_to() -> None:
     assert found["lagmon_group_lag_seconds"] == {labels(group=GROUP): 41.123}
 
 
+def test_skipped_partitions_of_deleted_topics_are_counted() -> None:
+    """Commits that are left of a deleted topic are no lag, and not passed over in silence."""
+    left = [part(number, None, why=Why.TOPIC_DELETED) for number in range(2)]
+    some = group(7, GROUP, part(2, 7), *left)
+
+    found = parsed(page(cycle(lags(some, group(0, "whole")))))
+
+    assert found["lagmon_group_deleted_topic_partitions"] == {labels(group=GROUP): 2}
+    assert partition(0) not in found["lagmon_partition_lag_messages"]
+
+
 @pytest.mark.parametrize(
     ("parts", "ratio"),
     [
