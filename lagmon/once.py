@@ -11,12 +11,15 @@ cluster that did not answer pages too: that nothing is known of it is no good ne
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from lagmon import waited
 from lagmon.alerts.rules import Priority
 from lagmon.labels import safe
 from lagmon.model import Change
 from lagmon.notify.phrases import summary
+from lagmon.replay import AGE_DIGITS
+from lagmon.replay import report as replayed
 from lagmon.wording import counted, duration, number
 
 if TYPE_CHECKING:
@@ -24,7 +27,7 @@ if TYPE_CHECKING:
 
     from lagmon.alerts.rules import Rule
     from lagmon.judge.judging import Judgement
-    from lagmon.model import GroupLag, IncidentKey
+    from lagmon.model import Age, GroupLag, IncidentKey
     from lagmon.readings import Snapshot
     from lagmon.report import Notice, OldestRecord
 
@@ -79,6 +82,20 @@ def still_open(told: Mapping[IncidentKey, Notice], judged: Judgement) -> dict[In
     return {key: _renewed(notice, judged) for key, notice in after.items()}
 
 
+def report(look: Look) -> dict[str, Any]:
+    """Say *look* as replay says a snapshot, what is open as opened, and how sure each age is.
+
+    The age of a group is that of its partitions together: a lower bound while one is not known.
+    """
+    said: dict[str, Any] = replayed(look.snapshot, replace(look.judged, notices=look.opened))
+    for group in look.judged.lag.groups:
+        row = said["groups"][group.group]
+        row |= _age(waited.by_all(group.partitions))
+        for part in group.partitions:
+            row["partitions"][part.at.topic][str(part.at.partition)] |= _age(part.age)
+    return said
+
+
 def table(looks: Sequence[Look]) -> str:
     """Write *looks* for people: the groups, those that page first, then why."""
     rows = [row for look in looks for row in _rows(look)]
@@ -86,6 +103,17 @@ def table(looks: Sequence[Look]) -> str:
     lines += [line for look in looks for line in _footing(look)]
     lines.append(_verdict(looks))
     return "".join(f"{line}\n" for line in lines)
+
+
+def _age(age: Age | None) -> dict[str, object]:
+    if age is None:
+        return {"lag_seconds": None, "seconds_method": None, "seconds_error": None}
+    error = age.error_seconds
+    return {
+        "lag_seconds": round(age.seconds, AGE_DIGITS),
+        "seconds_method": age.method,
+        "seconds_error": None if error is None else round(error, AGE_DIGITS),
+    }
 
 
 def _renewed(notice: Notice, judged: Judgement) -> Notice:
@@ -109,7 +137,7 @@ def _row(cluster: str, group: GroupLag) -> tuple[str, ...]:
         safe(group.group),
         UNKNOWN if group.judged is None else group.judged.value,
         UNKNOWN if group.lag is None else number(group.lag),
-        UNKNOWN if group.age is None else duration(group.age.seconds),
+        waited.said(waited.by_all(group.partitions)) or UNKNOWN,
         UNKNOWN if group.members is None else number(group.members),
         "; ".join(_notes(group)),
     )
@@ -145,7 +173,7 @@ def _footing(look: Look) -> Iterable[str]:
 def _record(record: OldestRecord, now: float) -> str:
     said = [f"{safe(record.at.topic)}[{record.at.partition}] at offset {record.offset}"]
     if record.timestamp is not None:
-        said.append(f"{duration(now - record.timestamp)} old")
+        said.append(f"{duration(now - record.timestamp)} old by its own time")
     if record.trace_id is not None:
         said.append(f"trace {record.trace_id}")
     if record.trace_unknown is not None:

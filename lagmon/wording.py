@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from lagmon.labels import safe
+
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
 
 
@@ -19,6 +21,11 @@ def number(value: float) -> str:
 def counted(count: int, noun: str) -> str:
     """Write *count* with its *noun*: ``1 member``, ``2 members``."""
     return f"{number(count)} {noun}{'' if count == 1 else 's'}"
+
+
+def member(client_id: str, host: str) -> str:
+    """Name a member, safely: ``worker-1 at 10.0.0.7``. Kafka writes a slash before the address."""
+    return f"{safe(client_id)} at {safe(host.removeprefix('/'))}"
 
 
 def duration(seconds: float) -> str:

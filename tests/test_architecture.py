@@ -22,6 +22,7 @@ PURE = (
     "lagmon/notify/phrases.py",
     "lagmon/page.py",
     "lagmon/retention.py",
+    "lagmon/waited.py",
     "lagmon/recording.py",
     "lagmon/replay.py",
     "lagmon/once.py",

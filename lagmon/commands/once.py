@@ -18,9 +18,8 @@ from typing import TYPE_CHECKING
 from lagmon.commands import wiring
 from lagmon.configuration.sources import load
 from lagmon.judge.judging import Memory, judge
-from lagmon.once import Look, at_once, still_open, table
+from lagmon.once import Look, at_once, report, still_open, table
 from lagmon.readings import Plan
-from lagmon.replay import report
 from lagmon.supervise import Collector as Child
 from propagation.integrations import logs
 
@@ -101,9 +100,8 @@ async def look_at(collector: Collector, policy: Policy, seconds: float) -> Look:
 
 
 def line(look: Look) -> str:
-    """Write *look* as replay writes a line: what is open is what was opened."""
-    said = report(look.snapshot, replace(look.judged, notices=look.opened))
-    return json.dumps(said, separators=(",", ":"), allow_nan=False) + "\n"
+    """Write *look* as replay writes a line, and how sure each age is."""
+    return json.dumps(report(look), separators=(",", ":"), allow_nan=False) + "\n"
 
 
 def _forget(_: str) -> None:

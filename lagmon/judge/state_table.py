@@ -14,7 +14,8 @@ from lagmon.judge.tails import TAIL_MESSAGES
 from lagmon.judge.trend import Trend
 from lagmon.labels import safe
 from lagmon.model import State, Why
-from lagmon.wording import moment
+from lagmon.wording import counted, moment
+from lagmon.wording import member as named
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -119,7 +120,8 @@ def _lost(_: Around, row: PartitionLag, one: Standing) -> Answer | None:
     """Records were deleted before they were read; without the log's start, as last known."""
     still = row.start is None and one.lost_commit is not None and one.lost_commit == row.committed
     if row.lost or still:
-        return State.LOST, "records were deleted before being read"
+        which = counted(row.lost, "record") if row.lost else "records"
+        return State.LOST, f"{which} deleted before being read"
     return None
 
 
@@ -148,7 +150,7 @@ def _in_transaction(around: Around, row: PartitionLag, _: Standing) -> Answer | 
     open_for = around.now - since
     hangs = open_for > around.settings.transaction_timeout
     state = State.HANGING_TRANSACTION if hangs else State.OPEN_TRANSACTION
-    return state, f"a transaction has been open at {stable} since {moment(since)}"
+    return state, f"a transaction has been open at offset {stable} since {moment(since)}"
 
 
 def _no_progress(around: Around, row: PartitionLag, one: Standing) -> Answer | None:
@@ -179,7 +181,7 @@ def _may_be_control_records(around: Around, row: PartitionLag, one: Standing) ->
 def _blocked(row: PartitionLag) -> str:
     if row.owner is None:
         return f"other partitions of {safe(row.at.topic)} move, this one does not"
-    member = f"{safe(row.owner.client_id)} at {safe(row.owner.host)}"
+    member = named(row.owner.client_id, row.owner.host)
     return f"{member} moves on with other partitions of {safe(row.at.topic)}, not with this one"
 
 

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from lagmon import waited
 from lagmon.alerts.conditions import Measure
 from lagmon.labels import safe
-from lagmon.notify.phrases import summary, time_to_drain
-from lagmon.wording import clock, counted, duration, moment, number
+from lagmon.notify.phrases import concerned, summary, time_to_drain
+from lagmon.wording import clock, counted, duration, member, moment
 
 if TYPE_CHECKING:
-    from lagmon.model import GroupLag
     from lagmon.readings import TopicPartition
     from lagmon.report import Links, Notice, OldestRecord
 
@@ -35,13 +35,14 @@ def annotate(notice: Notice, links: Links) -> dict[str, str]:
         "threshold": f"{rule.condition.threshold:.15g}" if compares else "",
         "since": moment(incident.since),
         "members": str(group.members) if group and group.members is not None else "",
-        "time_to_drain": "",
-        "owner": "",
         "runbook_url": rule.runbook or links.runbook,
     }
     if incident.resolved_at is None:
-        facts |= {"time_to_drain": time_to_drain(notice), "owner": _owner(notice)}
-        facts |= _record(notice.record, notice, links) if notice.record else {}
+        facts |= _place(_at(notice))
+        facts |= {"waited": _waited(notice), "time_to_drain": time_to_drain(notice)}
+        facts |= {"owner": _owner(notice)}
+        record = _oldest(notice)
+        facts |= _record(record, notice, links) if record else {}
     said = {name: safe(text) for name, text in rule.annotations} | {
         name: text for name, text in facts.items() if text
     }
@@ -54,16 +55,21 @@ def description(notice: Notice) -> str:
     since = "Above it" if notice.rule.condition.compares else "So"
     if incident.resolved_at is not None:
         lasted = duration(incident.resolved_at - incident.since)
-        begun = since if notice.rule.condition.compares else "It was so"
+        begun = since if notice.rule.condition.compares else "The incident lasted"
         return f"{summary(notice)}. {begun} from {clock(incident.since)}, for {lasted}."
     lasted = duration(notice.at - incident.since)
     sentences = [f"{summary(notice)}.", f"{since} since {clock(incident.since)}, for {lasted}."]
     if notice.detail:
         sentences.append(f"The reason: {safe(notice.detail)}.")
+    if notice.rule.condition.measure is Measure.LIST:
+        sentences.append("Until they can be seen, nobody watches them.")
     if incident.key.group is not None:
         sentences += _state(notice)
-    if notice.record is not None:
-        sentences += _standing(notice.record, notice.at)
+    record, at = _oldest(notice), _at(notice)
+    if record is not None:
+        sentences += _standing(record, notice.at)
+    if at is not None and (owner := _owner(notice)):
+        sentences.append(f"The owner of {_named(at)} is {owner}.")
     return " ".join(sentences)
 
 
@@ -85,7 +91,9 @@ def _state(notice: Notice) -> list[str]:
         return [f"This is the last known {what}; it cannot be read now: {why}."]
     said = [f"It is judged {group.judged}: {safe(group.reason)}."] if group.reason else []
     if measure is Measure.STATE:
-        said.append(f"It is {number(group.lag)} messages behind.")
+        said.append(f"It is {counted(group.lag, 'message')} behind.")
+    if age := _waited(notice):
+        said.append(f"The oldest unread record has waited {age}.")
     if group.members is None:
         said.append("How many members it has is not known.")
     elif group.members == 0:
@@ -99,10 +107,11 @@ def _state(notice: Notice) -> list[str]:
 
 
 def _standing(record: OldestRecord, now: float) -> list[str]:
-    where = f"{safe(record.at.topic)}[{record.at.partition}] at offset {record.offset}"
-    old = "" if record.timestamp is None else f", {duration(now - record.timestamp)} old"
+    where = f"{_named(record.at)} at offset {record.offset}"
+    old = duration(now - record.timestamp) if record.timestamp is not None else ""
+    aged = f", {old} old by its own time" if old else ""
     held = ", in a transaction that has not ended" if record.pending else ""
-    said = [f"The oldest uncommitted record is {where}{old}{held}."]
+    said = [f"The oldest uncommitted record is {where}{aged}{held}."]
     if record.trace_id is not None:
         said.append(f"Its trace is {record.trace_id}.")
     if record.trace_unknown is not None:
@@ -114,8 +123,6 @@ def _record(record: OldestRecord, notice: Notice, links: Links) -> dict[str, str
     age = "" if record.timestamp is None else duration(notice.at - record.timestamp)
     shown = record.trace_id if record.trace_unknown is None else None
     return {
-        "topic": safe(record.at.topic),
-        "partition": str(record.at.partition),
         "offset": str(record.offset),
         "age": age,
         "size": "" if record.size is None else str(record.size),
@@ -127,14 +134,43 @@ def _record(record: OldestRecord, notice: Notice, links: Links) -> dict[str, str
     }
 
 
+def _oldest(notice: Notice) -> OldestRecord | None:
+    """Give the record of the group, unless it lies elsewhere than what the incident is about."""
+    key, record = notice.change.incident.key, notice.record
+    if record is None or key.topic not in {None, record.at.topic}:
+        return None
+    return record if key.partition in {None, record.at.partition} else None
+
+
+def _waited(notice: Notice) -> str:
+    """Say for how long the oldest unread record has, where one is unread and it is known."""
+    age = waited.by_all(concerned(notice))
+    return waited.said(age) if age is not None and age.seconds > 0 else ""
+
+
+def _place(at: TopicPartition | None) -> dict[str, str]:
+    return {} if at is None else {"topic": safe(at.topic), "partition": str(at.partition)}
+
+
 def _owner(notice: Notice) -> str:
-    """Name the member that owns the partition of the record, or else the one that is worst off."""
-    group = notice.group
-    at = notice.record.at if notice.record else _worst(group) if group else None
-    owners = [part.owner for part in (group.partitions if group else ()) if part.at == at]
-    return " ".join(f"{safe(one.client_id)} at {safe(one.host)}" for one in owners if one)
+    """Name the member that owns the partition that is told of."""
+    at = _at(notice)
+    owners = [part.owner for part in concerned(notice) if part.at == at]
+    return " ".join(member(one.client_id, one.host) for one in owners if one)
 
 
-def _worst(group: GroupLag) -> TopicPartition | None:
-    parts = [part for part in group.partitions if part.judged is group.judged]
-    return max(parts, key=lambda part: part.lag or 0).at if parts else None
+def _at(notice: Notice) -> TopicPartition | None:
+    """Give the partition that is told of: that of the record, or else the one that is worst off."""
+    record = _oldest(notice)
+    return record.at if record else _worst(notice)
+
+
+def _named(at: TopicPartition) -> str:
+    return f"{safe(at.topic)}[{at.partition}]"
+
+
+def _worst(notice: Notice) -> TopicPartition | None:
+    """Give the partition that is furthest behind, of those that are as badly off as the group."""
+    parts = concerned(notice)
+    worst = [part for part in parts if notice.group and part.judged is notice.group.judged]
+    return max(worst or parts, key=lambda part: part.lag or 0).at if parts else None

@@ -7,19 +7,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from lagmon import waited
 from lagmon.alerts.conditions import Measure
 from lagmon.labels import safe
 from lagmon.model import State
-from lagmon.wording import duration, number
+from lagmon.wording import counted, duration, number
 
 if TYPE_CHECKING:
+    from lagmon.alerts.conditions import Condition
+    from lagmon.model import PartitionLag
     from lagmon.report import Notice
 
 _DOING = {
     State.STALLED: "does not get on",
-    State.BLOCKED: "is blocked on a partition while the others move",
+    State.BLOCKED: "is blocked on {blocked} while the others move",
     State.STOPPED: "has stopped: it has no members",
-    State.LOST: "lost records before it read them",
+    State.LOST: "lost {lost} before it read them",
     State.HANGING_TRANSACTION: "is held up by a transaction that does not end",
     State.BEYOND_END: "has committed past the end of the log",
     State.REWOUND: "was set back",
@@ -29,7 +32,12 @@ _DOING = {
     State.CATCHING_UP: "is catching up",
     State.OK: "is fine",
 }
-_DRAINED = "never at this rate"
+_BETTER = frozenset({State.OK, State.CATCHING_UP, State.STEADY})
+# Where no commit moves, a lag that shrank lately did so before it stood, or by what was deleted.
+_STANDS = frozenset(
+    {State.STALLED, State.BLOCKED, State.STOPPED, State.LOST, State.HANGING_TRANSACTION}
+)
+_NEVER = "never at this rate"
 
 
 def who(notice: Notice) -> str:
@@ -42,6 +50,16 @@ def who(notice: Notice) -> str:
         return named
     where = "" if key.partition is None else f"[{key.partition}]"
     return f"{named}, {safe(key.topic)}{where},"
+
+
+def concerned(notice: Notice) -> tuple[PartitionLag, ...]:
+    """Give the partitions of the group that the incident is about."""
+    key, group = notice.change.incident.key, notice.group
+    return tuple(
+        part
+        for part in (group.partitions if group else ())
+        if key.topic in {None, part.at.topic} and key.partition in {None, part.at.partition}
+    )
 
 
 def summary(notice: Notice) -> str:
@@ -58,10 +76,10 @@ def summary(notice: Notice) -> str:
         return f"{who(notice)} {'can be read again' if is_over else 'cannot be read'}"
     if measure is Measure.STATE:
         return _of_state(notice, is_over=is_over)
-    limit, value = _limit(notice), measured(notice)
+    most, value = limit(notice.rule.condition), measured(notice)
     if is_over:
-        return f"{who(notice)} is back within its limit of {limit}: {value}"
-    return f"{who(notice)} is {value} (limit {limit})"
+        return f"{who(notice)} is back within its limit of {most}: {value}"
+    return f"{who(notice)} is {value} (limit {most})"
 
 
 def measured(notice: Notice) -> str:
@@ -69,7 +87,9 @@ def measured(notice: Notice) -> str:
     value = notice.change.incident.value
     measure = notice.rule.condition.measure
     if measure is Measure.SECONDS:
-        return f"{duration(value)} behind"
+        age = waited.by_all(concerned(notice))
+        is_least = age is not None and age.error_seconds is None
+        return f"{'at least ' if is_least else ''}{duration(value)} behind"
     if measure is Measure.RETENTION:
         return f"behind by {value:.0%} of what is retained"
     return f"{number(value)} messages behind"
@@ -80,29 +100,43 @@ def time_to_drain(notice: Notice) -> str:
     group = notice.group
     if group is None or not group.lag or group.unknown or group.rate is None:
         return ""
-    return duration(group.lag / -group.rate) if group.rate < 0 else _DRAINED
+    if group.rate >= 0:
+        return _NEVER
+    return "" if group.judged in _STANDS else duration(group.lag / -group.rate)
 
 
 def _of_state(notice: Notice, *, is_over: bool) -> str:
     state = notice.group.judged if notice.group else None
     if is_over:
-        return f"{who(notice)} gets on again{_doing(state)}"
+        return f"{who(notice)} gets on again{_now(notice, state)}"
     if state not in notice.rule.condition.states:
         # Between two readings, or while the cluster is out of sight: the incident stands.
         return f"{who(notice)}: {notice.rule.title}"
-    return f"{who(notice)} {_DOING.get(state, state) if state else notice.rule.title}"
+    return f"{who(notice)} {_doing(notice, state) if state else notice.rule.title}"
 
 
-def _doing(state: State | None) -> str:
-    return "" if state is None else f": it {_DOING.get(state, f'is {state}')}"
+def _now(notice: Notice, state: State | None) -> str:
+    if state is None:
+        return ""
+    return f"{':' if state in _BETTER else ', but'} it {_doing(notice, state)}"
+
+
+def _doing(notice: Notice, state: State) -> str:
+    blocked = [part.at for part in concerned(notice) if part.judged is State.BLOCKED]
+    lost = sum(part.lost for part in concerned(notice))
+    one = f"{safe(blocked[0].topic)}[{blocked[0].partition}]" if blocked else "a partition"
+    return _DOING.get(state, f"is {state.value}").format(
+        blocked=one if len(blocked) < 2 else f"{len(blocked)} partitions",  # noqa: PLR2004 - plural
+        lost=counted(lost, "record") if lost else "records",
+    )
 
 
 def _was(notice: Notice) -> str:
     return f"; it was {measured(notice)}" if notice.rule.condition.compares else ""
 
 
-def _limit(notice: Notice) -> str:
-    condition = notice.rule.condition
+def limit(condition: Condition) -> str:
+    """Say the threshold of *condition*, which must have one, with its unit."""
     if condition.measure is Measure.SECONDS:
         return duration(condition.threshold)
     if condition.measure is Measure.RETENTION:

@@ -9,18 +9,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from lagmon import waited
 from lagmon.alerts.conditions import Measure
 from lagmon.alerts.rules import Scope
 from lagmon.labels import safe
 from lagmon.model import State, Why
-from lagmon.wording import clock, counted, duration, number
+from lagmon.web.incidents import incident_view
+from lagmon.wording import clock, counted, duration, member, number
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from lagmon.alerts.rules import Rule
-    from lagmon.model import GroupLag, Incident, PartitionLag
+    from lagmon.model import GroupLag, PartitionLag
     from lagmon.report import ClusterReport, Links, OldestRecord
+    from lagmon.web.incidents import IncidentView
 
 PARTITIONS_SHOWN = 20
 UNKNOWN = "–"  # noqa: RUF001 - typography for people, not a minus sign
@@ -56,6 +59,7 @@ class PartitionView:
 
     name: str
     lag: str
+    waited: str
     committed: str
     end: str
     note: str
@@ -63,29 +67,19 @@ class PartitionView:
 
 
 @dataclass(frozen=True, slots=True)
-class IncidentView:
-    """One open incident."""
-
-    priority: str
-    rule: str
-    title: str
-    limit: str
-    since: str
-    lasted: str
-
-
-@dataclass(frozen=True, slots=True)
 class GroupView:
     """One group.
 
     *tone* is ``bad``, ``warn``, ``unknown`` or ``good`` and *verdict* the same in a word. *filled*
-    is the lag as a part of the limit, 1 at most, or ``None`` when it is not known.
+    is the lag as a part of the limit, 1 at most, or ``None`` when it is not known. *waited* is for
+    how long the oldest unread record has, and empty where nothing is unread or it is not known.
     """
 
     name: str
     tone: str
     verdict: str
     lag: str
+    waited: str
     filled: float | None
     members: str
     state: str
@@ -138,11 +132,12 @@ def group_view(
         tone=tone,
         verdict=_word(group, verdict),
         lag=UNKNOWN if group.lag is None else number(group.lag),
+        waited=waited.said(waited.by_all(group.partitions)) if group.lag else "",
         filled=_filled(group, rules),
         members="members unknown" if group.members is None else counted(group.members, "member"),
         state=safe(group.state or ""),
         notes=tuple(_notes(group)),
-        incidents=tuple(_incident(incident, rules, now) for incident in incidents),
+        incidents=tuple(incident_view(each, rules, links, now) for each in incidents),
         record=None if record is None else _record(record, links, now),
         partitions=tuple(_partition(part) for part in parts[:PARTITIONS_SHOWN]),
         partitions_hidden=max(0, len(parts) - PARTITIONS_SHOWN),
@@ -207,32 +202,13 @@ def _notes(group: GroupLag) -> list[str]:
         waiting = "; records wait there" if is_uncommitted(group) else ""
         notes.append(f"{counted(group.uncommitted, 'partition')} never committed{waiting}")
     lost = sum(part.lost for part in group.partitions)
-    if lost:
+    if lost and group.judged is not State.LOST:
         notes.append(f"{counted(lost, 'message')} deleted before being read")
     return notes
 
 
 def _why(why: Why) -> str:
     return _WHY.get(why.value, why.value)
-
-
-def _incident(incident: Incident, rules: Sequence[Rule], now: float) -> IncidentView:
-    rule = {rule.name: rule for rule in rules}.get(incident.key.rule)
-    rule = rule and (rule.of(incident.key.group) or rule)
-    return IncidentView(
-        priority=rule.priority.value if rule else "",
-        rule=incident.key.rule,
-        title=rule.title if rule else "",
-        limit=_limit(rule),
-        since=clock(incident.since),
-        lasted=duration(now - incident.since),
-    )
-
-
-def _limit(rule: Rule | None) -> str:
-    if rule is None:
-        return UNKNOWN
-    return number(rule.condition.threshold) if rule.condition.compares else ""
 
 
 def _record(record: OldestRecord, links: Links, now: float) -> RecordView:
@@ -257,7 +233,7 @@ def _partition_order(part: PartitionLag) -> tuple[bool, int, str, int]:
 
 def _partition(part: PartitionLag) -> PartitionView:
     notes = [] if part.why is None else [_why(part.why)]
-    if part.judged not in {None, State.OK, State.UNKNOWN}:
+    if part.judged not in {None, State.OK, State.UNKNOWN, State.LOST}:
         notes.append(part.judged.value.replace("_", " "))
     if part.detail:
         notes.append(safe(part.detail))
@@ -267,8 +243,9 @@ def _partition(part: PartitionLag) -> PartitionView:
     return PartitionView(
         name=f"{safe(part.at.topic)}[{part.at.partition}]",
         lag=UNKNOWN if part.lag is None else number(part.lag),
+        waited=waited.said(part.age) or UNKNOWN,
         committed=UNKNOWN if part.committed is None else str(part.committed),
         end=UNKNOWN if part.end is None else str(part.end),
         note=", ".join(notes),
-        owner="" if owner is None else f"{safe(owner.client_id)} at {safe(owner.host)}",
+        owner="" if owner is None else member(owner.client_id, owner.host),
     )

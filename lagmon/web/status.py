@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 
 from lagmon.labels import safe
 from lagmon.web.groups import GroupView, group_view, is_uncommitted, is_unknown, worst_first
+from lagmon.web.incidents import IncidentView, about, incident_view
 from lagmon.wording import clock, counted, duration, number
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from lagmon.alerts.rules import Rule
-    from lagmon.model import Incident
     from lagmon.report import ClusterReport, Links, Report
 
 GROUPS_SHOWN = 200
@@ -30,7 +30,8 @@ class ClusterView:
     """One cluster; *tone* as for a group, *word* the same in a word, *facts* name and value.
 
     *stale* says how old the shown values are, and is empty while they are those of the last cycle.
-    *empty* says why no group is shown, where none is.
+    *empty* says why no group is shown, where none is. *incidents* are those of the cluster, and of
+    groups that are not shown.
     """
 
     name: str
@@ -40,6 +41,7 @@ class ClusterView:
     stale: str
     empty: str
     facts: tuple[tuple[str, str], ...]
+    incidents: tuple[IncidentView, ...]
     groups: tuple[GroupView, ...]
     groups_hidden: int
 
@@ -70,7 +72,7 @@ def _headline(report: Report) -> tuple[str, str, str]:
     missing += _not_known(report.clusters)
     detail = " ".join(missing) or _watching(report)
     if incidents:
-        who = _named([_about(incident) for incident in incidents])
+        who = _named([about(incident.key) for incident in incidents])
         return "bad", f"{counted(len(incidents), 'incident')} open", " ".join([f"{who}.", *missing])
     if blind:
         return "warn", f"{counted(len(blind), 'cluster')} not answering", detail
@@ -110,10 +112,6 @@ def _bare(cluster: ClusterReport) -> bool:
     return cluster.lag is None or not cluster.lag.groups
 
 
-def _about(incident: Incident) -> str:
-    return f"{safe(incident.key.group or '')} on {safe(incident.key.cluster)}"
-
-
 def _named(names: Sequence[str]) -> str:
     more = len(names) - NAMED
     return ", ".join(names[:NAMED]) + (f" and {number(more)} more" if more > 0 else "")
@@ -129,6 +127,8 @@ def _cluster(
 ) -> ClusterView:
     tone, word = _state(cluster)
     groups = worst_first(cluster)
+    shown = {group.group for group in groups[:GROUPS_SHOWN]}
+    others = [each for each in cluster.incidents if each.key.group not in shown]
     stale = ""
     if cluster.error is not None and cluster.lag is not None:
         stale = f"These values are {duration(now - cluster.lag.at)} old."
@@ -140,6 +140,7 @@ def _cluster(
         stale=stale,
         empty=_empty(cluster) if _bare(cluster) else "",
         facts=tuple(_facts(cluster, now)),
+        incidents=tuple(incident_view(each, rules, links, now, named=True) for each in others),
         groups=tuple(
             group_view(group, cluster, rules, links, now) for group in groups[:GROUPS_SHOWN]
         ),

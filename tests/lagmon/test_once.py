@@ -11,7 +11,7 @@ from lagmon.alerts.incidents import State as Incidents
 from lagmon.alerts.rules import KAFKA_CONSUMER_LAG, SHIPPED, Override, Priority
 from lagmon.judge.judging import Judgement, Memory, Policy, judge
 from lagmon.model import Age, Change, GroupLag, Method, State, Why
-from lagmon.once import Look, at_once, still_open, table
+from lagmon.once import Look, at_once, report, still_open, table
 from lagmon.readings import Snapshot
 from tests.lagmon.builders import (
     CLUSTER,
@@ -106,14 +106,13 @@ def test_only_what_would_wake_somebody_pages(one: Look, *, pages: bool) -> None:
 
 def test_a_table_says_what_is_known_of_each_group() -> None:
     """State, lag, age, members; the group that pages first, then unknown ones, then by lag."""
-    aged = replace(
-        group(7, "calm"), judged=State.STEADY, age=Age(3723.4, Method.TIMESTAMPS), uncommitted=1
-    )
+    aged = replace(part(0, 7), age=Age(3723, Method.TIMESTAMPS, 1))
+    calm = replace(group(7, "calm", aged), judged=State.STEADY, uncommitted=1)
     unknown = group(None, "hidden", members=None, why=Why.GROUP_UNREADABLE)
     unknown = replace(unknown, detail="GROUP_AUTHORIZATION_FAILED: no")
 
     written = rows(
-        look(aged, group(9, "busier"), unknown, group(1203), opened=(notice(behind=group(1203)),))
+        look(calm, group(9, "busier"), unknown, group(1203), opened=(notice(behind=group(1203)),))
     )
 
     assert [cell.strip() for cell in written[0]] == [
@@ -121,7 +120,8 @@ def test_a_table_says_what_is_known_of_each_group() -> None:
     ]
     assert [row[1].strip() for row in written[1:5]] == [GROUP, "hidden", "busier", "calm"]
     assert [cell.strip() for cell in written[4]] == [
-        *("local", "calm", "steady", "7", "1h 2m", "2", "1 partition never committed"),
+        *("local", "calm", "steady", "7", "1h 2m 3s ± 1s, by timestamps", "2"),
+        "1 partition never committed",
     ]
     assert written[2][-1].strip() == "group unreadable; GROUP_AUTHORIZATION_FAILED: no"
 
@@ -133,7 +133,7 @@ def test_a_table_names_what_pages_and_the_oldest_record() -> None:
     lines = table([look(group(1203), opened=(told,))]).splitlines()
 
     assert lines[-3].startswith("P1 KafkaConsumerLag: Consumer group settle on local is 1,203")
-    assert lines[-2].endswith(f"plays[0] at offset 5000, 42s old, trace {TRACE}")
+    assert lines[-2].endswith(f"plays[0] at offset 5000, 42s old by its own time, trace {TRACE}")
     assert lines[-1] == "1 page"
 
 
@@ -199,3 +199,22 @@ def test_what_maintenance_holds_back_is_listed_as_such() -> None:
 
     assert lines[-2].startswith("P1 KafkaConsumerLag (held back by maintenance): ")
     assert lines[-1] == "nothing pages"
+
+
+def test_a_line_says_how_sure_each_age_is() -> None:
+    """Beside each age stand its method and bound; a group's is a lower bound if one part's is."""
+    known = replace(part(0, 7), age=Age(200.0004, Method.HISTORY, 5))
+    least = replace(part(1, 9), age=Age(40, Method.TIMESTAMPS, None))
+    unsure = part(2, 3)
+    behind = replace(group(19, GROUP, known, least, unsure), age=known.age)
+
+    said = report(look(behind))["groups"][GROUP]
+
+    ages = [ages_of(said["partitions"]["plays"][name]) for name in "012"]
+    assert ages == [(200, "history", 5), (40, "timestamps", None), (None, None, None)]
+    assert ages_of(said) == (195, "history", None)
+
+
+def ages_of(row: dict[str, object]) -> tuple[object, ...]:
+    """Give what *row* says of an age."""
+    return row["lag_seconds"], row["seconds_method"], row["seconds_error"]

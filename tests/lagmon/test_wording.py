@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lagmon.wording import clock, counted, duration, moment, number
+from lagmon.wording import clock, counted, duration, member, moment, number
 from tests.lagmon.builders import NOON
 
 
@@ -43,3 +43,10 @@ def test_counts_agree_with_their_noun() -> None:
         "2,000 groups",
     ]
     assert number(1203.0) == "1,203"
+
+
+def test_a_member_is_named_by_client_and_address() -> None:
+    """The slash that Kafka puts before an address is not part of it; names are made safe."""
+    assert member("worker-1", "/10.0.0.7") == "worker-1 at 10.0.0.7"
+    assert member("worker-1", "host.example") == "worker-1 at host.example"
+    assert member("a\nb", "h").isprintable()

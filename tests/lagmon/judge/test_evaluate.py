@@ -749,10 +749,17 @@ def test_a_poison_record_names_the_owner() -> None:
     verdict = last(history)
 
     assert verdict.judged.reason == (
-        "plays[0]: client-m1 at /m1 moves on with other partitions of plays, not with this one; "
+        "plays[0]: client-m1 at m1 moves on with other partitions of plays, not with this one; "
         "last commit at 2025-11-24T16:10:00.000Z"
     )
     assert verdict.worst == at(0)
+
+
+def test_what_was_lost_is_counted() -> None:
+    """Whoever is woken reads how many records are gone."""
+    verdict = last(during(0, 0, Side(committed=100, start=106, end=150)))
+
+    assert verdict.judged.reason == "6 records deleted before being read"
 
 
 def test_a_new_owner_of_a_blocked_partition_is_named() -> None:
@@ -767,7 +774,7 @@ def test_a_new_owner_of_a_blocked_partition_is_named() -> None:
     assert before is not None
     assert after is not None
     assert before.judged.since == after.judged.since == NOON + 740
-    assert "client-m2 at /m2" in (after.judged.reason or "")
+    assert "client-m2 at m2" in (after.judged.reason or "")
 
 
 def test_a_state_keeps_its_beginning() -> None:

@@ -59,8 +59,8 @@ def test_the_annotations_say_everything_that_is_known() -> None:
         "description": (
             "Consumer group settle on local is 1,203 messages behind (limit 1,000). "
             "Above it since 16:00:00 UTC, for 15s. It has 2 members. "
-            "The oldest uncommitted record is plays[0] at offset 5000, 57s old. "
-            f"Its trace is {TRACE}."
+            "The oldest uncommitted record is plays[0] at offset 5000, 57s old by its own time. "
+            f"Its trace is {TRACE}. The owner of plays[0] is worker-1 at 10.0.0.7."
         ),
         "value": "1203",
         "threshold": "1000",
@@ -84,7 +84,7 @@ def test_a_record_without_a_trace_says_why() -> None:
     said = told(notice(behind=BEHIND, oldest=record(trace_id=None, trace_unknown=why)))
 
     assert said["trace_unknown"] == why
-    assert said["description"].endswith(f"No trace to show: {why}.")
+    assert f"by its own time. No trace to show: {why}. The owner" in said["description"]
     assert not {"trace_id", "trace_url"} & set(said)
 
 
@@ -100,7 +100,7 @@ def test_a_record_of_an_open_transaction_is_told_as_such() -> None:
     """Whoever is woken learns that the group waits for a transaction, and for which record's."""
     said = told(notice(behind=BEHIND, oldest=replace(record(), pending=True)))
 
-    assert "57s old, in a transaction that has not ended." in said["description"]
+    assert "old by its own time, in a transaction that has not ended." in said["description"]
 
 
 def test_a_trace_that_was_not_sampled_is_named_but_not_linked() -> None:

@@ -14,11 +14,21 @@ from lagmon.alerts.rules import (
     KAFKA_CONSUMER_STUCK,
     KAFKA_LAG_UNKNOWN,
 )
-from lagmon.model import Change, GroupLag, Incident, IncidentChange, IncidentKey, State, Why
+from lagmon.model import (
+    Age,
+    Change,
+    GroupLag,
+    Incident,
+    IncidentChange,
+    IncidentKey,
+    Method,
+    State,
+    Why,
+)
 from lagmon.notify.alertmanager import alert
 from lagmon.readings import Member
 from lagmon.report import Links, Notice
-from tests.lagmon.builders import CLUSTER, GROUP, NOON, at, group, part
+from tests.lagmon.builders import CLUSTER, GROUP, NOON, at, group, part, record
 
 if TYPE_CHECKING:
     from lagmon.alerts.rules import Rule
@@ -60,7 +70,7 @@ def told(
     ("state", "line"),
     [
         (State.STALLED, "does not get on"),
-        (State.BLOCKED, "is blocked on a partition while the others move"),
+        (State.BLOCKED, "is blocked on plays[3] while the others move"),
         (State.STOPPED, "has stopped: it has no members"),
         (State.LOST, "lost records before it read them"),
         (State.HANGING_TRANSACTION, "is held up by a transaction that does not end"),
@@ -80,11 +90,58 @@ def test_a_state_comes_with_its_reason_its_lag_and_the_owner_of_the_partition() 
     said = told(KAFKA_CONSUMER_STUCK, judged(State.BLOCKED, reason="plays[3]: others move"))
 
     assert said["description"] == (
-        "Consumer group settle on local is blocked on a partition while the others move. "
+        "Consumer group settle on local is blocked on plays[3] while the others move. "
         "So since 16:00:00 UTC, for 2m. It is judged blocked: plays[3]: others move. "
-        "It is 1,203 messages behind. It has 2 members."
+        "It is 1,203 messages behind. It has 2 members. "
+        "The owner of plays[3] is worker-1 at 10.0.0.7."
     )
     assert (said["value"], said["owner"]) == ("1203", "worker-1 at 10.0.0.7")
+
+
+def test_several_blocked_partitions_are_counted() -> None:
+    """One is named; of more the number says how wide it is."""
+    parts = [replace(part(number, 5), judged=State.BLOCKED) for number in range(3)]
+    behind = replace(group(15, GROUP, *parts), judged=State.BLOCKED)
+
+    said = told(KAFKA_CONSUMER_STUCK, behind)
+
+    assert said["summary"].endswith("is blocked on 3 partitions while the others move")
+
+
+def test_what_was_lost_is_counted() -> None:
+    """How many records are gone for good is the first thing to know."""
+    behind = replace(group(9, GROUP, replace(part(0, 9, lost=6))), judged=State.LOST)
+
+    said = told(KAFKA_CONSUMER_STUCK, behind)
+
+    assert said["summary"].endswith("lost 6 records before it read them")
+
+
+@pytest.mark.parametrize(
+    ("age", "text"),
+    [
+        (Age(200, Method.HISTORY, 5), "3m 20s ± 5s, by history"),
+        (Age(40, Method.TIMESTAMPS, None), "at least 40s, by timestamps"),
+        (Age(0.0, Method.CAUGHT_UP), ""),
+        (None, ""),
+    ],
+)
+def test_how_long_the_oldest_record_has_waited_is_said_with_its_bound(
+    age: Age | None, text: str
+) -> None:
+    """Alone for templates, and in the sentences; nothing where it is not known or nothing waits."""
+    said = told(KAFKA_CONSUMER_LAG, group(1203, GROUP, replace(part(0, 1203), age=age)))
+
+    assert said.get("waited", "") == text
+    assert f"The oldest unread record has waited {text}." in said["description"] or not text
+
+
+def test_an_age_that_is_a_lower_bound_is_said_as_one() -> None:
+    """The rule holds for certain; how far above the limit it is nobody knows."""
+    age = Age(3725, Method.TIMESTAMPS, None)
+    said = told(LATE, group(5, GROUP, replace(part(0, 5), age=age)), 3725)
+
+    assert said["summary"].endswith("is at least 1h 2m behind (limit 5m)")
 
 
 def test_the_end_of_a_state_says_what_it_is_now() -> None:
@@ -92,7 +149,14 @@ def test_the_end_of_a_state_says_what_it_is_now() -> None:
     said = told(KAFKA_CONSUMER_STUCK, judged(State.CATCHING_UP), over=True)
 
     assert said["summary"] == "Consumer group settle on local gets on again: it is catching up"
-    assert said["description"].endswith("It was so from 16:00:00 UTC, for 2m.")
+    assert said["description"].endswith("The incident lasted from 16:00:00 UTC, for 2m.")
+
+
+def test_the_end_of_a_state_does_not_call_the_next_trouble_good() -> None:
+    """It gets on, and yet it is not well."""
+    said = told(KAFKA_CONSUMER_STUCK, judged(State.FALLING_BEHIND), over=True)
+
+    assert said["summary"].endswith("gets on again, but it falls further behind")
 
 
 def test_a_state_that_cannot_be_said_now_keeps_what_the_rule_is_about() -> None:
@@ -143,7 +207,8 @@ def test_a_blind_cluster_is_named_with_what_it_said() -> None:
     assert said["summary"] == "The consumer groups of local cannot be seen"
     assert said["description"] == (
         "The consumer groups of local cannot be seen. So since 16:00:00 UTC, for 2m. "
-        "The reason: no broker answers."
+        "The reason: no broker answers. "
+        "Until they can be seen, nobody watches them."
     )
     assert over["summary"] == "The consumer groups of local can be seen again"
 
@@ -182,6 +247,27 @@ def test_the_time_to_drain_is_the_lag_by_the_rate_of_late(rate: float, said: str
 def test_a_time_to_drain_that_is_not_known_is_not_said(behind: GroupLag | None) -> None:
     """It would be a guess."""
     assert "time_to_drain" not in told(KAFKA_CONSUMER_LAG, behind)
+
+
+@pytest.mark.parametrize("state", [State.STOPPED, State.LOST, State.BLOCKED])
+def test_what_stands_is_not_said_to_drain(state: State) -> None:
+    """Its lag shrank before it stood, or because records were deleted."""
+    assert "time_to_drain" not in told(KAFKA_CONSUMER_STUCK, replace(judged(state), rate=-1.0))
+
+
+def test_a_record_of_another_partition_is_not_told() -> None:
+    """An incident of one partition names that one, its owner, and no record from elsewhere."""
+    key = IncidentKey("R", CLUSTER, GROUP, "plays", 3)
+    incident = Incident(key, NOON, NOON, 1203, NOON)
+    change = IncidentChange(Change.OPENED, incident)
+    elsewhere = Notice(change, KAFKA_CONSUMER_LAG, NOON, judged(State.BLOCKED), record(0))
+    there = replace(elsewhere, record=record(3))
+
+    said = [alert(one, Links(), 240)["annotations"] for one in (elsewhere, there)]
+
+    assert [one.get("offset") for one in said] == [None, "5000"]
+    assert [one["partition"] for one in said] == ["3", "3"]
+    assert [one["owner"] for one in said] == ["worker-1 at 10.0.0.7"] * 2
 
 
 def test_a_rule_brings_its_owner_runbook_labels_and_annotations() -> None:

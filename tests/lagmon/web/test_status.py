@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lagmon.alerts.rules import SHIPPED
-from lagmon.board import advance
-from lagmon.model import GroupLag, IncidentKey, State, Why
+from lagmon.alerts.conditions import Measure, above, in_state
+from lagmon.alerts.rules import KAFKA_CONSUMER_LAG, SHIPPED
+from lagmon.board import KEPT_CYCLES, advance
+from lagmon.model import Age, GroupLag, IncidentKey, Method, State, Why
 from lagmon.readings import Member, StepDuration
 from lagmon.report import ClusterReport, Links, Report
 from lagmon.web import groups as group_views
@@ -31,6 +32,7 @@ from tests.lagmon.builders import (
 )
 
 if TYPE_CHECKING:
+    from lagmon.alerts.conditions import Condition
     from lagmon.model import ClusterLag, PartitionLag
     from lagmon.web.groups import GroupView, RecordView
 
@@ -425,6 +427,108 @@ def test_an_incident_says_since_when_and_against_which_limit() -> None:
 
     assert (view.priority, view.rule, view.limit) == ("P1", "KafkaConsumerLag", "1,000")
     assert (view.since, view.lasted) == ("16:00:00 UTC", "2s")
+
+
+def test_an_incident_names_its_owner_its_runbook_and_what_holds_it_back() -> None:
+    """Who looks has the next step beside what is wrong; a rule's own runbook comes first."""
+    rules = (replace(KAFKA_CONSUMER_LAG, owner="payments", runbook="https://wiki/lag"),)
+    links = Links(runbook="https://wiki/all")
+    report = Report("1", (watched(group(9), incidents=(replace(incident(), held=True),)),))
+
+    own, other = (
+        status(report, each, links, NOON).clusters[0].groups[0].incidents[0]
+        for each in (rules, SHIPPED)
+    )
+
+    assert (own.owner, own.runbook, own.held) == ("payments", "https://wiki/lag", True)
+    assert (other.owner, other.runbook) == ("", "https://wiki/all")
+
+
+@pytest.mark.parametrize(
+    ("condition", "limit"),
+    [
+        (above(300, Measure.SECONDS), "5m"),
+        (above(0.8, Measure.RETENTION), "80%"),
+        (in_state(State.LOST), ""),
+    ],
+)
+def test_a_limit_is_said_with_its_unit(condition: Condition, limit: str) -> None:
+    """A part of the log is no count of messages; a state has no limit."""
+    rules = (replace(KAFKA_CONSUMER_LAG, condition=condition),)
+    report = Report("1", (watched(group(9), incidents=(incident(),)),))
+
+    (view,) = status(report, rules, LINKS, NOON).clusters[0].groups[0].incidents
+
+    assert view.limit == limit
+
+
+def test_an_incident_of_a_partition_names_it() -> None:
+    """Two partitions of a group are two incidents, told apart."""
+    key = IncidentKey("KafkaConsumerLag", CLUSTER, GROUP, "plays", 3)
+    (view,) = the_group(watched(group(9), incidents=(replace(incident(), key=key),))).incidents
+
+    assert view.where == "plays[3]"
+
+
+def test_an_incident_of_a_cluster_is_shown_with_it() -> None:
+    """It has no group to stand beside; the headline names the cluster alone."""
+    blind = replace(incident(), key=IncidentKey("KafkaClusterBlind", CLUSTER))
+    page = shown(watched(group(9), incidents=(blind,)))
+
+    ((view,),) = (cluster.incidents for cluster in page.clusters)
+    assert (view.rule, view.title, view.where) == (
+        "KafkaClusterBlind",
+        "cluster cannot be seen",
+        "",
+    )
+    assert page.detail == "local."
+
+
+def test_an_incident_of_a_group_that_is_not_shown_is_not_lost() -> None:
+    """While the cluster is out of sight its groups are too, and what is open stays open."""
+    report = watched(group(1203))
+    for _ in range(KEPT_CYCLES + 1):
+        report = advance(report, replace(BLIND, incidents=(incident(),)))
+
+    (cluster,) = shown(report).clusters
+
+    assert cluster.groups == ()
+    assert [each.where for each in cluster.incidents] == [GROUP]
+
+
+@pytest.mark.parametrize(
+    ("age", "of_group", "of_part"),
+    [
+        (Age(200, Method.HISTORY, 5), "3m 20s ± 5s, by history", "3m 20s ± 5s, by history"),
+        (Age(40, Method.TIMESTAMPS, None), *["at least 40s, by timestamps"] * 2),
+        (None, "", group_views.UNKNOWN),
+    ],
+)
+def test_an_age_is_shown_with_its_bound(age: Age | None, of_group: str, of_part: str) -> None:
+    """The group has that of its oldest unread record, each partition its own."""
+    view = the_group(watched(group(7, GROUP, replace(part(0, 7), age=age))))
+
+    assert (view.waited, view.partitions[0].waited) == (of_group, of_part)
+
+
+def test_nothing_waits_where_all_is_read() -> None:
+    """A group that is caught up needs no second 0."""
+    read = replace(part(0, 0), age=Age(0.0, Method.CAUGHT_UP))
+
+    assert the_group(watched(group(0, GROUP, read))).waited == ""
+
+
+def test_what_was_lost_is_said_once() -> None:
+    """The reason of the state counts it; where another state is worse, a note does."""
+    gone = group(9, GROUP, replace(part(0, 9, lost=6), judged=State.LOST))
+    judged = replace(gone, judged=State.LOST, since=NOON, reason="6 records deleted")
+
+    notes = [the_group(watched(each)).notes for each in (judged, replace(gone, judged=None))]
+
+    assert notes == [
+        ("lost since 16:00:00 UTC: 6 records deleted",),
+        ("6 messages deleted before being read",),
+    ]
 
 
 @given(st.text(st.characters(codec=None), min_size=1, max_size=300))
