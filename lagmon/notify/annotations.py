@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from lagmon import waited
 from lagmon.alerts.conditions import Measure
 from lagmon.labels import safe
+from lagmon.model import State
 from lagmon.notify.phrases import concerned, summary, time_to_drain
 from lagmon.wording import clock, counted, duration, member, moment
 
@@ -86,14 +87,18 @@ def _state(notice: Notice) -> list[str]:
     if group is None or group.lag is None:
         why = safe(group.detail or group.why or "no reason given") if group else "no answer"
         if measure is Measure.VALUE:
-            return [f"The reason: {why}."]
+            return [f"The reason: {why}.", "Until it can be read, nobody watches its lag."]
         what = "value" if notice.rule.condition.compares else "state"
         return [f"This is the last known {what}; it cannot be read now: {why}."]
-    said = [f"It is judged {group.judged}: {safe(group.reason)}."] if group.reason else []
+    # That nothing can be said yet helps nobody who is awake.
+    is_said = group.reason is not None and group.judged is not State.PENDING
+    said = [f"It is judged {group.judged}: {safe(group.reason or '')}."] if is_said else []
     if measure is Measure.STATE:
         said.append(f"It is {counted(group.lag, 'message')} behind.")
     if age := _waited(notice):
         said.append(f"The oldest unread record has waited {age}.")
+    if notice.rule.condition.compares and (time := time_to_drain(notice)):
+        said.append(f"Time until it is read: {time}.")
     if group.members is None:
         said.append("How many members it has is not known.")
     elif group.members == 0:

@@ -159,6 +159,14 @@ def test_the_end_of_a_state_does_not_call_the_next_trouble_good() -> None:
     assert said["summary"].endswith("gets on again, but it falls further behind")
 
 
+def test_that_nothing_can_be_said_yet_is_no_sentence() -> None:
+    """A lag above the limit wakes before its state can be told; the verdict says that alone."""
+    said = told(KAFKA_CONSUMER_LAG, judged(State.PENDING, reason="watched too short a time"))
+
+    assert said["verdict"] == "pending"
+    assert "judged" not in said["description"]
+
+
 def test_a_state_that_cannot_be_said_now_keeps_what_the_rule_is_about() -> None:
     """An open incident of a group that cannot be read is not given a state, nor a lag of 0."""
     said = told(KAFKA_CONSUMER_STUCK, None, 0.0)
@@ -193,7 +201,9 @@ def test_a_group_that_cannot_be_read_says_why() -> None:
     said = told(KAFKA_LAG_UNKNOWN, sick, 0.0)
 
     assert said["summary"] == "Consumer group settle on local cannot be read"
-    assert "The reason: GROUP_AUTHORIZATION_FAILED." in said["description"]
+    assert said["description"].endswith(
+        "The reason: GROUP_AUTHORIZATION_FAILED. Until it can be read, nobody watches its lag."
+    )
     assert not {"value", "threshold"} & set(said)
     assert told(KAFKA_LAG_UNKNOWN, group(5), over=True)["summary"].endswith("can be read again")
 
@@ -236,7 +246,10 @@ def test_the_time_to_drain_is_the_lag_by_the_rate_of_late(rate: float, said: str
     """1,203 messages at ten a second are two minutes; a lag that grows never ends."""
     behind = replace(judged(State.CATCHING_UP), rate=rate)
 
-    assert told(KAFKA_CONSUMER_LAG, behind)["time_to_drain"] == said
+    told_of_lag = told(KAFKA_CONSUMER_LAG, behind)
+
+    assert told_of_lag["time_to_drain"] == said
+    assert f"Time until it is read: {said}." in told_of_lag["description"]
 
 
 @pytest.mark.parametrize(
