@@ -44,6 +44,7 @@ class Alertmanager:
         self._webhook_url = webhook_url
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._service: Service | None = None
+        self._port = 0
         self.url = ""
 
     def __enter__(self) -> Self:
@@ -58,13 +59,17 @@ class Alertmanager:
         self.stop()
 
     def start(self) -> None:
-        """Start it and wait until it is ready; raise `Missing` if it is not installed."""
+        """Start it and wait until it is ready; raise `Missing` if it is not installed.
+
+        After a `stop` it comes back at the same address, and knows nothing of before.
+        """
         binary = program("prometheus-alertmanager|alertmanager", INSTALL)
         self._folder = tempfile.TemporaryDirectory(prefix="lagmon-alertmanager-")
         folder = Path(self._folder.name)
         config = folder / "alertmanager.yml"
         config.write_text(yaml.safe_dump(configuration(self._webhook_url)))
-        address = f"127.0.0.1:{free_port()}"
+        self._port = self._port or free_port()
+        address = f"127.0.0.1:{self._port}"
         self.url = f"http://{address}"
         command = [
             binary,
@@ -84,6 +89,12 @@ class Alertmanager:
             self._service.close()
         if self._folder:
             self._folder.cleanup()
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        assert self._service, "it was not started"
+        return self._service.pid
 
     def alerts(self) -> list[dict[str, Any]]:
         """List the alerts that it holds, as API v2 gives them."""

@@ -88,9 +88,14 @@ def header(message: Message, name: str) -> str | None:
 def samples(url: str, name: str, labels: Mapping[str, str] | None = None) -> list[float]:
     """Read the values of *name* with *labels* from the metrics page at *url*."""
     page = httpx.get(f"{url}/metrics", timeout=5).raise_for_status()
+    return values(page.text, name, labels)
+
+
+def values(page: str, name: str, labels: Mapping[str, str] | None = None) -> list[float]:
+    """Give the values of *name* with *labels* on a *page* of metrics that was read."""
     return [
         sample.value
-        for family in text_string_to_metric_families(page.text)
+        for family in text_string_to_metric_families(page)
         for sample in family.samples
         if sample.name == name and (labels or {}).items() <= sample.labels.items()
     ]

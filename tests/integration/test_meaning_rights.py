@@ -7,36 +7,22 @@ the same numbers.
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
-from confluent_kafka.admin import (  # type: ignore[attr-defined] # documented to be there
-    AclBinding,
-    AclBindingFilter,
-    AclOperation,
-    AclPermissionType,
-    ResourcePatternType,
-    ResourceType,
-)
+from confluent_kafka.admin import ResourceType  # type: ignore[attr-defined] # documented there
 
 from lagmon.model import Why
 from tests.conftest import running
 from tests.infra.kafka import KafkaBroker
 from tests.infra.records import produce
 from tests.integration.meaning import ANSWER_SECONDS, Watched, commit, member, new_name
+from tests.integration.rights import CLUSTER, RULES, hidden
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 pytestmark = pytest.mark.timeout(180)
-
-ANYBODY = "User:ANONYMOUS"  # whoever comes without a name, as everybody does here
-CLUSTER = "kafka-cluster"  # Kafka's own name for it as a resource
-RULES = {
-    "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
-    "allow.everyone.if.no.acl.found": "true",
-}
 
 
 @pytest.fixture(scope="module")
@@ -52,44 +38,6 @@ def plays(strict: KafkaBroker) -> str:
     strict.create_topic(name)
     produce(strict.bootstrap_servers, name, *[b"play"] * 10)
     return name
-
-
-@contextmanager
-def hidden(broker: KafkaBroker, kind: ResourceType, name: str) -> Iterator[None]:
-    """Take the right to DESCRIBE from everybody, while all else stays allowed."""
-    admin = broker.admin()
-    rules = [
-        rule(kind, name, AclOperation.ALL, AclPermissionType.ALLOW),
-        rule(kind, name, AclOperation.DESCRIBE, AclPermissionType.DENY),
-    ]
-    for done in admin.create_acls(rules).values():
-        done.result(ANSWER_SECONDS)
-    try:
-        yield
-    finally:
-        for gone in admin.delete_acls([exactly(one) for one in rules]).values():
-            gone.result(ANSWER_SECONDS)
-
-
-def rule(
-    kind: ResourceType, name: str, operation: AclOperation, permission: AclPermissionType
-) -> AclBinding:
-    """Write a rule about one thing and everybody."""
-    literal = ResourcePatternType.LITERAL
-    return AclBinding(kind, name, literal, ANYBODY, "*", operation, permission)
-
-
-def exactly(one: AclBinding) -> AclBindingFilter:
-    """Find the rule *one* and no other."""
-    return AclBindingFilter(
-        one.restype,
-        one.name,
-        one.resource_pattern_type,
-        one.principal,
-        one.host,
-        one.operation,
-        one.permission_type,
-    )
 
 
 def test_a_topic_hidden(strict: KafkaBroker, plays: str) -> None:
