@@ -1,7 +1,7 @@
-"""What the runtime needs from outside, as protocols: a source, an executor, a dead-letter queue.
+"""What the runtime needs from outside, as protocols: handlers, a source, lanes, dead letters.
 
-The real ones are in kafka.py, executor.py and dlq.py. Nothing here knows a Kafka client, so that
-the loop can be run in memory and on any clock.
+The real ones are in kafka/, runtime/executor.py and deadletters/. Nothing here knows a Kafka
+client, so that the loop can be run in memory and on any clock.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Awaitable, Collection, Mapping, Sequence
     from contextlib import AbstractContextManager
 
     from consumers.types import Attempt, Ended, Record, TopicPartition
@@ -19,11 +19,36 @@ class Handler(Protocol):
     """Do what a record asks for, once, however often it is called with it.
 
     Returning means done: the offset may be committed. What is raised decides otherwise, see
-    `consumers.errors`. Called from one thread, never the one that polls.
+    `consumers.errors`. Called from one thread a lane, never the one that polls.
     """
 
     def __call__(self, record: Record, /) -> None:
         """Handle *record*."""
+
+
+class AsyncHandler(Protocol):
+    """A `Handler` that is awaited. All lanes run in one event loop, in a thread of its own."""
+
+    def __call__(self, record: Record, /) -> Awaitable[None]:
+        """Handle *record*."""
+
+
+class BatchHandler(Protocol):
+    """Do what several records ask for, all or nothing, such as in one transaction.
+
+    Returning means that all are done. An exception means that none is: unless it says that the
+    fault is not the records', each half is handled by itself, down to the record that fails alone.
+    """
+
+    def __call__(self, records: Sequence[Record], /) -> None:
+        """Handle *records*: at least one, those of a partition in order."""
+
+
+class AsyncBatchHandler(Protocol):
+    """A `BatchHandler` that is awaited, as an `AsyncHandler` is."""
+
+    def __call__(self, records: Sequence[Record], /) -> Awaitable[None]:
+        """Handle *records*."""
 
 
 class Processing(Protocol):
@@ -31,6 +56,23 @@ class Processing(Protocol):
 
     def __call__(self, record: Record, /) -> AbstractContextManager[object]:
         """Open the scope of *record*; an exception that leaves it marks its span as failed."""
+
+
+class BatchProcessing(Protocol):
+    """Make one span current while several records are worked on together."""
+
+    def __call__(self, records: Sequence[Record], /) -> AbstractContextManager[object]:
+        """Open the scope of *records*; an exception that leaves it marks its span as failed."""
+
+
+class DeadLetterLimit(Protocol):
+    """Say when so many records were given up that the fault is not theirs. Any thread may ask."""
+
+    def refuses(self) -> str | None:
+        """Say why no further record may be given up, or ``None``: then the worker stops."""
+
+    def settled(self, *, dead: bool) -> None:
+        """Hear that a record was finished: handled, or, with *dead*, given up."""
 
 
 class DeadLetters(Protocol):

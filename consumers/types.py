@@ -1,4 +1,4 @@
-"""The nouns of the runtime: a partition, a record, a record that is being tried.
+"""The nouns of the runtime: a partition, a record, a record that is being tried, a run of those.
 
 Values only: nothing here talks to Kafka, reads a clock or decides. What is made once for a message
 is plain slots (0.12 µs against 0.42 µs for a frozen dataclass); treat a `Record` as read-only all
@@ -7,10 +7,13 @@ the same, because the dead-letter queue sends on exactly what was received.
 
 from __future__ import annotations
 
+from collections import deque
 from enum import StrEnum
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from confluent_kafka import Message
 
 Headers = list[tuple[str, bytes | None]]
@@ -31,6 +34,9 @@ class Outcome(StrEnum):
     RETRY = "retry"
     WAIT = "wait"
     FATAL = "fatal"
+
+
+FINAL: Final = frozenset({Outcome.DONE, Outcome.DEAD_LETTER})
 
 
 class Record:
@@ -105,8 +111,40 @@ class Attempt:
 
 
 class Ended(NamedTuple):
-    """One try of *attempt* and how it ended; *error* is what the handler raised, if it did."""
+    """One try of *attempt* and how it ended.
+
+    *error* is what the handler raised, if it did, and *trace_id* the trace that it did so in.
+    """
 
     attempt: Attempt
     outcome: Outcome
     error: BaseException | None = None
+    trace_id: str | None = None
+
+
+class Run:
+    """Attempts that one lane makes one after the other, in order, until one does not finish.
+
+    Two threads share it, and no lock. The lane takes from the left of *todo*, says in *since* when
+    it began with what it has (seconds of the lane's clock), and adds to *ended* in the order of
+    *attempts*. The loop takes from *ended*, and may take back from the right of *todo* what was not
+    begun. *settled* and *recalled* count what the loop has taken from either end: the attempts
+    between are the lane's.
+    """
+
+    __slots__ = ("attempts", "ended", "recalled", "settled", "since", "todo")
+
+    def __init__(self, attempts: Sequence[Attempt]) -> None:
+        self.attempts = attempts
+        self.todo = deque(attempts)
+        self.ended: deque[Ended] = deque()
+        self.since: float | None = None
+        self.settled = 0
+        self.recalled = 0
+
+    def open(self) -> Sequence[Attempt]:
+        """Give the attempts whose end was not taken and that were not taken back."""
+        return self.attempts[self.settled : len(self.attempts) - self.recalled]
+
+    def __repr__(self) -> str:
+        return f"<Run of {len(self.attempts)} from {self.attempts[0].record!r}>"

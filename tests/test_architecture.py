@@ -36,6 +36,7 @@ PURE = (
     "lagmon/collector/lanes.py",
     "lagmon/collector/carried.py",
     "consumers/types.py",
+    "consumers/runtime/status.py",
     "consumers/errors.py",
     "consumers/runtime/backoff.py",
     "consumers/runtime/offsets.py",
