@@ -283,6 +283,19 @@ def test_a_record_of_another_partition_is_not_told() -> None:
     assert [one["owner"] for one in said] == ["worker-1 at 10.0.0.7"] * 2
 
 
+@pytest.mark.parametrize(("topic", "offset"), [("plays", "5000"), ("bets", None)])
+def test_a_record_of_another_topic_is_not_told(topic: str, offset: str | None) -> None:
+    """The same for an incident of a whole topic."""
+    incident = Incident(IncidentKey("R", CLUSTER, GROUP, topic), NOON, NOON, 1203, NOON)
+    change = IncidentChange(Change.OPENED, incident)
+
+    built = alert(
+        Notice(change, KAFKA_CONSUMER_LAG, NOON, judged(State.BLOCKED), record(3)), Links(), 240
+    )
+
+    assert built["annotations"].get("offset") == offset
+
+
 def test_a_rule_brings_its_owner_runbook_labels_and_annotations() -> None:
     """None of them takes the place of a fact."""
     rule = replace(

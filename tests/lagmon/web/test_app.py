@@ -17,12 +17,24 @@ from markupsafe import escape
 from lagmon.alerts.rules import SHIPPED
 from lagmon.board import Board
 from lagmon.labels import safe
+from lagmon.model import Age, IncidentKey, Method
 from lagmon.page import CONTENT_TYPE, render
 from lagmon.report import Links
 from lagmon.web.app import HEADERS, create_app
 from lagmon.web.server import WebServer
 from tests.infra.ports import free_port
-from tests.lagmon.builders import CLUSTER, NOON, TRACE, cycle, group, incident, lags, record
+from tests.lagmon.builders import (
+    CLUSTER,
+    GROUP,
+    NOON,
+    TRACE,
+    cycle,
+    group,
+    incident,
+    lags,
+    part,
+    record,
+)
 
 if TYPE_CHECKING:
     from lagmon.board import Cycle
@@ -114,6 +126,27 @@ def test_nothing_can_be_posted() -> None:
 def page(*cycles: Cycle) -> str:
     """Give the status page as text, with entities resolved and space collapsed."""
     return " ".join(html.unescape(get("/", *cycles).text).split())
+
+
+def test_the_status_page_shows_ages_with_their_bounds() -> None:
+    """In the row of the group and in the table of its partitions."""
+    known = replace(part(0, 7), age=Age(200, Method.HISTORY, 5))
+    least = replace(part(1, 5), age=Age(40, Method.TIMESTAMPS, None))
+
+    text = page(cycle(lags(group(12, GROUP, known, least))))
+
+    assert "oldest waits at least 3m 15s, by history</div>" in text
+    assert ">3m 20s ± 5s, by history</td>" in text
+    assert ">at least 40s, by timestamps</td>" in text
+
+
+def test_the_status_page_shows_the_incident_of_a_cluster() -> None:
+    """A blind cluster has its rule and since when, although it has no group to show."""
+    blind = replace(incident(), key=IncidentKey("KafkaClusterBlind", CLUSTER))
+
+    text = page(cycle(lags(error="no broker answers"), incidents=(blind,)))
+
+    assert "<strong>KafkaClusterBlind</strong>: cluster cannot be seen, since 16:00:00 UTC" in text
 
 
 def test_the_status_page_shows_the_incident_and_its_record() -> None:
