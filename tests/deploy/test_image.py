@@ -86,6 +86,20 @@ def test_the_wheel_is_built_by_what_the_tests_use() -> None:
     assert builders <= pins("requirements/dev.txt")
 
 
+def test_a_volume_belongs_to_whoever_writes_to_it() -> None:
+    """A new volume has the owner of the folder below it: each of ours is made, for the user."""
+    (user,) = arguments("USER")
+    folders = {
+        entry.rsplit(":", 1)[1] for each in ours().values() for entry in each.get("volumes", [])
+    }
+
+    made = [line for line in arguments("RUN") if line.startswith("install --directory")]
+
+    owner, group = user.split(":")
+    assert {line.split()[-1] for line in made} == folders
+    assert all(f"--owner={owner} --group={group}" in line for line in made)
+
+
 def test_the_image_is_not_root() -> None:
     """The image's user is a number, and the compose file runs the services as the same one."""
     (user,) = arguments("USER")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import opentelemetry.environment_variables as api_variables
@@ -18,8 +19,6 @@ from tests.deploy.files import DEPLOY, alerting_rules, listening, ours, publishe
 from tests.infra.product import command
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from consumers.configuration.settings import Settings
 
 GAME: dict[str, type[Settings]] = {
@@ -94,6 +93,18 @@ def test_lagmon_takes_its_configuration() -> None:
     )
 
     assert done.returncode == 0, done.stderr
+
+
+def test_what_lagmon_remembers_outlives_its_container() -> None:
+    """Its state lies in a named volume: a new container, or a new image, goes on with it."""
+    service = services()["lagmon"]
+    volumes = dict(entry.split(":") for entry in service["volumes"])
+
+    path = load_lagmon(LAGMON).state.path
+
+    assert path is not None
+    assert path.parent in {Path(folder) for folder in volumes.values()}
+    assert all("/" not in name for name in volumes), "a folder of the machine has another owner"
 
 
 def test_lagmon_watches_the_group_of_the_worker(
