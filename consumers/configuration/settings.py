@@ -46,7 +46,12 @@ class Settings(BaseSettings):
     *client* holds librdkafka properties as they are written in its documentation; they reach both
     the producer and the consumer, each takes its own. After a failure a record is tried again
     *retries* times, *backoff_initial*, twice that, four times that ... later, never more than
-    *backoff_max*. An HTTP request that takes longer than *slow_request* is warned of in the log.
+    *backoff_max*. An HTTP request that takes longer than *slow_request* is warned of in the log, a
+    handler that takes longer than *slow_handler* too.
+
+    Up to *lanes* records are worked on at once; a batch handler gets up to *batch_records* that
+    came within *batch_wait*. What was fetched and is unfinished is kept to *max_queued_records* and
+    *max_queued_bytes*.
     """
 
     model_config = SettingsConfigDict(
@@ -70,6 +75,12 @@ class Settings(BaseSettings):
     retries: Annotated[int, Field(ge=0, le=100)] = 3
     backoff_initial: Duration = timedelta(seconds=1)
     backoff_max: Duration = timedelta(seconds=30)
+    lanes: Annotated[int, Field(ge=1, le=256)] = 1
+    batch_records: Annotated[int, Field(ge=1, le=10_000)] = 100
+    batch_wait: Duration = timedelta(milliseconds=100)
+    max_queued_records: Annotated[int, Field(ge=1)] = 10_000
+    max_queued_bytes: Annotated[int, Field(ge=1)] = 64 * 1024 * 1024
+    slow_handler: Duration = timedelta(seconds=10)
 
     @model_validator(mode="before")
     @classmethod
