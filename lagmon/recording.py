@@ -1,6 +1,7 @@
-"""Snapshots and plans as lines of JSON, format version 1: what pipes carry and recordings keep.
+"""Snapshots and plans as lines of JSON, format version 1: what recordings keep.
 
-One value a line, in ASCII, without line breaks. Unknown keys of a line are passed over, so that
+The pipe of a collector carries plans as they are here, and snapshots as `wire` shortens them. One
+value a line, in ASCII, without line breaks. Unknown keys of a line are passed over, so that
 version 1 can grow; a missing one that has a default gets it. Order carries no meaning: what is read
 back is sorted by topic and partition, by group, by member, and a repeated entry counts once.
 Strict where it would otherwise guess: a wrong type raises `RecordingError` with its path.
@@ -48,6 +49,16 @@ VERSION = 1
 
 def snapshot_to_json(snapshot: Snapshot) -> str:
     """Write *snapshot* as one line, without the line break at its end."""
+    return line_out(snapshot_out(snapshot))
+
+
+def snapshot_from_json(line: str | bytes) -> Snapshot:
+    """Read one *line*; raise RecordingError with the path of what is wrong in it."""
+    return snapshot_in(Fields.of(line_in(line)))
+
+
+def snapshot_out(snapshot: Snapshot) -> dict[str, Any]:
+    """Give the object that a line about *snapshot* holds."""
     line: dict[str, Any] = {"v": VERSION, "at": snapshot.at, "cluster": snapshot.cluster}
     line["topics"] = _by_topic(snapshot.topics, _offsets_out)
     line["groups"] = {reading.group: _group_out(reading) for reading in snapshot.groups}
@@ -63,12 +74,11 @@ def snapshot_to_json(snapshot: Snapshot) -> str:
         line["durations"] = {one.step: one.seconds for one in snapshot.durations}
     if snapshot.error is not None:
         line["error"] = snapshot.error
-    return _line(line)
+    return line
 
 
-def snapshot_from_json(line: str | bytes) -> Snapshot:
-    """Read one *line*; raise RecordingError with the path of what is wrong in it."""
-    fields = _read(line)
+def snapshot_in(fields: Fields) -> Snapshot:
+    """Read the object that a line holds; raise RecordingError with the path of what is wrong."""
     topics = fields.below("topics", default={})
     groups = fields.below("groups", default={})
     ids = fields.below("topic_ids", default={})
@@ -94,12 +104,12 @@ def plan_to_json(plan: Plan) -> str:
         line["probes"] = [probe_request_out(one) for one in plan.probes]
     if plan.known:
         line["known"] = {one.group: _numbers_out(one.partitions) for one in plan.known}
-    return _line(line)
+    return line_out(line)
 
 
 def plan_from_json(line: str | bytes) -> Plan:
     """Read one *line*; raise RecordingError with the path of what is wrong in it."""
-    fields = _read(line)
+    fields = Fields.of(line_in(line))
     known = fields.below("known", default={})
     return Plan(
         peeks=tuple(peek_request_in(one) for one in fields.each("peeks")),
@@ -108,20 +118,21 @@ def plan_from_json(line: str | bytes) -> Plan:
     )
 
 
-def _line(value: dict[str, Any]) -> str:
+def line_out(value: dict[str, Any]) -> str:
+    """Write *value* as one line."""
     return json.dumps(value, separators=(",", ":"), allow_nan=False)
 
 
-def _read(line: str | bytes) -> Fields:
+def line_in(line: str | bytes) -> dict[str, Any]:
+    """Read the object of one *line* of our version."""
     try:
         value = json.loads(line)
     except (ValueError, RecursionError) as error:
         raise RecordingError(f"the line is no JSON: {error}") from None
-    fields = Fields.of(value)
-    version = fields.whole("v")
+    version = Fields.of(value).whole("v")
     if version != VERSION:
         raise RecordingError(f"v: is {version}; this lagmon reads version {VERSION}")
-    return fields
+    return value  # type: ignore[no-any-return] # Fields takes an object alone
 
 
 def _by_topic(rows: Iterable[T], out: Callable[[T], object]) -> dict[str, dict[str, object]]:

@@ -22,7 +22,8 @@ import structlog
 
 from lagmon.errors import RecordingError
 from lagmon.readings import Snapshot
-from lagmon.recording import plan_to_json, snapshot_from_json
+from lagmon.recording import plan_to_json
+from lagmon.wire import Reader
 
 if TYPE_CHECKING:
     from asyncio.subprocess import Process
@@ -148,6 +149,7 @@ class Child:
         self._process = process
         self._pass_on = pass_on
         self._cluster = cluster
+        self._reader = Reader()
         self._given_up: str | None = None
         self._last_words = ""
         self._listener = asyncio.create_task(self._listen(), name=f"stderr of {self.pid}")
@@ -208,7 +210,7 @@ class Child:
         if not line.endswith(b"\n"):
             raise LostError(await self.ended())
         # In a thread: a large snapshot takes long enough to read to be felt by the page.
-        return await asyncio.to_thread(snapshot_from_json, line)
+        return await asyncio.to_thread(self._reader.snapshot, line)
 
     async def _listen(self) -> None:
         """Pass its log lines on; what is none was written by a library that gave up."""

@@ -24,6 +24,7 @@ PURE = (
     "lagmon/retention.py",
     "lagmon/waited.py",
     "lagmon/recording.py",
+    "lagmon/wire.py",
     "lagmon/replay.py",
     "lagmon/once.py",
     "lagmon/exchanges.py",

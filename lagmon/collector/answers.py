@@ -8,6 +8,7 @@ that comes without any error. Each becomes text that opens with Kafka's own name
 from __future__ import annotations
 
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from confluent_kafka import OFFSET_INVALID, KafkaError, KafkaException
@@ -56,6 +57,7 @@ UNREAD = "not asked: there are many groups, and its turn has not come yet"
 BUSY = "not asked: the broker in charge owes other answers"
 LATER = "_TIMED_OUT: no answer yet; it is waited for"
 POSTPONED = frozenset({LATE, BUSY, LATER})
+_BY_PARTITION = attrgetter("at")
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,8 +136,8 @@ def described(description: ConsumerGroupDescription) -> GroupReading:
 
 
 def committed(answer: Iterable[confluent_kafka.TopicPartition]) -> tuple[Committed, ...]:
-    """Read a group's committed offsets."""
-    return tuple(_committed(one) for one in answer)
+    """Read a group's committed offsets, in the order of partitions."""
+    return tuple(sorted((_committed(one) for one in answer), key=_BY_PARTITION))
 
 
 def _committed(one: confluent_kafka.TopicPartition) -> Committed:

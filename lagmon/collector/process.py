@@ -1,10 +1,10 @@
 """The collector as a process: ``python -m lagmon.collector.process``. Its parent is `supervise`.
 
 Comes in on stdin: the configuration of one cluster as one line of JSON, secrets and all, then one
-plan a line. Goes out on stdout: one snapshot a line, in the order of the plans. stderr has its log
-lines. It owns the Kafka clients and nothing that would have to be saved, so it ends at once: when
-stdin ends, also in the middle of a blocked call, and on SIGTERM. An exception that is not foreseen
-ends it too; its parent starts another.
+plan a line. Goes out on stdout: one snapshot a line, in the order of the plans, as `wire` writes
+them. stderr has its log lines. It owns the Kafka clients and nothing that would have to be saved,
+so it ends at once: when stdin ends, also in the middle of a blocked call, and on SIGTERM. An
+exception that is not foreseen ends it too; its parent starts another.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ import structlog
 from lagmon import garbage
 from lagmon.collector.cycle import Cycle
 from lagmon.configuration.settings import CollectorSettings
-from lagmon.recording import plan_from_json, snapshot_to_json
+from lagmon.recording import plan_from_json
+from lagmon.wire import Writer
 from propagation.integrations import logs
 
 STDOUT, STDERR = 1, 2
@@ -58,11 +59,11 @@ def answer(lines: IO[bytes], answers: IO[bytes]) -> NoReturn:
     garbage.look_seldom()
     plans: SimpleQueue[bytes] = SimpleQueue()
     Thread(target=listen, args=(lines, plans), name="stdin", daemon=True).start()
-    cycle = Cycle(settings)
+    cycle, writer = Cycle(settings), Writer()
     while True:
         snapshot = cycle.run(plan_from_json(plans.get()))
         with contextlib.suppress(BrokenPipeError):  # nobody is left; stdin is about to say so
-            answers.write(snapshot_to_json(snapshot).encode() + b"\n")
+            answers.write(writer.line(snapshot).encode() + b"\n")
             answers.flush()
 
 
