@@ -18,6 +18,9 @@ DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)")
 LONGEST = timedelta(days=1)  # librdkafka counts milliseconds in 31 bits: 24 days would be too long
 UNITS = {"ms": "milliseconds", "s": "seconds", "m": "minutes", "h": "hours"}
 TOPIC = re.compile(r"[a-zA-Z0-9._-]{1,249}")
+WEB_ADDRESS = re.compile(
+    r"https?://(?:[^\s/?#@\[\]:]+|\[[0-9a-fA-F:]+\])(?::\d{1,5})?(?:/[^\s?#@]*)?"
+)
 SERVER = re.compile(r"(?:[^\s,:/]+|\[[0-9a-fA-F:]+\]):\d{1,5}")
 
 # librdkafka properties that the runtime's promises hang on: nothing is committed before it is done.
@@ -91,6 +94,13 @@ def servers(value: str) -> str:
     return value
 
 
+def web_address(value: str) -> str:
+    """Check the address of a service that speaks HTTP, and give it without a slash at its end."""
+    if WEB_ADDRESS.fullmatch(value) is None:
+        raise ValueError("write http://HOST:PORT or https://HOST, without a password or a query")
+    return value.rstrip("/")
+
+
 def database_url(value: SecretStr) -> SecretStr:
     """Check that a URL is one of PostgreSQL, without ever repeating it."""
     if not value.get_secret_value().startswith(("postgresql://", "postgres://")):
@@ -122,6 +132,7 @@ Topic = Annotated[str, AfterValidator(topic)]
 Group = Annotated[str, AfterValidator(group)]
 Host = Annotated[str, AfterValidator(host)]
 Port = Annotated[int, Field(ge=0, le=65535)]
+WebAddress = Annotated[str, AfterValidator(web_address)]
 Servers = Annotated[str, AfterValidator(servers)]
 DatabaseUrl = Annotated[SecretStr, AfterValidator(database_url)]
 Client = Annotated[

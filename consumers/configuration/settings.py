@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import (
     Field,
+    SecretStr,
     ValidationInfo,
     field_validator,
     model_validator,
@@ -31,6 +32,7 @@ from consumers.configuration.fields import (
     Port,
     Servers,
     Topic,
+    WebAddress,
 )
 
 if TYPE_CHECKING:
@@ -52,6 +54,10 @@ class Settings(BaseSettings):
     Up to *lanes* records are worked on at once; a batch handler gets up to *batch_records* that
     came within *batch_wait*. What was fetched and is unfinished is kept to *max_queued_records* and
     *max_queued_bytes*.
+
+    The worker settles each play with the partner at *fintech_url* first, if it is set, and waits
+    *fintech_timeout* for it. *fintech_ledger* is the file in which the partner's stand-in keeps its
+    book; without it the book ends with the process.
     """
 
     model_config = SettingsConfigDict(
@@ -81,6 +87,9 @@ class Settings(BaseSettings):
     max_queued_records: Annotated[int, Field(ge=1)] = 10_000
     max_queued_bytes: Annotated[int, Field(ge=1)] = 64 * 1024 * 1024
     slow_handler: Duration = timedelta(seconds=10)
+    fintech_url: WebAddress | None = None
+    fintech_timeout: Duration = timedelta(seconds=5)
+    fintech_ledger: Path | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -129,4 +138,17 @@ class MigrateSettings(Settings):
     bootstrap_servers: str = ""
 
 
-SERVICES: tuple[type[Settings], ...] = (ApiSettings, WorkerSettings, MigrateSettings)
+class FintechSettings(Settings):
+    """What the partner's stand-in can be told: it needs neither Kafka nor the database."""
+
+    bootstrap_servers: str = ""
+    database_url: SecretStr = SecretStr("")
+    port: Port = 8082
+
+
+SERVICES: tuple[type[Settings], ...] = (
+    ApiSettings,
+    WorkerSettings,
+    MigrateSettings,
+    FintechSettings,
+)

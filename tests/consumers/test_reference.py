@@ -13,9 +13,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from consumers.commands import api as api_command
-from consumers.commands import migrate, worker
+from consumers.commands import fintech, migrate, worker
 from consumers.configuration.fields import LONGEST, OURS, parse_duration
-from consumers.configuration.settings import ApiSettings, Settings, WorkerSettings
+from consumers.configuration.settings import (
+    ApiSettings,
+    FintechSettings,
+    Settings,
+    WorkerSettings,
+)
 from consumers.deadletters.queue import MESSAGE_CHARACTERS, envelope
 from consumers.errors import BY_SQLSTATE, Reaction
 from consumers.game import api, events
@@ -80,7 +85,10 @@ def test_a_default_is_the_real_one(name: str) -> None:
     if field.is_required():
         assert shown == "required"
     elif name == "port":
-        ports = [str(kind.model_fields[name].default) for kind in (ApiSettings, WorkerSettings)]
+        ports = [
+            str(kind.model_fields[name].default)
+            for kind in (ApiSettings, WorkerSettings, FintechSettings)
+        ]
         assert words(shown) == ports
     elif isinstance(field.default, timedelta):
         assert parse_duration(words(shown)[0]) == field.default
@@ -151,6 +159,7 @@ def test_the_commands_are_listed() -> None:
         ["consumers api", api_command.NAME],
         ["consumers worker", worker.NAME],
         ["consumers migrate", migrate.NAME],
+        ["consumers fintech", fintech.NAME],
     ]
 
 

@@ -28,7 +28,7 @@ OURS = ("CONSUMERS_", "LAGMON_", "OTEL_")  # variables of the outer environment 
 
 
 class Product:
-    """Start API, worker and lagmon against *kafka* and *database*. A context manager.
+    """Start API, worker, partner and lagmon against *kafka* and *database*. A context manager.
 
     *otlp* is the endpoint for spans; without it none are exported. *client* holds librdkafka
     properties for both game services.
@@ -88,6 +88,10 @@ class Product:
     def worker(self, **extra: str) -> Service:
         """Start a worker with *extra* environment variables."""
         return self._start("game-consumer", ["consumers", "worker"], extra)
+
+    def fintech(self, **extra: str) -> Service:
+        """Start the stand-in for the partner with *extra* environment variables."""
+        return self._start("fintech", ["consumers", "fintech"], extra)
 
     def lagmon(self, **settings: Any) -> Service:
         """Start lagmon on this Kafka with *settings* beside the cluster's address."""
