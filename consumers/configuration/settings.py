@@ -51,6 +51,9 @@ class Settings(BaseSettings):
     *backoff_max*. An HTTP request that takes longer than *slow_request* is warned of in the log, a
     handler that takes longer than *slow_handler* too.
 
+    Records that are given up go to *dlq_topic*, which *dlq_create* lets the worker make. More than
+    *dlq_limit_consecutive* in a row, or than *dlq_limit_ratio* of the last thousand, stop it.
+
     Up to *lanes* records are worked on at once; a batch handler gets up to *batch_records* that
     came within *batch_wait*. What was fetched and is unfinished is kept to *max_queued_records* and
     *max_queued_bytes*.
@@ -73,6 +76,9 @@ class Settings(BaseSettings):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     topic: Topic = "game.slots.plays"
     dlq_topic: Topic = ""
+    dlq_create: bool = False
+    dlq_limit_consecutive: Annotated[int, Field(ge=1)] = 100
+    dlq_limit_ratio: Annotated[float, Field(gt=0, le=1)] = 0.5
     group: Group = "game-consumer"
     client: Client = Field(default={}, repr=False)
     produce_timeout: Duration = timedelta(seconds=5)
