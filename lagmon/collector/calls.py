@@ -21,12 +21,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
-from lagmon.collector.answers import BUSY, LATE, LATER, Failure, failure
+from lagmon.collector.answers import BUSY, LATE, LATER, Failure
+from lagmon.collector.futures import is_sound, outcome, words
 from lagmon.collector.lanes import Queues
 from lagmon.collector.patience import Patience
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from lagmon.collector.client import Client
 
@@ -38,6 +39,7 @@ GRACE_SECONDS = 1.0  # librdkafka reports its own time-out a little after it
 SUSPECT_SECONDS = 0.05  # for brokers that gave nothing when they were asked last
 ALIVE_TIMEOUTS = 2  # how long an answer shows that the cluster as a whole is there
 LISTEN_SECONDS = 0.1  # how often the client is heard while waiting: tokens are renewed within it
+MOMENT_SECONDS = 0.002  # a broker answers some ten questions meanwhile
 NO_ANSWER = Failure("_TIMED_OUT: no answer came, and no error")
 WAITING = Failure(LATER, sound=True)
 
@@ -169,10 +171,12 @@ class Calls:
                 return found
             brief = hurry or bool(queues.answered) or self._are_suspect(waiting, queues)
             seconds = self._brief(waiting, queues, step) if brief else self._full(until)
-            if (came := self._next(ended, step, min(seconds, self._full(until)))) is None:
+            came = self._next(ended, step, min(seconds, self._full(until)))
+            if came is None:
                 return found | self._in_vain(waiting, queues, brief=brief)
-            found[came] = outcome(waiting.pop(came).future)
-            sound = self._heard(came, found[came], queues) and sound
+            for key in came, *_beside(ended, len(waiting)):
+                found[key] = outcome(waiting.pop(key).future)
+                sound = self._heard(key, found[key], queues) and sound
 
     def _next(self, ended: SimpleQueue[K], step: str, seconds: float) -> K | None:
         """Give the next of *ended*, None if nothing comes within *seconds*."""
@@ -249,40 +253,18 @@ class Calls:
     def _judge(self, answers: Iterable[object]) -> None:
         unsound = next((one for one in answers if not is_sound(one)), None)
         if unsound is not None:
-            self._client.recycle(_words(unsound))
+            self._client.recycle(words(unsound))
 
 
-def gathered(futures: Mapping[K, Future[Any]]) -> Future[dict[K, Any]]:
-    """Give one future for all of *futures*, with what each holds: its result, or a `Failure`."""
-    whole: Future[dict[K, Any]] = Future()
-    left = iter(range(len(futures) - 1, -1, -1))  # taking the next is one step, in any thread
+def _beside(ended: SimpleQueue[K], count: int) -> Iterator[K]:
+    """Give what ended beside the one of *count* that has just come, and a moment after it.
 
-    def ended(_: Future[Any]) -> None:
-        if next(left) == 0:
-            whole.set_result({key: outcome(future) for key, future in futures.items()})
-
-    for future in futures.values():
-        future.add_done_callback(ended)
-    return whole
-
-
-def outcome(future: Future[Any]) -> Any:
-    """Give what *future*, which has ended, holds: its result, or a `Failure`."""
-    error = future.exception(timeout=0)
-    return future.result(timeout=0) if error is None else failure(error)
-
-
-def is_sound(answer: object) -> bool:
-    """Tell whether the client that got *answer*, or each of several gathered, is sound."""
-    if isinstance(answer, dict):
-        return all(is_sound(one) for one in answer.values())
-    return answer.sound if isinstance(answer, Failure) else True
-
-
-def _words(answer: object) -> str:
-    if isinstance(answer, dict):
-        return next(_words(one) for one in answer.values() if not is_sound(one))
-    return answer.words if isinstance(answer, Failure) else ""
+    To be woken for each answer costs more than the answer.
+    """
+    if count > 1:
+        time.sleep(MOMENT_SECONDS)
+    while not ended.empty():
+        yield ended.get()
 
 
 def _late(question: Question) -> Any:

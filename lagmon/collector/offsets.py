@@ -19,7 +19,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined] # documented t
 )
 
 from lagmon.collector.answers import Failure
-from lagmon.collector.calls import gathered
+from lagmon.collector.futures import gathered
 from lagmon.readings import Isolation, TopicPartition
 
 if TYPE_CHECKING:

@@ -33,7 +33,7 @@ from lagmon.collector.answers import (
     offset,
     topic_id,
 )
-from lagmon.collector.calls import gathered
+from lagmon.collector.futures import gathered
 from lagmon.collector.lanes import NOBODY, Lanes
 from lagmon.collector.offsets import Offsets
 from lagmon.errors import ClusterError

@@ -266,20 +266,3 @@ def test_a_hurry_does_not_wait_for_the_first_answer(monkeypatch: pytest.MonkeyPa
     found = asking(request_timeout=60).each(cluster.asks("a"), Deadline(60), hurry=True)
 
     assert found == {"a": calls.WAITING}
-
-
-def test_gathered_answers_come_together() -> None:
-    """One future for many: each with its answer or its failure, and sound only if all are."""
-    first: Future[Any] = Future()
-    second: Future[Any] = Future()
-    whole = calls.gathered({"a": first, "b": second})
-
-    first.set_result(1)
-    early = whole.done()
-    second.set_exception(TIMED_OUT)
-
-    found = whole.result(timeout=0)
-    assert not early
-    assert found["a"] == 1
-    assert not found["b"].sound
-    assert not calls.is_sound(found)
