@@ -20,7 +20,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from itertools import groupby
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from lagmon import retention
 from lagmon.alerts.conditions import Measure
@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 
     from lagmon.alerts.rules import Rule
     from lagmon.model import ClusterLag, PartitionLag
+
+    _Name = tuple[str | None, str | None, int | None]  # group, topic and partition of a key
+    _Subject = tuple[GroupLag, str | None, int | None]
 
 # Reasons for having no lag that are answers, not the lack of one.
 NOTHING_TO_READ = frozenset({Why.NEVER_COMMITTED, Why.TOPIC_DELETED})
@@ -48,8 +51,7 @@ class Verdict(Enum):
     GONE = auto()
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(NamedTuple):  # one for every group and rule
     """A verdict, and the value that it was given for: for a state, the lag, if it is known."""
 
     verdict: Verdict
@@ -83,14 +85,16 @@ def readings(
     found: dict[IncidentKey, Reading] = {}
     for rule in rules:
         if rule.scope is Scope.CLUSTER:
-            read = [(IncidentKey(rule.name, lag.cluster), _read_cluster(rule, lag))]
+            key, reading = IncidentKey(rule.name, lag.cluster), _read_cluster(rule, lag)
+            if reading.verdict is Verdict.HOLDS or key in asked:
+                found[key] = reading
         else:
-            read = list(_read_groups(rule, lag, seen, asked, held_back=_is_blind(rules, lag)))
-        found |= {
-            key: reading
-            for key, reading in read
-            if reading.verdict is Verdict.HOLDS or key in asked
-        }
+            names = {
+                (key.group, key.topic, key.partition)
+                for key in asked
+                if key.rule == rule.name and key.cluster == lag.cluster
+            }
+            found.update(_read_groups(rule, lag, seen, names, held_back=_is_blind(rules, lag)))
     unseen = _unseen(lag)
     return found | {key: unseen(key) for key in asked if key not in found}
 
@@ -139,38 +143,43 @@ def _read_groups(
     rule: Rule,
     lag: ClusterLag,
     seen: Seen,
-    asked: Collection[IncidentKey],
+    asked: Collection[_Name],
     *,
     held_back: bool,
 ) -> Iterator[tuple[IncidentKey, Reading]]:
     measure = rule.condition.measure
     for group in lag.groups:
-        own = rule.of(group.group)
+        name = group.group
+        own = rule.of(name)
         if own is None:
             continue
         for subject, topic, partition in _subjects(own.scope, group):
-            key = IncidentKey(rule.name, lag.cluster, group.group, topic, partition)
+            is_asked = (name, topic, partition) in asked
             if measure is Measure.VALUE:
-                had = group.group in seen.valued or key in asked
+                had = is_asked or name in seen.valued
                 reading = MISSING if held_back else _read_value(subject, had=had)
-            elif own.alive_only and group.group not in seen.alive and key not in asked:
+            elif own.alive_only and not is_asked and name not in seen.alive:
                 reading = GONE
             else:
                 reading = _read(own, subject, [subject.judged])
-            yield key, reading
+            # Of most groups nothing is wanted: a key for each would cost more than the reading.
+            if is_asked or reading.verdict is Verdict.HOLDS:
+                yield IncidentKey(rule.name, lag.cluster, name, topic, partition), reading
 
 
-def _subjects(scope: Scope, group: GroupLag) -> Iterator[tuple[GroupLag, str | None, int | None]]:
+def _subjects(scope: Scope, group: GroupLag) -> Iterable[_Subject]:
     """Part *group* as *scope* wants it, each part in the form of a group of its own."""
+    return ((group, None, None),) if scope is Scope.GROUP else _parts(scope, group)
+
+
+def _parts(scope: Scope, group: GroupLag) -> Iterator[_Subject]:
     if scope is Scope.TOPIC:
         parts = sorted(group.partitions, key=lambda part: part.at)
         for topic, of_topic in groupby(parts, key=lambda part: part.at.topic):
             yield _of_parts(group.group, tuple(of_topic)), topic, None
-    elif scope is Scope.PARTITION:
+    else:
         for part in group.partitions:
             yield _of_parts(group.group, (part,)), part.at.topic, part.at.partition
-    else:
-        yield group, None, None
 
 
 def _of_parts(name: str, parts: tuple[PartitionLag, ...]) -> GroupLag:
