@@ -1,7 +1,9 @@
 """What lagmon makes of its readings, stage by stage: lag, age, state, incidents. No behaviour.
 
-A stage takes these and gives these; stages never import one another. Everything is frozen and made
-of tuples, like the readings.
+A stage takes these and gives these; stages never import one another. Everything is made of tuples
+and frozen, like the readings, but for the rows of lag: there are tens of thousands a cycle, which
+are measured anew each time, filled in by `lagmon.judge.judging` and changed by nobody else
+(``docs/adr/0004-rows-of-lag-are-filled-in.md``).
 
 What is not known is ``None`` beside a ``why``: never 0, never an omission. Times are seconds since
 the epoch; lags count messages.
@@ -75,7 +77,7 @@ class Age:
     error_seconds: float | None = 0.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class PartitionLag:
     """How far a group is behind on one partition; ``lag`` is ``None`` beside a *why*.
 
@@ -84,8 +86,8 @@ class PartitionLag:
     the group never committed here although the partition is not known to be empty. The log holds
     what lies from *start* to *end*; what lies past *stable* is in transactions that are open.
 
-    The later stages add *age*, which is ``None`` where it is not known, and *judged* with *since*
-    and a *reason* in words.
+    What the later stages find out is filled in: *age*, which is ``None`` where it is not known, and
+    *judged* with *since* and a *reason* in words.
     """
 
     at: TopicPartition
@@ -106,13 +108,14 @@ class PartitionLag:
     stable: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class GroupLag:
     """A group's lag: the sum over the partitions that are known, and how many are not.
 
     *state* is Kafka's word for the group. *age* is the highest of its partitions' that are known.
     *judged* is the worst of its partitions' states, *since* when it began, *reason* why in words.
-    *rate* is by how many messages a second the lag grew lately, below 0 where it shrank.
+    *rate* is by how many messages a second the lag grew lately, below 0 where it shrank. From *age*
+    on it is filled in.
     """
 
     group: str

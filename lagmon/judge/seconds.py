@@ -44,37 +44,39 @@ CAUGHT_UP = Age(0.0, Method.CAUGHT_UP, 0.0)
 
 def ages(
     lag: ClusterLag, history: History, known: Arrivals, now: float
-) -> dict[tuple[str, TopicPartition], Age]:
-    """Give the known ages by group and partition; *history* and *known* have seen the snapshot.
+) -> dict[str, tuple[Age | None, ...]]:
+    """Give each group's ages in the order of its rows, ``None`` for those that are not known.
 
-    *known* is brought up to date in place. While the cluster does not answer there are no ages, and
-    everything is kept.
+    *history* and *known* have seen the snapshot, and *known* is brought up to date in place. While
+    the cluster does not answer there are no ages, and everything is kept.
     """
     if lag.error is not None:
         return {}
     if known.recalled is not None:
         take_over(known, known.recalled, lag, history)
-    found: dict[tuple[str, TopicPartition], Age] = {}
+    found: dict[str, tuple[Age | None, ...]] = {}
     kept: dict[str, dict[Key, Arrival]] = {}
     doubtful = known.transactional | history.transactional
     for group in lag.groups:
+        name = group.group
         # A group that could not be read stands where it stood, as far as is known.
-        before = known.groups.get(group.group, {})
-        behind = {} if group.partitions else before
+        before = known.groups.get(name, {})
+        behind: dict[Key, Arrival] = {} if group.partitions else before
+        of_group: list[Age | None] = []
         for row in group.partitions:
             if row.lag == 0:
-                if _is_caught_up(row):
-                    found[group.group, row.at] = CAUGHT_UP
+                of_group.append(CAUGHT_UP if _is_caught_up(row) else None)
                 continue
-            arrival = _arrival(before.get(row.at), row, history, known, now)
+            at = row.at
+            arrival = _arrival(before.get(at), row, history, known, now)
             if arrival is None:
+                of_group.append(None)
                 continue
-            behind[row.at] = arrival
-            age = _age(arrival, row, known, now, doubtful=row.at.topic in doubtful)
-            if age is not None:
-                found[group.group, row.at] = age
+            behind[at] = arrival
+            of_group.append(_age(arrival, row, known, now, doubtful=at.topic in doubtful))
+        found[name] = tuple(of_group)
         if behind:
-            kept[group.group] = behind
+            kept[name] = behind
     known.keep(kept, complete=lag.complete)
     return found
 

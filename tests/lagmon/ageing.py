@@ -48,7 +48,12 @@ class Ages:
         asked = plan(self.known, lag.at, calls=self.calls)
         looks = doubts(self.known, self.history, lag.at, limit=self.peeks)
         self.plan = Plan(looks, asked)
-        return found
+        return {
+            (group.group, row.at): age
+            for group in lag.groups
+            for row, age in zip(group.partitions, found.get(group.group, ()), strict=True)
+            if age is not None
+        }
 
 
 @dataclass

@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
+
 import pytest
 
+from lagmon.alerts.incidents import State, step
 from lagmon.alerts.rules import SHIPPED
+from lagmon.board import Board, Cycle
+from lagmon.judge import seconds
+from lagmon.judge.evaluate import states
 from lagmon.judge.judging import Memory, Policy, judge
+from lagmon.judge.lag import measure
+from lagmon.judge.suspects import suspects
+from lagmon.judge.tails import tails
+from lagmon.page import render
 from lagmon.readings import Committed, GroupReading, PartitionOffsets, Snapshot
 from tests.lagmon.builders import CLUSTER, GROUP, NOON, at
 
@@ -36,3 +46,46 @@ def test_the_age_of_a_group_is_no_0_while_something_is_unread(
     (group,) = judge(Memory.of(POLICY), snapshot, POLICY).lag.groups
 
     assert (group.age.seconds if group.age else None) == age
+
+
+BEHIND = Snapshot(
+    NOON,
+    CLUSTER,
+    tuple(PartitionOffsets(at(number), 10, 5000, 4000) for number in range(3)),
+    (
+        GroupReading(GROUP, "stable", "classic", 2, (Committed(at(0), 5), Committed(at(1), None))),
+        GroupReading("another", "empty", "classic", 0, (Committed(at(2), 5000),)),
+        GroupReading("refused", error="GROUP_AUTHORIZATION_FAILED"),
+    ),
+)
+
+
+def test_the_stages_leave_the_rows_as_they_were_measured() -> None:
+    """Their answers lie beside the rows: no stage depends on which other one came before it."""
+    memory, lag = Memory.of(POLICY), measure(BEHIND)
+    measured = deepcopy(lag)
+
+    memory.history.observe(BEHIND)
+    memory.arrivals.learn(BEHIND)
+    memory.progress.observe(BEHIND, lag, POLICY.judging)
+    seconds.ages(lag, memory.history, memory.arrivals, NOON)
+    memory.progress.keep(states(lag, memory.progress, POLICY.judging))
+    tails(lag, memory.progress, 20)
+
+    assert lag == measured
+
+
+def test_what_was_judged_stays_as_it_was_filled_in() -> None:
+    """Whoever pages, asks or shows reads the same values."""
+    lag = judge(Memory.of(POLICY), BEHIND, POLICY).lag
+    filled = deepcopy(lag)
+    board = Board("0", [CLUSTER])
+
+    step(State(), SHIPPED, lag, NOON)
+    suspects(lag, {GROUP}, (), limit=20, now=NOON)
+    board.put(Cycle(BEHIND, lag))
+    render(board.report)
+
+    assert lag == filled
+    assert lag.groups[0].partitions[0].judged is not None
+    assert lag.groups[0].partitions[0].since == NOON
