@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from confluent_kafka import KafkaException
 
-from consumers.deadletters.queue import DeadLetterQueue
+from consumers.deadletters.cluster import KafkaCluster
+from consumers.deadletters.queue import PROPERTIES, DeadLetterQueue
+from consumers.deadletters.topic import TopicCheck
 from consumers.errors import Fatal
 from consumers.kafka.client_log import ClientLog
 from consumers.kafka.properties import consumer_properties, producer_properties
@@ -18,6 +20,7 @@ from consumers.runtime.tries import Tries
 from propagation import Producer, processing
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from contextlib import AbstractContextManager
 
     from consumers.configuration.settings import Settings, WorkerSettings
@@ -35,12 +38,7 @@ def make_worker(
     its clients end with its `Runtime.run`. Raises `Fatal` when a client refuses its properties.
     """
     source = KafkaSource(consumer_properties(settings), settings.topic, client_log)
-    dead_letters = DeadLetterQueue(
-        make_producer(settings, ClientLog("dead-letters", metrics)),
-        topic=settings.dlq_topic,
-        group=settings.group,
-        timeout_seconds=settings.produce_timeout.total_seconds(),
-    )
+    dead_letters = make_dead_letters(settings, metrics)
     retry = RetryPolicy(
         retries=settings.retries,
         initial_seconds=settings.backoff_initial.total_seconds(),
@@ -64,12 +62,34 @@ def make_worker(
     )
 
 
-def make_producer(settings: Settings, client_log: ClientLog) -> Producer:
+def make_dead_letters(settings: Settings, metrics: Metrics) -> DeadLetterQueue:
+    """Make the queue of the records that are given up; it looks at its topic when it is served."""
+    producer = make_producer(settings, ClientLog("dead-letters", metrics), PROPERTIES)
+    check = TopicCheck(
+        KafkaCluster(producer, producer_properties(settings)),
+        topic=settings.dlq_topic,
+        origin=settings.topic,
+        servers=settings.bootstrap_servers,
+        create=settings.dlq_create,
+    )
+    return DeadLetterQueue(
+        producer,
+        topic=settings.dlq_topic,
+        group=settings.group,
+        timeout_seconds=settings.produce_timeout.total_seconds(),
+        check=check,
+    )
+
+
+def make_producer(
+    settings: Settings, client_log: ClientLog, more: Mapping[str, Any] | None = None
+) -> Producer:
     """Make a producer that carries the current trace. Whoever made it polls and flushes it.
 
-    Raises `Fatal` when it refuses its properties.
+    *more* are properties that go before those of *settings*. Raises `Fatal` when it refuses them.
     """
+    wanted = {**producer_properties(settings), **(more or {}), **client_log.callbacks()}
     try:
-        return Producer({**producer_properties(settings), **client_log.callbacks()})
+        return Producer(wanted)
     except (KafkaException, ValueError, TypeError) as error:
         raise Fatal(f"the producer cannot be made: {error}") from error

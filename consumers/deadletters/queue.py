@@ -1,9 +1,13 @@
 """The dead-letter queue: a record that was given up is kept whole, with where it came from and why.
 
-Key, value and headers are those of the original; headers that start with ``dlq.`` are added, all
-UTF-8 text. The trace headers are renewed by the producer within the same trace, so that the dead
-letter is a child of the try that failed. `DeadLetterQueue.send` returns once the broker has
-acknowledged the record: before that its offset must not move.
+The trace headers are renewed by the producer within the same trace, so that the dead letter is a
+child of the try that failed. `DeadLetterQueue.send` returns once the broker has acknowledged the
+record: before that its offset must not move.
+
+A record that fills max.message.bytes has no room for more headers. Then the words of the exception
+are shortened, and left out at last; key, value and the original's headers never change. Where even
+that is too much the record is refused with `DeadLetterFailed`: it waits, and is kept as soon as the
+topic takes larger ones.
 
 A record may be written twice, by a worker that died or lost the partition before it could commit:
 ``dlq.id`` is then the same on both.
@@ -15,65 +19,39 @@ import threading
 import time
 from typing import TYPE_CHECKING, Final
 
-from confluent_kafka import KafkaException
+import structlog
+from confluent_kafka import KafkaError, KafkaException
 
-from consumers.errors import DeadLetterFailed
-from propagation import forwarded
+from consumers.deadletters.envelope import MESSAGE_CHARACTERS, envelope, said
+from consumers.errors import DeadLetterFailed, Fatal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any
 
-    from confluent_kafka import KafkaError, Message, Producer
+    from confluent_kafka import Message, Producer
 
+    from consumers.deadletters.topic import TopicCheck
     from consumers.types import Headers, Record
 
-PREFIX: Final = "dlq."
-# Characters of an exception's message that are kept: enough to recognise it, too few to matter
-# for max.message.bytes.
-MESSAGE_CHARACTERS = 1000
+# For the producer of dead letters. By its own default librdkafka refuses what is larger than 1 MB,
+# which is less than a broker takes by default: the broker is to decide. And a letter travels alone,
+# so that none is refused for the size of its neighbours.
+PROPERTIES: Final[dict[str, Any]] = {"message.max.bytes": 1_000_000_000, "batch.num.messages": 1}
+# Characters of the exception's message, from try to try of a letter that is too large.
+SHORTER: Final = (MESSAGE_CHARACTERS, 100, 0)
 POLL_SECONDS = 0.05
 # librdkafka itself gives a record up after its delivery.timeout.ms; it looks once a second.
 GRACE_SECONDS = 1.5
 
-
-def envelope(record: Record, error: BaseException, *, group: str, attempts: int) -> Headers:
-    """Give the headers of the dead letter of *record*, which *error* ended after *attempts* tries.
-
-    The original's come first, in order and with duplicates, and when it was sent first: its
-    end-to-end time goes on. Those of an earlier death are left out: what they said is about another
-    record, the one that was replayed.
-    """
-    timestamp = "" if record.timestamp_ms is None else str(record.timestamp_ms)
-    kind = type(error)
-    own = {
-        "id": dedup_id(record, group),
-        "origin.topic": record.topic,
-        "origin.partition": str(record.partition),
-        "origin.offset": str(record.offset),
-        "origin.timestamp_ms": timestamp,
-        "group": group,
-        "attempts": str(attempts),
-        "error.type": f"{kind.__module__}.{kind.__qualname__}",
-        "error.message": str(error)[:MESSAGE_CHARACTERS],
-    }
-    return [
-        *((n, value) for n, value in forwarded(record.message) if not n.startswith(PREFIX)),
-        *((PREFIX + name, text.encode(errors="replace")) for name, text in own.items()),
-    ]
-
-
-def dedup_id(record: Record, group: str) -> str:
-    """Name the death of *record* in *group*: the same however often it is written.
-
-    The timestamp is part of it, because a topic that is deleted and made again counts from 0 again.
-    """
-    return f"{group}/{record.topic}/{record.partition}/{record.offset}/{record.timestamp_ms}"
+log = structlog.get_logger(__name__)
 
 
 class DeadLetterQueue:
     """Writes dead letters to *topic*. See `consumers.ports.DeadLetters`.
 
-    The *producer* is the caller's; it must give records up by itself within *timeout_seconds*.
+    The *producer* is the caller's, made with `PROPERTIES`; it must give records up by itself within
+    *timeout_seconds*. The *check* of the topic, if there is one, begins with the first `serve`.
     """
 
     def __init__(
@@ -83,37 +61,63 @@ class DeadLetterQueue:
         topic: str,
         group: str,
         timeout_seconds: float,
+        check: TopicCheck | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._producer = producer
         self._topic, self._group = topic, group
         self._timeout_seconds = timeout_seconds
+        self._check = check
         self._clock = clock
 
     def send(self, record: Record, error: BaseException, *, attempts: int) -> None:
         """Write *record* and return once the broker has acknowledged it."""
-        answered = threading.Event()
-        failures: list[KafkaError] = []
+        longest = len(said(error))
+        for characters in [SHORTER[0], *(shorter for shorter in SHORTER[1:] if shorter < longest)]:
+            headers = envelope(
+                record, error, group=self._group, attempts=attempts, characters=characters
+            )
+            refused = self._write(record, headers)
+            if refused is None:
+                return
+            if refused.code() != KafkaError.MSG_SIZE_TOO_LARGE:
+                raise DeadLetterFailed(f"{self._topic} did not take it: {refused.name()}")
+        raise DeadLetterFailed(
+            f"{self._topic} does not take letters that large, not even without the exception's"
+            f" words: raise its max.message.bytes above {_size(record, headers)}; until then the"
+            " record waits"
+        )
 
-        def on_delivery(failure: KafkaError | None, _: Message) -> None:
-            if failure is not None:
-                failures.append(failure)
+    def serve(self) -> None:
+        """Serve the producer's callbacks without waiting.
+
+        Raises `Fatal` as soon as the check has found that the topic cannot keep dead letters.
+        """
+        self._producer.poll(0)
+        if self._check is not None and (why := self._check.problem()):
+            raise Fatal(why)
+
+    def _write(self, record: Record, headers: Headers) -> KafkaError | None:
+        """Write one letter and wait; give the refusal, if there was one."""
+        answered = threading.Event()
+        refusals: list[KafkaError] = []
+
+        def on_delivery(refusal: KafkaError | None, _: Message) -> None:
+            if refusal is not None:
+                refusals.append(refusal)
             answered.set()
 
-        headers = envelope(record, error, group=self._group, attempts=attempts)
         try:
             self._producer.produce(
                 self._topic, record.value, record.key, on_delivery=on_delivery, headers=[*headers]
             )
-        except (BufferError, KafkaException) as refused:
-            raise DeadLetterFailed(f"{self._topic} did not take it: {refused}") from refused
+        except BufferError as full:
+            raise DeadLetterFailed(f"{self._topic} did not take it: {full}") from full
+        except KafkaException as refused:
+            refusal: KafkaError = refused.args[0]
+            return refusal
         self._await(answered)
-        if failures:
-            raise DeadLetterFailed(f"{self._topic} did not take it: {failures[0].name()}")
-
-    def serve(self) -> None:
-        """Serve the producer's callbacks without waiting."""
-        self._producer.poll(0)
+        return refusals[0] if refusals else None
 
     def _await(self, answered: threading.Event) -> None:
         deadline = self._clock() + self._timeout_seconds + GRACE_SECONDS
@@ -121,3 +125,10 @@ class DeadLetterQueue:
             if self._clock() >= deadline:
                 raise DeadLetterFailed(f"{self._topic} has not acknowledged it in time")
             self._producer.poll(POLL_SECONDS)
+
+
+def _size(record: Record, headers: Headers) -> int:
+    """Give the bytes of a letter, and a little more: the producer adds its trace headers."""
+    fields = [record.key, record.value, *(value for _, value in headers)]
+    names = sum(len(name.encode()) for name, _ in headers)
+    return sum(len(field) for field in fields if field) + names + 1024

@@ -21,7 +21,7 @@ from consumers.configuration.settings import (
     Settings,
     WorkerSettings,
 )
-from consumers.deadletters.queue import MESSAGE_CHARACTERS, envelope
+from consumers.deadletters.envelope import MESSAGE_CHARACTERS, envelope
 from consumers.errors import BY_SQLSTATE, Reaction
 from consumers.game import api, events
 from consumers.game.store import SettledPlay

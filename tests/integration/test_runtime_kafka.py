@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import threading
 import time
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import confluent_kafka
 import pytest
-from confluent_kafka import ConsumerGroupTopicPartitions
+from structlog.testing import capture_logs
 
 from consumers.assembly import make_worker
 from consumers.configuration.settings import WorkerSettings
@@ -18,108 +17,21 @@ from consumers.kafka.client_log import ClientLog
 from consumers.metrics import Metrics
 from propagation.testing import captured_spans
 from tests.infra.wait import until
+from tests.integration.workers import Worker, committed, read, working, write
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from consumers.ports import Handler
+    from structlog.typing import EventDict
+
     from consumers.types import Record
     from tests.infra.kafka import KafkaBroker
     from tests.infra.proxy import TcpProxy
 
 TRACE_ID = "0af7651916cd43dd8448eb211c80319c"
 TRACEPARENT = f"00-{TRACE_ID}-b7ad6b7169203331-01".encode()
+pytestmark = pytest.mark.usefixtures("dlq")  # a worker does not go on without its topic
 PROTOCOLS = pytest.mark.parametrize("protocol", ["classic", "consumer"])
-
-
-class Worker:
-    """A runtime in a thread of its own, with what became of it."""
-
-    def __init__(self, kafka: KafkaBroker, topic: str, handler: Handler, **changed: Any) -> None:
-        values: dict[str, Any] = {
-            "bootstrap_servers": kafka.bootstrap_servers,
-            "database_url": "postgresql://not-used",
-            "topic": topic,
-            "group": f"group-of-{topic}",
-            "backoff_initial": "50ms",
-            "backoff_max": "200ms",
-            "produce_timeout": "2s",
-        }
-        self.metrics = Metrics()
-        self.heard = ClientLog("consumer", self.metrics)
-        self.runtime = make_worker(
-            WorkerSettings(**values | changed), handler, self.metrics, self.heard
-        )
-        self.stop = threading.Event()
-        self.error: BaseException | None = None
-        self._thread = threading.Thread(target=self._run)
-        self._thread.start()
-
-    def _run(self) -> None:
-        try:
-            self.runtime.run(self.stop)
-        except BaseException as error:  # noqa: BLE001 - the test looks at it
-            self.error = error
-
-    def ended(self, timeout: float = 20) -> float:
-        """Ask it to stop, and give the seconds that took."""
-        began = time.monotonic()
-        self.stop.set()
-        self._thread.join(timeout)
-        assert not self._thread.is_alive(), f"still running after {timeout} s"
-        return time.monotonic() - began
-
-    def joined(self) -> None:
-        """Wait until it is a member of its group."""
-        until(lambda: self.runtime.unassigned() is None, timeout=20, what="an assignment")
-
-    def failed(self) -> BaseException | None:
-        """Give the exception that the run has ended with."""
-        self._thread.join(0)
-        return self.error
-
-    def count(self, name: str, **labels: str) -> float:
-        """Read one metric."""
-        return self.metrics.registry.get_sample_value(name, labels) or 0
-
-
-@contextmanager
-def working(kafka: KafkaBroker, topic: str, handler: Handler, **changed: Any) -> Iterator[Worker]:
-    """Run a worker on *topic*; it is stopped at the end and must not have failed."""
-    worker = Worker(kafka, topic, handler, **changed)
-    try:
-        yield worker
-    finally:
-        worker.ended()
-    assert worker.error is None
-
-
-def write(kafka: KafkaBroker, topic: str, *values: str, **more: Any) -> None:
-    """Write *values* and wait until the broker has them."""
-    producer = confluent_kafka.Producer({"bootstrap.servers": kafka.bootstrap_servers})
-    for value in values:
-        producer.produce(topic, value, **more)
-    assert producer.flush(10) == 0
-
-
-def committed(kafka: KafkaBroker, topic: str) -> dict[int, int]:
-    """Give what the group of *topic* has committed, by partition."""
-    group = f"group-of-{topic}"
-    admin = kafka.admin()
-    asked = admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group)])
-    found = asked[group].result(10).topic_partitions or []
-    return {one.partition: one.offset for one in found}
-
-
-def read(kafka: KafkaBroker, topic: str, count: int = 1) -> list[confluent_kafka.Message]:
-    """Read the first *count* records of partition 0 of *topic*."""
-    consumer = confluent_kafka.Consumer(
-        {"bootstrap.servers": kafka.bootstrap_servers, "group.id": "reader"}
-    )
-    consumer.assign([confluent_kafka.TopicPartition(topic, 0, 0)])
-    found = consumer.consume(count, timeout=10)
-    consumer.close()
-    return found
 
 
 @pytest.fixture
@@ -129,6 +41,11 @@ def dlq(kafka: KafkaBroker, topic: str) -> Iterator[str]:
     kafka.create_topic(name)
     yield name
     kafka.delete_topic(name)
+
+
+def checked(logged: list[EventDict]) -> bool:
+    """Say whether the log tells that the dead-letter topic was looked at."""
+    return "dead_letter_topic_checked" in {event["event"] for event in logged}
 
 
 @PROTOCOLS
@@ -200,9 +117,10 @@ def test_poison_is_kept_whole_and_the_next_record_is_handled(
     assert worker.count("consumers_dead_letters_total") == 1
 
 
-def test_a_dead_letter_that_nobody_takes_holds_the_offset(kafka: KafkaBroker, topic: str) -> None:
-    """While the queue's topic is missing nothing is committed; once it is there it goes on."""
-    dlq = f"{topic}.dlq"
+def test_a_dead_letter_that_nobody_takes_holds_the_offset(
+    kafka: KafkaBroker, topic: str, dlq: str
+) -> None:
+    """While the queue's topic is gone nothing is committed; once it is there it goes on."""
     handled: list[int] = []
 
     def handle(record: Record) -> None:
@@ -210,8 +128,10 @@ def test_a_dead_letter_that_nobody_takes_holds_the_offset(kafka: KafkaBroker, to
             raise Poison("no")
         handled.append(record.offset)
 
-    write(kafka, topic, "poison", "fine")
-    with working(kafka, topic, handle, produce_timeout="500ms") as worker:
+    with capture_logs() as logged, working(kafka, topic, handle, produce_timeout="500ms") as worker:
+        until(lambda: checked(logged), timeout=20, what="the check at the start")
+        kafka.delete_topic(dlq)
+        write(kafka, topic, "poison", "fine")
         until(
             lambda: worker.count("consumers_dead_letter_failures_total") >= 2,
             timeout=20,
@@ -225,7 +145,6 @@ def test_a_dead_letter_that_nobody_takes_holds_the_offset(kafka: KafkaBroker, to
 
     assert committed(kafka, topic) == {0: 2}
     assert [message.value() for message in read(kafka, dlq)] == [b"poison"]
-    kafka.delete_topic(dlq)
 
 
 def test_a_record_is_tried_again_without_moving_on(kafka: KafkaBroker, topic: str) -> None:
@@ -403,6 +322,7 @@ def test_a_rebalance_loses_nothing(kafka: KafkaBroker, topic: str, protocol: str
 def test_stopping_is_bounded_when_the_broker_is_gone(own_kafka: KafkaBroker) -> None:
     """With nobody to commit to, stopping still ends in its time."""
     own_kafka.create_topic("plays")
+    own_kafka.create_topic("plays.dlq")
     handled: list[int] = []
     write(own_kafka, "plays", "a")
     worker = Worker(
@@ -420,6 +340,7 @@ def test_stopping_is_bounded_when_the_broker_is_gone(own_kafka: KafkaBroker) -> 
 def test_a_broker_that_comes_back_finds_the_worker_at_work(own_kafka: KafkaBroker) -> None:
     """An outage ends nothing: what is written after it is handled and committed."""
     own_kafka.create_topic("plays")
+    own_kafka.create_topic("plays.dlq")
     handled: list[int] = []
     write(own_kafka, "plays", "a")
     with working(own_kafka, "plays", lambda one: handled.append(one.offset)):

@@ -1,4 +1,4 @@
-"""A dead letter is the original, with where it came from and why; it counts once acknowledged."""
+"""A dead letter is the original, with where it came from and why."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from consumers.deadletters.queue import MESSAGE_CHARACTERS, dedup_id, envelope
+from consumers.deadletters.envelope import MESSAGE_CHARACTERS, dedup_id, envelope
 from consumers.errors import Poison
 from propagation.forwarding import first_sent_ms
 from tests.builders import record
@@ -68,6 +68,32 @@ def test_a_second_death_replaces_the_first() -> None:
 
     assert [name for name, _ in second].count("dlq.origin.offset") == 1
     assert own(second)["dlq.origin.offset"] == "9"
+
+
+def test_how_often_it_was_replayed_goes_along() -> None:
+    """The one header of a dead letter that a second death keeps is the count of its replays."""
+    one = record(9, headers=[("dlq.replays", b"2"), ("dlq.id", b"of a stranger")])
+
+    headers = envelope(one, Poison("no"), group="game", attempts=1)
+
+    assert own(headers)["dlq.replays"] == "2"
+    assert own(headers)["dlq.id"] == dedup_id(one, "game")
+    assert [name for name, _ in headers].count("dlq.id") == 1
+
+
+def test_an_exception_that_cannot_be_read_is_kept_all_the_same() -> None:
+    """A record is not lost because its exception's own text raises."""
+
+    class MuteError(Exception):
+        """Fails when it is asked for its words."""
+
+        def __str__(self) -> str:
+            raise AttributeError("no words")
+
+    headers = own(envelope(record(), MuteError(), group="game", attempts=1))
+
+    assert headers["dlq.error.message"] == "its message cannot be read: AttributeError"
+    assert headers["dlq.error.type"].endswith("MuteError")
 
 
 def test_the_exceptions_words_are_cut() -> None:
