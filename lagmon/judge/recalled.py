@@ -2,8 +2,8 @@
 
 In: the arrivals with the ids of their topics; after a restart what was given, and the rows of the
 cycles that follow. Out: the same arrivals, each once its row can be read. One is taken over only
-where all that it was found by still holds: the group stands where it stood, the topic is the same
-by its id, neither its end nor the clock went back. Everything else is found anew. Pure.
+where all that it was found by still holds: the topic is the same by its id, and neither its end nor
+the clock went back. Whether the group still stands there, `seconds` sees as in any cycle. Pure.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from lagmon.judge.arrivals import Key
     from lagmon.judge.history import History, Samples
-    from lagmon.model import ClusterLag, PartitionLag
+    from lagmon.model import ClusterLag
 
     Groups = dict[str, dict[Key, "Found"]]
 
@@ -112,12 +112,12 @@ def take_over(known: Arrivals, recalled: Recalled, lag: ClusterLag, history: His
         name, found = group.group, waiting.get(group.group)
         for row in group.partitions if found else ():
             samples = history.of(row.at)
-            if row.at not in waiting[name] or row.lag is None or samples is None:
+            if row.at not in waiting[name] or row.end is None or samples is None:
                 continue
             if row.at.topic not in history.ids:
                 continue
             one = waiting[name].pop(row.at)
-            if not _holds(one, row):
+            if row.end < one.end:
                 continue
             known.groups.setdefault(name, {})[row.at] = _arrival(one, samples, lag.at)
             known.transactional |= recalled.transactional & {row.at.topic}
@@ -136,11 +136,6 @@ def _waiting(recalled: Recalled, lag: ClusterLag, history: History) -> Groups:
         for name, found in recalled.groups.items()
         if name in there or not lag.complete
     }
-
-
-def _holds(one: Found, row: PartitionLag) -> bool:
-    commit = None if row.committed is None else row.committed + row.lost
-    return commit == one.commit and row.end is not None and row.end >= one.end
 
 
 def _found(known: Arrivals, history: History) -> Groups:

@@ -125,7 +125,7 @@ def test_a_restart_during_a_restart_loses_nothing() -> None:
     assert after.seconds == pytest.approx(before.seconds + 5)
 
 
-def test_of_a_commit_that_moved_nothing_is_taken_over() -> None:
+def test_a_commit_that_moved_meanwhile_has_no_old_age() -> None:
     """It is another record, and younger."""
     log, watch = log_of(), Ages()
     watched(log, watch)
@@ -208,6 +208,34 @@ def test_what_cannot_be_read_yet_is_waited_for() -> None:
     assert after.seconds == pytest.approx(before.seconds + 5)
 
 
+def test_a_partition_without_an_end_is_waited_for() -> None:
+    """Its leader is away for a moment: what lies there did not change."""
+    log, watch = log_of(), Ages()
+    before = watched(log, watch)
+
+    again = restarted(watch, log)
+    again.judge(replace(log.snapshot(), groups=(GroupReading(GROUP, error="refused"),)))
+    log.now += 5
+    again.judge(replace(log.snapshot(), topics=()))
+    after = log.step(again)
+
+    assert after is not None
+    assert after.seconds == pytest.approx(before.seconds + 10)
+
+
+def test_a_commit_that_went_back_has_no_young_age() -> None:
+    """Somebody reads again from an older record."""
+    log, watch = log_of(), Ages()
+    watched(log, watch)
+
+    again = restarted(watch, log)
+    log.committed = 10
+
+    assert log.step(again) is None
+    found = watched(log, again)
+    assert found.seconds == pytest.approx(NOON + log.now - log.records[10][1], abs=0.002)
+
+
 def test_a_group_that_is_gone_is_forgotten() -> None:
     """One that is made under its name later begins anew."""
     log, watch = log_of(), Ages()
@@ -267,6 +295,25 @@ def test_a_doubt_outlives_a_restart() -> None:
     assert before.error_seconds == before.seconds
     assert after is not None
     assert after.error_seconds == after.seconds
+
+
+def test_what_is_known_to_be_a_record_stays_so() -> None:
+    """A look told that it is one: no doubt comes back, before anybody can look again."""
+    log = Log(ids=THIS, peek=lambda one: Peek(one, found_offset=one.offset, timestamp=NOON + 5))
+    watch = Ages(peeks=1)
+    log.step(watch)
+    log.write(10)
+    log.stable = 0
+    log.step(watch)
+    log.step(watch)
+    log.stable = None
+    before = watched(log, watch)
+
+    after = log.step(restarted(watch, log))
+
+    assert before.error_seconds is not None
+    assert before.error_seconds < before.seconds
+    assert after == replace(before, seconds=before.seconds + 5)
 
 
 def test_what_is_known_to_be_no_record_stays_so() -> None:
