@@ -17,7 +17,7 @@ from consumers.metrics import Metrics
 from tests.infra.wait import until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from consumers.ports import Handler
     from tests.infra.kafka import KafkaBroker
@@ -85,9 +85,17 @@ def working(kafka: KafkaBroker, topic: str, handler: Handler, **changed: Any) ->
     assert worker.error is None
 
 
-def write(kafka: KafkaBroker, topic: str, *values: str, **more: Any) -> None:
-    """Write *values* and wait until the broker has them."""
-    producer = confluent_kafka.Producer({"bootstrap.servers": kafka.bootstrap_servers})
+def write(
+    kafka: KafkaBroker,
+    topic: str,
+    *values: str | bytes,
+    client: Mapping[str, Any] | None = None,
+    **more: Any,
+) -> None:
+    """Write *values* and wait until the broker has them; *client* holds librdkafka properties."""
+    producer = confluent_kafka.Producer(
+        {"bootstrap.servers": kafka.bootstrap_servers, **(client or {})}
+    )
     for value in values:
         producer.produce(topic, value, **more)
     assert producer.flush(10) == 0

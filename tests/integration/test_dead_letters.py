@@ -1,0 +1,223 @@
+"""Dead letters on a real broker: too large, or for a topic that is missing, small or forbidden."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from confluent_kafka.admin import (  # type: ignore[attr-defined] # documented to be there
+    AclOperation,
+    AclPermissionType,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    ResourceType,
+)
+from structlog.testing import capture_logs
+
+from consumers.deadletters.envelope import envelope
+from consumers.deadletters.topic import ROOM_BYTES
+from consumers.errors import Fatal, Poison
+from tests.builders import record
+from tests.conftest import running
+from tests.infra.kafka import KafkaBroker
+from tests.infra.wait import until
+from tests.integration.rights import RULES, rule
+from tests.integration.workers import Worker, committed, read, working, write
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from structlog.typing import EventDict
+
+    from consumers.types import Headers, Record
+
+BROKER_BYTES = 1_048_588  # of one batch, unless a topic says otherwise
+BATCH_BYTES = 100  # around one record: 61 of the batch, the rest of the record's own lengths
+TRACE_BYTES = 100  # the producer's traceparent, with its name
+WORDS = "a word " * 1000
+
+
+def refuse(_: Record) -> None:
+    """Give up every record, at length."""
+    raise Poison(WORDS)
+
+
+def size(headers: Headers) -> int:
+    """Give the bytes that *headers* take in a batch, or a few more."""
+    return sum(len(name) + len(value or b"") + 4 for name, value in headers)
+
+
+def large(topic: str) -> Record:
+    """Give a record that fills a batch of the broker's default size, with headers of all kinds."""
+    headers: Headers = [("big", b"\xff" * 40_000), ("none", None), ("big", b""), ("big", b"x" * 9)]
+    value = b"v" * (BROKER_BYTES - size(headers) - BATCH_BYTES)
+    return record(topic=topic, value=value, key=b"ada", headers=headers)
+
+
+def room_for(one: Record, characters: int) -> int:
+    """Give the max.message.bytes into which the letter of *one* fits with *characters* of words."""
+    letter = envelope(
+        one, Poison(WORDS), group=f"group-of-{one.topic}", attempts=1, characters=characters
+    )
+    return BROKER_BYTES + size(letter) - size(one.headers) + TRACE_BYTES
+
+
+def send(kafka: KafkaBroker, one: Record) -> None:
+    """Write *one* to its topic."""
+    assert one.value is not None
+    write(
+        kafka,
+        one.topic,
+        one.value,
+        client={"message.max.bytes": 2 * BROKER_BYTES},
+        key=one.key,
+        headers=one.headers,
+    )
+
+
+def raise_limit(kafka: KafkaBroker, topic: str, limit: int) -> None:
+    """Set max.message.bytes of *topic*."""
+    entry = ConfigEntry(
+        "max.message.bytes", str(limit), incremental_operation=AlterConfigOpType.SET
+    )
+    resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=[entry])
+    admin = kafka.admin()
+    admin.incremental_alter_configs([resource])[resource].result(20)
+
+
+def config_of(kafka: KafkaBroker, topic: str) -> dict[str, str]:
+    """Give the properties of *topic*."""
+    resource = ConfigResource(ResourceType.TOPIC, topic)
+    admin = kafka.admin()
+    found = admin.describe_configs([resource])[resource].result(20)
+    return {name: str(entry.value) for name, entry in found.items()}
+
+
+def reasons(logged: list[EventDict]) -> list[str]:
+    """Give why dead letters were refused, as the log says."""
+    return [str(event["reason"]) for event in logged if event["event"] == "dead_letter_failed"]
+
+
+@pytest.fixture
+def gone(kafka: KafkaBroker, topic: str) -> Iterator[str]:
+    """Give the name of the dead-letter topic of `topic`, which is missing; it is cleared away."""
+    yield f"{topic}.dlq"
+    kafka.delete_topic(f"{topic}.dlq")
+
+
+def test_a_letter_at_the_limit_is_kept_with_fewer_words(
+    kafka: KafkaBroker, topic: str, gone: str
+) -> None:
+    """Payload and headers stay to the last byte, and the exception is cut until it fits."""
+    one = large(topic)
+    kafka.create_topic(gone, max_message_bytes=room_for(one, 100))
+    send(kafka, one)
+
+    with working(kafka, topic, refuse):
+        until(lambda: committed(kafka, topic) == {0: 1}, timeout=60, what="the commit")
+
+    (letter,) = read(kafka, gone)
+    found = letter.headers()
+    assert isinstance(found, list)
+    assert (letter.key(), letter.value()) == (one.key, one.value)
+    assert found[: len(one.headers)] == one.headers
+    assert dict(found)["dlq.error.message"] == WORDS[:100].encode()
+    assert dict(found)["dlq.error.type"] == b"consumers.errors.Poison"
+
+
+def test_a_letter_that_never_fits_waits_until_there_is_room(
+    kafka: KafkaBroker, topic: str, gone: str
+) -> None:
+    """Nothing is lost or cut: the log says what to set, and once it is set the record is kept."""
+    one = large(topic)
+    kafka.create_topic(gone, max_message_bytes=BROKER_BYTES)
+    send(kafka, one)
+
+    with capture_logs() as logged, working(kafka, topic, refuse):
+        (first, *_) = until(lambda: reasons(logged), timeout=60, what="a refusal")
+        assert committed(kafka, topic) == {}
+        limit = int(first.split("max.message.bytes above ")[1].split(";")[0])
+        raise_limit(kafka, gone, limit)
+        until(lambda: committed(kafka, topic) == {0: 1}, timeout=60, what="the commit")
+
+    (letter,) = read(kafka, gone)
+    found = letter.headers()
+    assert isinstance(found, list)
+    assert (letter.key(), letter.value()) == (one.key, one.value)
+    assert found[: len(one.headers)] == one.headers
+
+
+def test_a_missing_topic_is_made_with_room_for_every_letter(
+    kafka: KafkaBroker, topic: str, gone: str
+) -> None:
+    """With dlq_create a record that fills the broker's limit is kept with all its words."""
+    one = large(topic)
+
+    with working(kafka, topic, refuse, dlq_create=True):
+        until(lambda: gone in kafka.admin().list_topics().topics, timeout=60, what="the topic")
+        send(kafka, one)
+        until(lambda: committed(kafka, topic) == {0: 1}, timeout=60, what="the commit")
+
+    (letter,) = read(kafka, gone)
+    found = letter.headers()
+    assert isinstance(found, list)
+    assert letter.value() == one.value
+    assert dict(found)["dlq.error.message"] == WORDS[:1000].encode()
+    config = config_of(kafka, gone)
+    assert config["max.message.bytes"] == str(BROKER_BYTES + ROOM_BYTES)
+    assert config["retention.ms"] == "-1"
+
+
+def test_a_worker_without_its_topic_ends_with_the_command_to_create_it(
+    kafka: KafkaBroker, topic: str
+) -> None:
+    """It stops by itself with one line that names the topic, and has committed nothing."""
+    write(kafka, topic, "poison")
+    worker = Worker(kafka, topic, refuse)
+
+    failure = until(worker.failed, timeout=60, what="the end of the worker")
+    worker.ended()
+
+    assert isinstance(failure, Fatal)
+    assert f"--create --topic {topic}.dlq --partitions 1" in str(failure)
+    assert "\n" not in str(failure)
+    assert committed(kafka, topic) == {}
+
+
+def test_a_compacted_topic_is_refused(kafka: KafkaBroker, topic: str, gone: str) -> None:
+    """A topic that would forget dead letters stops the worker before there is one."""
+    kafka.create_topic(gone, cleanup_policy="compact")
+    worker = Worker(kafka, topic, refuse)
+
+    failure = until(worker.failed, timeout=60, what="the end of the worker")
+    worker.ended()
+
+    assert isinstance(failure, Fatal)
+    assert "compacted" in str(failure)
+
+
+@pytest.fixture(scope="module")
+def strict() -> Iterator[KafkaBroker]:
+    """Give a broker that knows rights."""
+    yield from running(KafkaBroker(own=True, settings=RULES))
+
+
+def test_a_topic_that_may_not_be_written_is_noticed_at_the_start(strict: KafkaBroker) -> None:
+    """The worker stops before the first dead letter, and says which right is missing."""
+    strict.create_topic("plays")
+    strict.create_topic("plays.dlq")
+    admin = strict.admin()
+    rules = [
+        rule(ResourceType.TOPIC, "plays.dlq", AclOperation.ALL, AclPermissionType.ALLOW),
+        rule(ResourceType.TOPIC, "plays.dlq", AclOperation.WRITE, AclPermissionType.DENY),
+    ]
+    for done in admin.create_acls(rules).values():
+        done.result(20)
+    worker = Worker(strict, "plays", refuse)
+
+    failure = until(worker.failed, timeout=60, what="the end of the worker")
+    worker.ended()
+
+    assert isinstance(failure, Fatal)
+    assert "plays.dlq may not be written by this user: grant it WRITE" in str(failure)
