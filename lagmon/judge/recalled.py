@@ -155,25 +155,26 @@ def _found(known: Arrivals, history: History) -> Groups:
 
 def _of(arrival: Arrival, *, late: bool) -> Found | None:
     """Give what was found out about *arrival*, if anything was."""
-    one = Found(
+    time, bracket = arrival.time, arrival.bracket
+    below, above, exact = None, None, None
+    if bracket is not None and time is None:
+        below, above = bracket.below, bracket.above[0] if bracket.above else None
+        exact = bracket.latest if bracket.exact else None
+    is_found = any(one is not None for one in (time, below, above, exact))
+    if not is_found and arrival.target == arrival.commit:
+        return None  # otherwise what lies before the target is at least known to be void
+    return Found(
         arrival.commit,
         arrival.target,
         arrival.target + arrival.lag,
         arrival.seen,
         arrival.is_record,
         late,
-    )
-    if arrival.time is not None:
-        return replace(one, time=arrival.time, error=arrival.error)
-    bracket = arrival.bracket
-    if bracket is None or not (bracket.below or bracket.above or bracket.exact):
-        # What lies before the target is at least known to be void.
-        return one if one.target > one.commit else None
-    return replace(
-        one,
-        below=bracket.below,
-        above=bracket.above[0] if bracket.above else None,
-        exact=bracket.latest if bracket.exact else None,
+        time,
+        arrival.error,
+        below,
+        above,
+        exact,
     )
 
 
