@@ -20,6 +20,7 @@ from lagmon.report import ClusterReport, OldestRecord, Report, Sent, Total
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from lagmon.judge.suspects import Answer
     from lagmon.model import ClusterLag, GroupLag, Incident
     from lagmon.readings import Snapshot
 
@@ -44,6 +45,7 @@ class Cycle:
     pending: frozenset[str] = frozenset()
     incidents: tuple[Incident, ...] = ()
     records: tuple[tuple[str, OldestRecord], ...] = ()
+    answers: tuple[Answer, ...] = ()
     restarts: int = 0
     crashed: bool = False
 
@@ -84,6 +86,7 @@ def advance(report: ClusterReport, cycle: Cycle) -> ClusterReport:
         pending=cycle.pending,
         incidents=cycle.incidents,
         records=cycle.records,
+        answers=cycle.answers,
         restarts=cycle.restarts,
         cycles=_add(report.cycles, [_outcome(cycle)]),
     )

@@ -205,6 +205,7 @@ class Watch:
             ),
             incidents=state.opened,
             records=tuple(judged.memory.records.items()),
+            answers=judged.memory.answers,
             restarts=self._collector.restarts,
             crashed=crashed,
         )

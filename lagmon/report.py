@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 if TYPE_CHECKING:
     from lagmon.alerts.rules import Rule
+    from lagmon.judge.suspects import Answer
     from lagmon.model import ClusterLag, GroupLag, Incident, IncidentChange
     from lagmon.readings import PartitionOffsets, StepDuration, TopicPartition
 
@@ -52,8 +53,10 @@ class ClusterReport:
     *lag* and *topics* are the last known values, for as long as they may be shown: *failed_cycles*
     tells how stale they are, and after too many *lag* is ``None``. *asked* counts every cycle.
     *list_errors* say, as long as *lag* is shown, why groups may be missing from it.
-    *error* says why the last one failed; ``None`` means that the cluster is up. *restarts*,
-    *group_errors*, *cycles*, *clamped* and *sanitised* only grow.
+    *error* says why the last one failed; ``None`` means that the cluster is up. *records* has the
+    one to show for each group that an incident is open or pending for, *answers* what was found at
+    each of their partitions. *restarts*, *group_errors*, *cycles*, *clamped* and *sanitised* only
+    grow.
     """
 
     cluster: str
@@ -68,6 +71,7 @@ class ClusterReport:
     pending: frozenset[str] = frozenset()
     incidents: tuple[Incident, ...] = ()
     records: tuple[tuple[str, OldestRecord], ...] = ()
+    answers: tuple[Answer, ...] = ()
     restarts: int = 0
     group_errors: tuple[Total, ...] = ()
     cycles: tuple[Total, ...] = ()

@@ -23,6 +23,8 @@ PURE = (
     "lagmon/page.py",
     "lagmon/retention.py",
     "lagmon/waited.py",
+    "lagmon/web/answers.py",
+    "lagmon/web/lookup.py",
     "lagmon/recording.py",
     "lagmon/wire.py",
     "lagmon/replay.py",

@@ -122,6 +122,16 @@ def oldest(
     return OldestRecord(first.at, first.offset, trace_unknown=why)
 
 
+def looked_at(part: PartitionLag, answers: Sequence[Answer]) -> OldestRecord | str | None:
+    """Give the oldest uncommitted record of *part*, or the reason for none, if anybody looked."""
+    if not part.lag or part.committed is None:
+        return None
+    question = _question(part)
+    for peek in (answer.peek for answer in answers if answer.peek.question == question):
+        return _why_no_record(peek) if peek.found_offset is None else _record(peek)
+    return None
+
+
 def records(
     lag: ClusterLag,
     groups: Collection[str],

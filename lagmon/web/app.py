@@ -1,9 +1,9 @@
-"""The pages: ``/``, ``/metrics``, ``/-/healthy``, ``/-/ready`` and one style sheet.
+"""The pages: ``/``, ``/metrics``, ``/api/v1``, ``/-/healthy``, ``/-/ready`` and one style sheet.
 
 In: a board, which others fill. Every answer comes from what the board holds at that moment, so
-none waits for Kafka or for a cycle. `/metrics` is the board's own bytes. All that is here is read
-only, takes nothing from a request but one flag, and runs no script: the policy sent along with
-each page forbids it.
+none waits for Kafka or for a cycle. `/metrics` is the board's own bytes, `api` has the rest for
+programs. All that is here is read only, takes nothing from a request but names and one flag, and
+runs no script: the policy sent along with each page forbids it.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from lagmon.page import CONTENT_TYPE
+from lagmon.web.answers import ROOT
+from lagmon.web.api import create_api
 from lagmon.web.status import status
 
 if TYPE_CHECKING:
@@ -75,6 +77,7 @@ def create_app(
             Route("/metrics", metrics),
             Route("/-/healthy", healthy),
             Route("/-/ready", ready),
+            Mount(ROOT, create_api(board, rules, links, now)),
             Mount("/static", StaticFiles(directory=_HERE / "static")),
         ],
         middleware=[Middleware(_SafeHeaders)],
