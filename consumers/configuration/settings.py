@@ -152,9 +152,16 @@ class FintechSettings(Settings):
     port: Port = 8082
 
 
+class DeadLetterSettings(Settings):
+    """What the commands about dead letters can be told: they need no database."""
+
+    database_url: SecretStr = SecretStr("")
+
+
 SERVICES: tuple[type[Settings], ...] = (
     ApiSettings,
     WorkerSettings,
     MigrateSettings,
     FintechSettings,
+    DeadLetterSettings,
 )
