@@ -15,6 +15,10 @@ What each of the four verdicts does:
 * *missing*: changes nothing: it does not open, its time counts towards neither, it does not
   resolve. An open incident goes on being sent, since a silent one would look resolved.
 
+The time of a reading is that since the one before it, whatever that one said. So a condition that
+is seen to hold in every second cycle takes twice as long to open, and no pattern of missing readings
+keeps it from opening; an hour in which nothing could be read adds nothing.
+
 What opens in a maintenance window is *held*: judged, shown and logged, but nobody is woken. When
 the window ends before it does, it is sent. What was open before goes on being sent, or Alertmanager
 would take it for resolved.
@@ -46,7 +50,7 @@ class Pending:
     """A condition that holds, or no longer does, but not yet for its time.
 
     *since* is when it was first seen to, *held_seconds* for how long it is known to have
-    held, *seen_at* when it was last seen to, or ``None`` after a reading that was missing.
+    held, *seen_at* when it was last looked at, or ``None`` after a time in which nobody looked.
     """
 
     key: IncidentKey
@@ -151,7 +155,7 @@ def _advance(life: _Life, key: IncidentKey, reading: Reading, times: _Times, now
     if life.opened is not None:
         return _advance_opened(life, life.opened, reading, times, now)
     if reading.verdict is Verdict.MISSING:
-        return replace(life, pending=_paused(life.pending))
+        return replace(life, pending=_missed(life.pending, now))
     if reading.verdict is not Verdict.HOLDS:
         return replace(life, pending=None)
     pending = _hold(life.pending, key, reading.value, now)
@@ -173,8 +177,8 @@ def _release(life: _Life, now: float, *, is_held: bool) -> _Life:
     return replace(life, opened=told, change=Change.REMINDED)
 
 
-def _paused(pending: Pending | None) -> Pending | None:
-    return pending and replace(pending, seen_at=None)
+def _missed(pending: Pending | None, now: float) -> Pending | None:
+    return pending and replace(pending, seen_at=now)
 
 
 def _hold(pending: Pending | None, key: IncidentKey, value: float | None, now: float) -> Pending:
@@ -191,7 +195,7 @@ def _advance_opened(
     life: _Life, opened: Incident, reading: Reading, times: _Times, now: float
 ) -> _Life:
     # What is not known to hold any more has no value that could be told of an open incident.
-    easing = _paused(life.easing)
+    easing = _missed(life.easing, now)
     if reading.verdict is Verdict.HOLDS:
         easing = None
         opened = replace(opened, value=opened.value if reading.value is None else reading.value)

@@ -103,6 +103,12 @@ def generate(random: Random, family: Family, name: str, *, gaps: bool) -> Series
     return Series(family, name, tuple(ticks[:TICKS]))
 
 
+def alternating(family: Family, name: str) -> Series:
+    """Make a series that is bad in every second tick, and missing in those between."""
+    bad = Tick(Kind.WHOLE, max(VALUES), BAD[0])
+    return Series(family, name, (bad, Tick(Kind.MISSING)) * (TICKS // 2))
+
+
 def _phase(random: Random, kind: Kind, length: int) -> Iterator[Tick]:
     tick = _tick(random, kind)
     for _ in range(length):

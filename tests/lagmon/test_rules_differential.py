@@ -29,6 +29,7 @@ from tests.lagmon.series import (
     TICKS,
     Family,
     Series,
+    alternating,
     generate,
     page,
     readings,
@@ -53,6 +54,7 @@ EACH = {
     Family.UNKNOWN: 150,
     Family.BLIND: 100,
 }
+BY_TURNS = (Family.LAG, Family.SECONDS, Family.STUCK, Family.UNKNOWN)
 LATE = replace(
     KAFKA_CONSUMER_LAG, name="Late", condition=above(300, Measure.SECONDS), for_seconds=20
 )
@@ -90,7 +92,7 @@ def made_up() -> list[Series]:
         generate(random, family, f"{family.name}-{number}", gaps=number % 2 == 1)
         for family, count in EACH.items()
         for number in range(count)
-    ]
+    ] + [alternating(family, f"{family.name}-by-turns") for family in BY_TURNS]
 
 
 def in_lagmon(
@@ -176,7 +178,7 @@ def of(family: Family, *, gaps: bool) -> list[Series]:
 
 def test_there_are_a_thousand_series_and_more() -> None:
     """And the same ones every time, or a failure could not be looked at again."""
-    assert len(made_up()) == sum(EACH.values()) >= 1000
+    assert len(made_up()) == sum(EACH.values()) + len(BY_TURNS) >= 1000
     assert made_up.__wrapped__() == made_up()
 
 
@@ -217,6 +219,23 @@ def test_before_the_first_gap_they_do_not_differ(family: Family, prometheus: Fir
             early[each.name] = apart & before
 
     assert not early
+
+
+@pytest.mark.parametrize("family", BY_TURNS, ids=lambda family: str(family.name))
+def test_what_holds_in_every_second_reading_opens_in_lagmon_alone(
+    family: Family, prometheus: Firing
+) -> None:
+    """It takes twice as long; to Prometheus each missing sample is the end of the alert.
+
+    That a lag is unknown holds in the missing readings, and those between give it: no page of it.
+    """
+    (series,) = [each for each in made_up() if each.name == f"{family.name}-by-turns"]
+    rule = next(each for each in RULES if each.name == RULE[family])
+    opens = int(2 * rule.for_seconds / TICK_SECONDS)
+
+    expected = set() if family is Family.UNKNOWN else set(range(opens, TICKS))
+    assert in_lagmon(readings(series), series, forgets=True) == expected
+    assert prometheus[series.name] == set()
 
 
 @each_family

@@ -61,6 +61,7 @@ class Row(NamedTuple):
 
 
 STUCK, LOST_SIGHT = (KAFKA_CONSUMER_STUCK,), (KAFKA_LAG_UNKNOWN,)
+LATE = (KAFKA_CONSUMER_LAG,)
 BLINDNESS, BOTH = (KAFKA_CLUSTER_BLIND,), (KAFKA_CLUSTER_BLIND, KAFKA_LAG_UNKNOWN)
 
 TABLE = [
@@ -71,8 +72,8 @@ TABLE = [
     Row(3, "pending and unknown do not end what is pending, and their time does not count", STUCK,
         [(0, STALLED), (30, PENDING), (60, UNKNOWN), (65, STALLED), (94, STALLED), (95, STALLED)],
         [none, none, none, none, none, none]),
-    Row(4, "only the time that is known to hold counts: 30 s before, 30 s after", STUCK,
-        [(0, STALLED), (30, STALLED), (60, UNKNOWN), (65, STALLED), (94, STALLED), (95, STALLED)],
+    Row(4, "only the time that is known to hold counts: 30 s before, 30 s since", STUCK,
+        [(0, STALLED), (30, STALLED), (60, UNKNOWN), (65, STALLED), (89, STALLED), (90, STALLED)],
         [none, none, none, none, none, O]),
     Row(5, "neither do they resolve", STUCK,
         [(0, STALLED), (60, STALLED), (65, PENDING), (70, UNKNOWN), (75, OK)],
@@ -105,7 +106,7 @@ TABLE = [
     Row(17, "a blind cluster is one page and not one for each of its groups", BOTH,
         [(0, SICK_IN_PARTIAL), (120, SICK_IN_PARTIAL), (125, SICK_IN_PARTIAL)], [none, O, none]),
     Row(18, "what could not be read before is held back, not forgotten", BOTH,
-        [(0, SICK), (60, SICK), (65, BLIND), (70, SICK), (129, SICK), (130, SICK)],
+        [(0, SICK), (60, SICK), (65, BLIND), (70, SICK), (124, SICK), (125, SICK)],
         [none, none, none, none, none, O]),
     Row(19, "with keep_firing_for it has to be fine for as long", (EASY,),
         [(0, HIGH), (5, LOW), (24, LOW), (25, LOW)], [O, none, none, X]),
@@ -113,10 +114,25 @@ TABLE = [
         [(0, HIGH), (5, LOW), (24, LOW), (25, HIGH), (30, LOW), (49, LOW), (50, LOW)],
         [O, none, none, none, none, none, X]),
     Row(21, "time in which nothing is known is no time in which it is fine", (EASY,),
-        [(0, HIGH), (5, LOW), (15, LOW), (20, BLIND), (40, LOW), (49, LOW), (50, LOW)],
+        [(0, HIGH), (5, LOW), (15, LOW), (20, BLIND), (40, BLIND), (49, LOW), (50, LOW)],
         [O, none, none, none, none, none, X]),
     Row(22, "while it is kept it goes on being sent", (EASY,),
         [(0, HIGH), (55, LOW), (60, LOW), (75, LOW)], [O, none, R, X]),
+    Row(23, "fine in every second reading is fine for half of the time", (EASY,),
+        [(0, HIGH), *((second, BLIND if second % 10 else LOW) for second in range(5, 55, 5))],
+        [O, *([none] * 9), X]),
+    Row(24, "stuck in every second cycle is stuck, and takes twice as long to be told", STUCK,
+        [(second, UNKNOWN if second % 10 else STALLED) for second in range(0, 125, 5)],
+        [*([none] * 24), O]),
+    Row(25, "a list that comes every second time is none to be blind about: its lags are judged",
+        BLINDNESS, [(second, BLIND if second % 10 else WELL) for second in range(0, 605, 5)],
+        [none] * 121),
+    Row(26, "nor is a group unknown whose lag comes every second time", LOST_SIGHT,
+        [(second, SICK if second % 10 else WELL) for second in range(0, 605, 5)],
+        [none] * 121),
+    Row(27, "where three of four are missing, a high lag is told of in four times its time", LATE,
+        [(second, BLIND if second % 20 else HIGH) for second in range(0, 65, 5)],
+        [*([none] * 12), O]),
 ]  # fmt: skip
 
 
