@@ -1,4 +1,4 @@
-"""``consumers worker``: settle plays from Kafka into Postgres.
+"""``consumers worker``: settle plays from Kafka with the partner, if there is one, and in Postgres.
 
 Exit codes: 0 after SIGTERM or Ctrl-C; 1 when it could not go on, with one line that says why.
 """
@@ -21,6 +21,7 @@ from consumers.commands.service import (
 )
 from consumers.configuration.settings import WorkerSettings
 from consumers.game.checks import Cached
+from consumers.game.fintech import Fintech
 from consumers.game.handler import SettlePlay
 from consumers.kafka.client_log import ClientLog
 from consumers.metrics import Metrics
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
     from consumers.commands.service import Stop
 
 NAME = "game-consumer"
-CONNECTIONS = 2  # one for the record in work, one for /readyz
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -51,12 +51,14 @@ def run(chosen: argparse.Namespace) -> int:
 def run_worker(settings: WorkerSettings, stop: Stop, stack: ExitStack) -> None:
     """Settle plays until *stop*. What must be closed is left on *stack*."""
     metrics = Metrics()
-    store = open_store(settings, NAME, CONNECTIONS, stop, stack)
+    # One connection for each record in work, one for /readyz.
+    store = open_store(settings, NAME, settings.lanes + 1, stop, stack)
+    partner = open_partner(settings, stack)
     work = max(settings.shutdown_timeout - AFTERWARDS, settings.shutdown_timeout / 2)
     client_log = ClientLog("consumer", metrics)
     runtime = make_worker(
         settings.model_copy(update={"shutdown_timeout": work}),
-        SettlePlay(store, metrics),
+        SettlePlay(store, metrics, partner),
         metrics,
         client_log,
     )
@@ -68,3 +70,11 @@ def run_worker(settings: WorkerSettings, stop: Stop, stack: ExitStack) -> None:
     server = serve(Starlette(routes=routes), settings, metrics)
     stack.callback(lambda: stop_server(server, stop))
     runtime.run(stop.event)
+
+
+def open_partner(settings: WorkerSettings, stack: ExitStack) -> Fintech | None:
+    """Make ready to call the partner, if there is one; closing is left on *stack*."""
+    if not settings.fintech_url:
+        return None
+    timeout_seconds = settings.fintech_timeout.total_seconds()
+    return stack.enter_context(Fintech(settings.fintech_url, timeout_seconds=timeout_seconds))

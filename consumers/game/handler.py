@@ -1,4 +1,8 @@
-"""Settle one record: read the play, decide it, write it, say so. What the worker runs.
+"""Settle one record: read the play, decide it, pay it, write it, say so. What the worker runs.
+
+The partner comes first, under the play's id; then Postgres, in one transaction. After a crash in
+between the record is delivered again: the partner gives the same settlement, Postgres writes it.
+The other way round a play could stand as settled that nobody has paid.
 
 A record that is no play raises `Poison`; what the database raises travels on to the runtime. No
 payload and no player is ever logged.
@@ -12,6 +16,7 @@ from typing import TYPE_CHECKING, Protocol
 import structlog
 from opentelemetry import trace
 
+from consumers.game.answers import Refused
 from consumers.game.events import decode
 from consumers.game.service import spin
 from consumers.game.store import Settlement
@@ -30,17 +35,34 @@ log = structlog.get_logger(__name__)
 class Settling(Protocol):
     """Write a play once. `consumers.game.store.Store` does."""
 
-    def settle(self, play: Play, outcome: Outcome, trace_id: str | None) -> Settlement:
+    def settle(
+        self, play: Play, outcome: Outcome, trace_id: str | None, settlement_id: str | None
+    ) -> Settlement:
         """Write *play* with its *outcome*, or say that something is there under its id."""
+
+    def known(self, play: Play) -> Settlement | None:
+        """Say what is there under the id of *play*, ``None`` for nothing."""
+
+
+class Partner(Protocol):
+    """Pay a play once. `consumers.game.fintech.Fintech` does."""
+
+    def settle(self, play: Play, outcome: Outcome) -> str:
+        """Give the id of the settlement; raise `Refused` if it will not, or has paid another."""
 
 
 class SettlePlay:
-    """The game's handler: see `consumers.ports.Handler`."""
+    """The game's handler: see `consumers.ports.Handler`. Without a *partner* nobody is paid."""
 
     def __init__(
-        self, store: Settling, metrics: Metrics, clock: Callable[[], float] = time.perf_counter
+        self,
+        store: Settling,
+        metrics: Metrics,
+        partner: Partner | None = None,
+        clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self._store = store
+        self._partner = partner
         self._clock = clock
         self._settled = metrics.plays_settled.labels("settled")
         self._duplicate = metrics.plays_settled.labels("duplicate")
@@ -49,8 +71,7 @@ class SettlePlay:
         """Settle the play in *record*; nothing happens if it was settled before."""
         began = self._clock()
         play = decode(record.value)
-        outcome = spin(play.play_id, play.seed, play.bet)
-        settlement = self._store.settle(play, outcome, current_trace_id())
+        settlement = self._settle(play, spin(play.play_id, play.seed, play.bet))
         latency_ms = round((self._clock() - began) * 1000, 3)
         where = {
             "play_id": play.play_id,
@@ -69,6 +90,18 @@ class SettlePlay:
                 self._duplicate.inc()
                 # A client used one Idempotency-Key for two bets. The first one counts.
                 log.warning("play_conflicts", **where, latency_ms=latency_ms)
+
+    def _settle(self, play: Play, outcome: Outcome) -> Settlement:
+        settlement_id = None
+        if self._partner:
+            try:
+                settlement_id = self._partner.settle(play, outcome)
+            except Refused:
+                # A client that sent its bet again under its key: drawn anew, it pays another sum.
+                if known := self._store.known(play):
+                    return known
+                raise
+        return self._store.settle(play, outcome, current_trace_id(), settlement_id)
 
 
 def current_trace_id() -> str | None:

@@ -8,7 +8,7 @@ as `Unavailable`; any other error of psycopg travels on, and the runtime judges 
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
@@ -20,11 +20,12 @@ from psycopg.rows import class_row
 from psycopg_pool import ConnectionPool
 
 from consumers.errors import Reaction, Unavailable, reaction_to
-from consumers.game.migrate import missing
+from consumers.game.schema import missing
 from propagation.integrations.postgres import transaction
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from contextlib import AbstractContextManager
     from datetime import datetime
 
     from consumers.game.events import Play
@@ -47,9 +48,10 @@ CONNECTION = {
 }
 
 INSERT_PLAY = (
-    "INSERT INTO plays (play_id, player_id, game, bet, symbols, payout, trace_id, accepted_at)"
+    "INSERT INTO plays (play_id, player_id, game, bet, symbols, payout, trace_id, settlement_id,"
+    " accepted_at)"
     " VALUES (%(play_id)s, %(player_id)s, %(game)s, %(bet)s, %(symbols)s, %(payout)s,"
-    " %(trace_id)s, to_timestamp(%(accepted_at)s / 1000.0))"
+    " %(trace_id)s, %(settlement_id)s, to_timestamp(%(accepted_at)s / 1000.0))"
     " ON CONFLICT (play_id) DO NOTHING"
 )
 ADD_TO_TOTALS = (
@@ -63,8 +65,8 @@ IS_THE_SAME = (
     " FROM plays WHERE play_id = %(play_id)s"
 )
 FIND_PLAY = (
-    "SELECT play_id, player_id, game, bet, symbols, payout, trace_id, accepted_at, settled_at"
-    " FROM plays WHERE play_id = %s"
+    "SELECT play_id, player_id, game, bet, symbols, payout, trace_id, accepted_at, settled_at,"
+    " settlement_id FROM plays WHERE play_id = %s"
 )
 
 
@@ -78,7 +80,10 @@ class Settlement(Enum):
 
 @dataclass(frozen=True, slots=True)
 class SettledPlay:
-    """A play as it was written. Money is in cents; *trace_id* is the request's."""
+    """A play as it was written. Money is in cents; *trace_id* is the request's.
+
+    *settlement_id* is the partner's, ``None`` where plays are settled without one.
+    """
 
     play_id: str
     player_id: str
@@ -89,17 +94,27 @@ class SettledPlay:
     trace_id: str | None
     accepted_at: datetime
     settled_at: datetime
+    settlement_id: str | None = None
 
 
 class Store:
     """The tables behind a pool of connections. Opened and closed once; safe from many threads.
 
     *service* names the transactions, see `propagation.integrations.postgres.transaction`.
-    *connections* is how many there are at most.
+    *connections* is how many there are at most. *guard* is entered around each transaction, and is
+    left by `Unavailable` when the database cannot work now.
     """
 
-    def __init__(self, url: str, service: str, *, connections: int) -> None:
+    def __init__(
+        self,
+        url: str,
+        service: str,
+        *,
+        connections: int,
+        guard: AbstractContextManager[object] | None = None,
+    ) -> None:
         self._service = service
+        self._guard = guard or nullcontext()
         self._pool = ConnectionPool(
             kwargs={**CONNECTION, "application_name": service, **conninfo_to_dict(url)},
             min_size=1,
@@ -120,19 +135,30 @@ class Store:
         """Close every connection; those in use when they are given back."""
         self._pool.close(timeout_seconds)
 
-    def settle(self, play: Play, outcome: Outcome, trace_id: str | None) -> Settlement:
+    def settle(
+        self,
+        play: Play,
+        outcome: Outcome,
+        trace_id: str | None,
+        settlement_id: str | None = None,
+    ) -> Settlement:
         """Write *play* and add it to its player's totals, once, however often it is called."""
         values = asdict(play) | {
             "symbols": list(outcome.symbols),
             "payout": outcome.payout,
             "trace_id": trace_id,
+            "settlement_id": settlement_id,
         }
         with self._transaction() as connection:
             if connection.execute(INSERT_PLAY, values).rowcount:
                 connection.execute(ADD_TO_TOTALS, values)
                 return Settlement.WRITTEN
-            same = connection.execute(IS_THE_SAME, values).fetchone()
-        return Settlement.DUPLICATE if same and same[0] else Settlement.CONFLICT
+            return _known(connection, play) or Settlement.CONFLICT
+
+    def known(self, play: Play) -> Settlement | None:
+        """Say what settling *play* would find under its id, ``None`` for nothing. Reads only."""
+        with self._transaction() as connection:
+            return _known(connection, play)
 
     def find(self, play_id: str) -> SettledPlay | None:
         """Read the play *play_id*; ``None`` if there is none, or none yet."""
@@ -153,15 +179,23 @@ class Store:
 
     @contextmanager
     def _transaction(self) -> Iterator[psycopg.Connection]:
-        try:
-            with self._pool.connection() as connection, transaction(connection, self._service):
-                yield connection
-        except psycopg.Error as error:
-            # Our statements touch a row or two: one that took too long stood behind a lock.
-            locked = isinstance(error, errors.QueryCanceled)
-            if locked or reaction_to(error) is Reaction.WAIT:
-                raise Unavailable(f"the database cannot work now: {_named(error)}") from error
-            raise
+        with self._guard:
+            try:
+                with self._pool.connection() as connection, transaction(connection, self._service):
+                    yield connection
+            except psycopg.Error as error:
+                # Our statements touch a row or two: one that took too long stood behind a lock.
+                locked = isinstance(error, errors.QueryCanceled)
+                if locked or reaction_to(error) is Reaction.WAIT:
+                    raise Unavailable(f"the database cannot work now: {_named(error)}") from error
+                raise
+
+
+def _known(connection: psycopg.Connection, play: Play) -> Settlement | None:
+    same = connection.execute(IS_THE_SAME, asdict(play)).fetchone()
+    if same is None:
+        return None
+    return Settlement.DUPLICATE if same[0] else Settlement.CONFLICT
 
 
 def _check(connection: psycopg.Connection) -> None:

@@ -281,6 +281,7 @@ def test_a_settled_play_is_shown(api: Api) -> None:
         "trace_id": "0" * 31 + "1",
         "accepted_at": "2026-01-02T03:04:05+00:00",
         "settled_at": "2026-01-02T03:04:05+00:00",
+        "settlement_id": None,
     }
 
 

@@ -9,7 +9,8 @@ import pytest
 from opentelemetry import trace
 from structlog.testing import capture_logs
 
-from consumers.errors import Poison, Unavailable
+from consumers.errors import Poison, Retryable, Unavailable
+from consumers.game.answers import Refused
 from consumers.game.events import encode
 from consumers.game.handler import SettlePlay
 from consumers.game.service import spin
@@ -24,24 +25,60 @@ if TYPE_CHECKING:
 
 
 class Table:
-    """What was settled, in memory; answers with *settlement*, or raises it."""
+    """What was settled, in memory; answers with *settlement*, or raises it. Knows *known*."""
 
-    def __init__(self, settlement: Settlement | Exception = Settlement.WRITTEN) -> None:
+    def __init__(
+        self,
+        settlement: Settlement | Exception = Settlement.WRITTEN,
+        known: Settlement | None = None,
+    ) -> None:
         self.rows: list[tuple[Play, Outcome, str | None]] = []
+        self.settlement_ids: list[str | None] = []
         self._settlement = settlement
+        self._known = known
 
-    def settle(self, play: Play, outcome: Outcome, trace_id: str | None) -> Settlement:
+    def settle(
+        self, play: Play, outcome: Outcome, trace_id: str | None, settlement_id: str | None
+    ) -> Settlement:
         """Keep the arguments."""
         if isinstance(self._settlement, Exception):
             raise self._settlement
         self.rows.append((play, outcome, trace_id))
+        self.settlement_ids.append(settlement_id)
         return self._settlement
 
+    def known(self, _: Play) -> Settlement | None:
+        """Say what was set."""
+        return self._known
 
-def handle(table: Table, value: bytes | None, metrics: Metrics | None = None) -> dict[str, Any]:
+
+class Partner:
+    """A partner that has settled everything, or raises *refusal*."""
+
+    def __init__(self, table: Table, refusal: Exception | None = None) -> None:
+        self.asked: list[tuple[Play, Outcome]] = []
+        self.rows_before: list[int] = []
+        self._table = table
+        self._refusal = refusal
+
+    def settle(self, play: Play, outcome: Outcome) -> str:
+        """Keep the arguments, and how many rows there were."""
+        self.asked.append((play, outcome))
+        self.rows_before.append(len(self._table.rows))
+        if self._refusal:
+            raise self._refusal
+        return "settlement-1"
+
+
+def handle(
+    table: Table,
+    value: bytes | None,
+    metrics: Metrics | None = None,
+    partner: Partner | None = None,
+) -> dict[str, Any]:
     """Let the handler settle one record, half a second long; give its log line."""
     ticks = itertools.count(100.0, 0.5)
-    handler = SettlePlay(table, metrics or Metrics(), clock=lambda: next(ticks))
+    handler = SettlePlay(table, metrics or Metrics(), partner, clock=lambda: next(ticks))
     with capture_logs() as lines:
         handler(record(value))
     (line,) = lines
@@ -118,3 +155,51 @@ def test_a_database_that_is_away_is_the_runtimes_matter() -> None:
         handle(Table(away), encode(play()))
 
     assert raised.value is away
+
+
+def test_the_partner_pays_before_the_play_is_written() -> None:
+    """The partner gets the play with its outcome first; the row then names the settlement."""
+    table = Table()
+    partner = Partner(table)
+
+    handle(table, encode(play()), partner=partner)
+
+    assert partner.asked == [(play(), spin(play().play_id, play().seed, play().bet))]
+    assert partner.rows_before == [0]
+    assert table.settlement_ids == ["settlement-1"]
+
+
+def test_without_a_partner_a_play_names_no_settlement() -> None:
+    """Where no partner is configured plays are settled in the tables alone."""
+    table = Table()
+
+    handle(table, encode(play()))
+
+    assert table.settlement_ids == [None]
+
+
+@pytest.mark.parametrize("kind", [Unavailable, Retryable, Poison, Refused])
+def test_what_the_partner_has_not_paid_is_not_written(kind: type[Exception]) -> None:
+    """A partner that is away or refuses decides what becomes of the record; there is no row."""
+    table = Table()
+    refusal = kind("fintech")
+
+    with pytest.raises(kind) as raised:
+        handle(table, encode(play()), partner=Partner(table, refusal))
+
+    assert raised.value is refusal
+    assert table.rows == []
+
+
+@pytest.mark.parametrize(
+    ("known", "event"),
+    [(Settlement.DUPLICATE, "play_known"), (Settlement.CONFLICT, "play_conflicts")],
+)
+def test_a_play_that_is_settled_is_no_poison(known: Settlement, event: str) -> None:
+    """A bet that was sent again is drawn anew: the partner refuses, but its first one stands."""
+    table = Table(known=known)
+
+    line = handle(table, encode(play()), partner=Partner(table, Refused("fintech answered 422")))
+
+    assert line["event"] == event
+    assert table.rows == []

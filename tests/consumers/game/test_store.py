@@ -14,6 +14,7 @@ from psycopg.conninfo import make_conninfo
 
 from consumers.errors import Reaction, Unavailable, reaction_to
 from consumers.game.migrate import migrate
+from consumers.game.schema import REVISIONS
 from consumers.game.store import Settlement, Store
 from propagation.testing import captured_spans
 from tests.consumers.game.builders import ACCEPTED_AT, outcome, play
@@ -75,6 +76,48 @@ def test_a_play_is_written_and_added_up(store: Store, tables: str) -> None:
     assert found.trace_id == TRACE_ID
     assert found.accepted_at.timestamp() * 1000 == ACCEPTED_AT
     assert totals(tables) == (1, 250, 3000)
+
+
+def test_the_partners_settlement_is_written(store: Store) -> None:
+    """The row names the settlement; without a partner it names none."""
+    store.settle(play("play-1"), outcome(), TRACE_ID, "settlement-1")
+    store.settle(play("play-2"), outcome(), TRACE_ID)
+
+    found = [store.find(play_id) for play_id in ("play-1", "play-2")]
+
+    assert [one and one.settlement_id for one in found] == ["settlement-1", None]
+
+
+def test_what_is_known_is_told_beforehand(store: Store, tables: str) -> None:
+    """What settling would find: nothing, the same play, or another bet. Nothing is written."""
+    store.settle(play("play-1"), outcome(), TRACE_ID)
+
+    told = [store.known(some) for some in (play("play-2"), play("play-1"), play("play-1", bet=1))]
+
+    assert told == [None, Settlement.DUPLICATE, Settlement.CONFLICT]
+    assert totals(tables) == (1, 250, 0)
+
+
+def test_a_guard_stands_around_every_transaction(tables: str) -> None:
+    """What guards the store sees each come and go, and hears when the database cannot work."""
+    seen: list[type[BaseException] | None] = []
+
+    class Guard:
+        def __enter__(self) -> None:
+            pass
+
+        def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+            seen.append(kind)
+
+    url = make_conninfo(tables, options="-c default_transaction_read_only=on")
+    store = Store(url, "game-consumer", connections=1, guard=Guard())
+    store.open()
+    store.find("play-1")
+    with pytest.raises(Unavailable):
+        store.settle(play(), outcome(), None)
+    store.close(5)
+
+    assert seen == [None, Unavailable]
 
 
 def test_a_play_that_is_not_there_is_not_found(store: Store) -> None:
@@ -226,7 +269,7 @@ def test_tables_that_are_missing_are_waited_for(database: str) -> None:
         with pytest.raises(Unavailable, match="UndefinedTable"):
             store.settle(play(), outcome(), None)
 
-        assert store.ready() == "not applied: 0001_plays; run consumers migrate"
+        assert store.ready() == f"not applied: {', '.join(REVISIONS)}; run consumers migrate"
 
 
 def test_a_standby_is_waited_for(tables: str) -> None:
