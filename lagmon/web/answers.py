@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from lagmon.report import ClusterReport, Links, Report
 
 ROOT = "/api/v1"
-DIGITS = 3  # of seconds: Kafka has times to the millisecond
+DIGITS = 3  # of times: Kafka has them to the millisecond
 
 NOTHING_UNREAD = "nothing is unread"
 NO_INCIDENT = "not looked at: no incident of the group is open or pending"
@@ -44,7 +44,7 @@ def clusters(report: Report, now: float) -> dict[str, Any]:
     """Say of each cluster whether it answers, and since when the values stand."""
     return {
         "version": report.version,
-        "at": round(now, DIGITS),
+        "at": _time(now),
         "clusters": [_cluster(each) for each in report.clusters],
     }
 
@@ -113,8 +113,8 @@ def _cluster(cluster: ClusterReport) -> dict[str, Any]:
         "cluster": safe(cluster.cluster),
         "up": cluster.error is None if cluster.asked else None,
         "error": _text(cluster.error),
-        "last_success": cluster.last_success,
-        "values_at": None if lag is None else lag.at,
+        "last_success": _time(cluster.last_success),
+        "values_at": None if lag is None else _time(lag.at),
         "groups": None if lag is None else len(lag.groups),
         "complete": None if lag is None else lag.complete,
         "list_errors": [safe(each) for each in cluster.list_errors],
@@ -130,7 +130,7 @@ def _group(group: GroupLag, cluster: ClusterReport) -> dict[str, Any]:
         "cluster": safe(cluster.cluster),
         "group": name,
         "state": group.judged,
-        "since": group.since,
+        "since": _time(group.since),
         "reason": _text(group.reason),
         "lag": group.lag,
         **_age(waited.by_all(group.partitions)),
@@ -140,7 +140,7 @@ def _group(group: GroupLag, cluster: ClusterReport) -> dict[str, Any]:
         "unknown": None if unreadable else group.unknown,
         "members": group.members,
         "incident": any(each.key.group == group.group for each in cluster.incidents),
-        "values_at": None if cluster.lag is None else cluster.lag.at,
+        "values_at": None if cluster.lag is None else _time(cluster.lag.at),
         "url": f"{ROOT}/groups/{_quoted(name)}?cluster={_quoted(safe(cluster.cluster))}",
     }
 
@@ -150,7 +150,7 @@ def _partition(row: PartitionLag) -> dict[str, Any]:
         "topic": safe(row.at.topic),
         "partition": row.at.partition,
         "state": row.judged,
-        "since": row.since,
+        "since": _time(row.since),
         "reason": _text(row.reason),
         "lag": row.lag,
         **_age(row.age),
@@ -196,8 +196,8 @@ def _incident(incident: Incident, rules: Mapping[str, Rule], links: Links) -> di
         "group": _text(key.group),
         "topic": _text(key.topic),
         "partition": key.partition,
-        "since": incident.since,
-        "opened_at": incident.opened_at,
+        "since": _time(incident.since),
+        "opened_at": _time(incident.opened_at),
         "value": incident.value if compares else None,
         "maintenance": incident.held,
         "owner": _text(rule.owner or None) if rule else None,
@@ -237,7 +237,7 @@ def _record(record: OldestRecord, links: Links, now: float) -> dict[str, Any]:
         "topic": safe(record.at.topic),
         "partition": record.at.partition,
         "offset": record.offset,
-        "timestamp": at,
+        "timestamp": _time(at),
         "age_seconds": None if at is None else round(max(0.0, now - at), DIGITS),
         "size": record.size,
         "key_hash": record.key_hash,
@@ -247,6 +247,10 @@ def _record(record: OldestRecord, links: Links, now: float) -> dict[str, Any]:
         "trace_unknown": _text(record.trace_unknown),
         "in_open_transaction": record.pending,
     }
+
+
+def _time(at: float | None) -> float | None:
+    return None if at is None else round(at, DIGITS)
 
 
 def _text(text: str | None) -> str | None:
