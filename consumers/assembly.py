@@ -5,60 +5,99 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from confluent_kafka import KafkaException
+from opentelemetry import trace
 
 from consumers.deadletters.cluster import KafkaCluster
+from consumers.deadletters.limit import Limit
 from consumers.deadletters.queue import PROPERTIES, DeadLetterQueue
 from consumers.deadletters.topic import TopicCheck
 from consumers.errors import Fatal
 from consumers.kafka.client_log import ClientLog
 from consumers.kafka.properties import consumer_properties, producer_properties
 from consumers.kafka.source import KafkaSource
+from consumers.runtime.backlog import QueuePolicy
 from consumers.runtime.backoff import RetryPolicy
-from consumers.runtime.executor import ThreadExecutor
+from consumers.runtime.flight import WorkPolicy
+from consumers.runtime.kinds import Surroundings, make_executor
 from consumers.runtime.loop import Runtime, StopPolicy
-from consumers.runtime.tries import Tries
-from propagation import Producer, processing
+from propagation import Producer, context_of, processing, processing_batch
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from contextlib import AbstractContextManager
 
     from consumers.configuration.settings import Settings, WorkerSettings
     from consumers.metrics import Metrics
-    from consumers.ports import Handler
+    from consumers.ports import AnyHandler, DeadLetters
     from consumers.types import Record
 
 
 def make_worker(
-    settings: WorkerSettings, handler: Handler, metrics: Metrics, client_log: ClientLog
+    settings: WorkerSettings,
+    handler: AnyHandler,
+    metrics: Metrics,
+    client_log: ClientLog,
+    *,
+    batch: bool = False,
 ) -> Runtime:
     """Make the runtime that calls *handler* with every record of the topic in *settings*.
 
-    *client_log* hears the consumer, and knows whether a broker answers it. The runtime's thread and
-    its clients end with its `Runtime.run`. Raises `Fatal` when a client refuses its properties.
+    With *batch* it is called with several records at once. A handler that is an ``async def`` is
+    awaited. *client_log* hears the consumer, and knows whether a broker answers it. The runtime's
+    threads and its clients end with its `Runtime.run`. Raises `Fatal` when a client refuses its
+    properties.
     """
     source = KafkaSource(consumer_properties(settings), settings.topic, client_log)
     dead_letters = make_dead_letters(settings, metrics)
-    retry = RetryPolicy(
-        retries=settings.retries,
-        initial_seconds=settings.backoff_initial.total_seconds(),
-        max_seconds=settings.backoff_max.total_seconds(),
-    )
+    around = _surroundings(settings, source, dead_letters, metrics)
     shutdown_seconds = settings.shutdown_timeout.total_seconds()
+    return Runtime(
+        source,
+        make_executor(handler, settings.lanes, around, batch=batch),
+        dead_letters,
+        retry=around.policy,
+        stop=StopPolicy(shutdown_seconds=shutdown_seconds, revoke_seconds=shutdown_seconds),
+        metrics=metrics,
+        work=WorkPolicy(
+            by_key=settings.lanes > 1,
+            batch_records=settings.batch_records if batch else 0,
+            batch_seconds=settings.batch_wait.total_seconds(),
+            slow_seconds=settings.slow_handler.total_seconds(),
+        ),
+        queue=QueuePolicy(
+            max_records=settings.max_queued_records, max_bytes=settings.max_queued_bytes
+        ),
+        trace_of=trace_id_of,
+    )
 
+
+def trace_id_of(record: Record) -> str | None:
+    """Give the id of the trace that *record* carries, if it does."""
+    context = trace.get_current_span(context_of(record.message)).get_span_context()
+    return f"{context.trace_id:032x}" if context.is_valid else None
+
+
+def _surroundings(
+    settings: WorkerSettings, source: KafkaSource, dead_letters: DeadLetters, metrics: Metrics
+) -> Surroundings:
     def in_trace(record: Record) -> AbstractContextManager[object]:
         return processing(record.message, consumer=source.consumer)
 
-    tries = Tries(
-        handler, processing=in_trace, dead_letters=dead_letters, policy=retry, metrics=metrics
-    )
-    return Runtime(
-        source,
-        ThreadExecutor(tries),
-        dead_letters,
-        retry=retry,
-        stop=StopPolicy(shutdown_seconds=shutdown_seconds, revoke_seconds=shutdown_seconds),
+    def in_batch(records: Sequence[Record]) -> AbstractContextManager[object]:
+        messages = [record.message for record in records]
+        return processing_batch(messages, consumer=source.consumer)
+
+    return Surroundings(
+        processing=in_trace,
+        processing_batch=in_batch,
+        dead_letters=dead_letters,
+        policy=RetryPolicy(
+            retries=settings.retries,
+            initial_seconds=settings.backoff_initial.total_seconds(),
+            max_seconds=settings.backoff_max.total_seconds(),
+        ),
         metrics=metrics,
+        limit=Limit(settings.dlq_limit_consecutive, settings.dlq_limit_ratio),
     )
 
 

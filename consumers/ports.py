@@ -6,13 +6,13 @@ client, so that the loop can be run in memory and on any clock.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Collection, Mapping, Sequence
     from contextlib import AbstractContextManager
 
-    from consumers.types import Attempt, Ended, Record, TopicPartition
+    from consumers.types import Record, Run, TopicPartition
 
 
 class Handler(Protocol):
@@ -49,6 +49,9 @@ class AsyncBatchHandler(Protocol):
 
     def __call__(self, records: Sequence[Record], /) -> Awaitable[None]:
         """Handle *records*."""
+
+
+AnyHandler: TypeAlias = Handler | AsyncHandler | BatchHandler | AsyncBatchHandler
 
 
 class Processing(Protocol):
@@ -92,24 +95,27 @@ class DeadLetters(Protocol):
 
 
 class Executor(Protocol):
-    """Run one try of a record at a time, away from the thread that polls."""
+    """Lanes that each make one run of attempts at a time, away from the thread that polls."""
 
     @property
-    def busy(self) -> bool:
-        """Say whether a try was started whose end was not yet taken by `wait`."""
+    def free(self) -> int:
+        """Count the lanes that have no run, or one whose end was taken by `wait`."""
 
-    def start(self, attempt: Attempt) -> None:
-        """Begin a try of *attempt*; not while busy."""
+    def start(self, run: Run) -> None:
+        """Let a free lane begin with *run*."""
 
-    def wait(self, timeout_seconds: float) -> Ended | None:
-        """Give the end of the try, or ``None`` if it is still in work when the time is up."""
+    def wait(self, timeout_seconds: float) -> Run | None:
+        """Give a run that has ended, or ``None`` if none has when the time is up.
+
+        It has ended when `Run.todo` is empty or the last of `Run.ended` is not final.
+        """
 
     def close(self) -> None:
-        """Start nothing more. A try that is still in work is left to itself."""
+        """Start nothing more. What is still in work is left to itself."""
 
 
 class Listener(Protocol):
-    """Hear about what happens to a consumer's partitions. Called from inside `Source.poll`."""
+    """Hear about what happens to a consumer's partitions. Called from inside `Source.fetch`."""
 
     def assigned(self, partitions: Collection[TopicPartition]) -> None:
         """Take note that *partitions* are ours from now on."""
@@ -130,17 +136,18 @@ class Source(Protocol):
     def subscribe(self, listener: Listener) -> None:
         """Join the group; *listener* hears of everything from now on."""
 
-    def poll(self, timeout_seconds: float) -> Record | None:
-        """Serve callbacks and give the next record, or ``None`` if none came in time.
+    def fetch(self, most: int, timeout_seconds: float) -> Sequence[Record]:
+        """Serve callbacks and give the next records, at *most* so many, as soon as there is one.
 
-        Raises `Fatal` when the client can never go on.
+        None if none came in time; those of a partition in order. Raises `Fatal` when the client can
+        never go on.
         """
 
     def pause(self, partitions: Collection[TopicPartition]) -> None:
         """Fetch nothing more from *partitions* until they are resumed."""
 
     def resume(self, partitions: Collection[TopicPartition]) -> None:
-        """Fetch from *partitions* again, after the last record that `poll` gave."""
+        """Fetch from *partitions* again, after the last record that `fetch` gave."""
 
     def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
         """Send *offsets* (each the next one to read) on their way; `Listener.committed` hears.

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from collections import deque
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from confluent_kafka import Message
+
+    from consumers.runtime.lanes import Strand
 
 Headers = list[tuple[str, bytes | None]]
 
@@ -34,9 +36,6 @@ class Outcome(StrEnum):
     RETRY = "retry"
     WAIT = "wait"
     FATAL = "fatal"
-
-
-FINAL: Final = frozenset({Outcome.DONE, Outcome.DEAD_LETTER})
 
 
 class Record:
@@ -95,13 +94,16 @@ class Attempt:
 
     *spent* counts the failures that used up a try; waiting for a dependency does not. *failures*
     counts both kinds, which is what the backoff grows by. *dropped* is set when the partition was
-    taken away: whatever becomes of the attempt then no longer counts.
+    taken away: whatever becomes of the attempt then no longer counts. *size* is what it takes in
+    the queue, in bytes, and *strand* where it stands there.
     """
 
-    __slots__ = ("dropped", "failures", "record", "spent")
+    __slots__ = ("dropped", "failures", "record", "size", "spent", "strand")
+    strand: Strand
 
     def __init__(self, record: Record) -> None:
         self.record = record
+        self.size = len(record.value or b"") + len(record.key or b"")
         self.spent = 0
         self.failures = 0
         self.dropped = False
@@ -127,18 +129,21 @@ class Run:
 
     Two threads share it, and no lock. The lane takes from the left of *todo*, says in *since* when
     it began with what it has (seconds of the lane's clock), and adds to *ended* in the order of
-    *attempts*. The loop takes from *ended*, and may take back from the right of *todo* what was not
-    begun. *settled* and *recalled* count what the loop has taken from either end: the attempts
-    between are the lane's.
+    *attempts*; *seconds* is how long the whole run took. The loop takes from *ended*, and may take
+    back from the right of *todo* what was not begun. *settled* and *recalled* count what the loop
+    has taken from either end: the attempts between are the lane's. *warned* is the *since* that was
+    warned of as too long ago.
     """
 
-    __slots__ = ("attempts", "ended", "recalled", "settled", "since", "todo")
+    __slots__ = ("attempts", "ended", "recalled", "seconds", "settled", "since", "todo", "warned")
 
     def __init__(self, attempts: Sequence[Attempt]) -> None:
         self.attempts = attempts
         self.todo = deque(attempts)
         self.ended: deque[Ended] = deque()
         self.since: float | None = None
+        self.warned: float | None = None
+        self.seconds = 0.0
         self.settled = 0
         self.recalled = 0
 

@@ -9,13 +9,13 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from consumers.errors import DeadLetterFailed
-from consumers.types import Record, TopicPartition
+from consumers.types import Outcome, Record, TopicPartition
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
     from consumers.ports import Listener
-    from consumers.types import Attempt, Ended
+    from consumers.types import Attempt, Ended, Run
 
 
 class FakeClock:
@@ -99,8 +99,8 @@ class FakeSource:
         for at in partitions:
             del self._positions[at]
 
-    def poll(self, timeout_seconds: float) -> Record | None:
-        """Answer commits, give the next record, or let the time pass."""
+    def fetch(self, most: int, timeout_seconds: float) -> list[Record]:
+        """Answer commits, give the next records, or let the time pass."""
         self.polls.append(self._clock.now)
         if self._unassigned:
             self.assign(set(self._unassigned))
@@ -109,13 +109,17 @@ class FakeSource:
         for event in [event for event in self._events if event[0] <= self._clock.now]:
             self._events.remove(event)
             event[1]()
+        found: list[Record] = []
         for at, position in self._positions.items():
-            ahead = [record for record in self._log[at] if record.offset >= position]
-            if ahead and at not in self.paused:
-                self._positions[at] = ahead[0].offset + 1
-                return ahead[0]
-        self._clock.advance(timeout_seconds)
-        return None
+            if at not in self.paused:
+                ahead = [record for record in self._log[at] if record.offset >= position]
+                taken = ahead[: most - len(found)]
+                found += taken
+                if taken:
+                    self._positions[at] = taken[-1].offset + 1
+        if not found:
+            self._clock.advance(timeout_seconds)
+        return found
 
     def seek(self, at: TopicPartition, offset: int) -> None:
         """Read *at* from *offset* next, as after the broker has forgotten what was there."""
@@ -145,9 +149,10 @@ class FakeSource:
 
 
 class FakeExecutor:
-    """Runs a try when it is waited for: `consumers.ports.Executor`, without a thread.
+    """Makes tries when it is waited for: `consumers.ports.Executor`, without threads.
 
-    *seconds* says how long the try of a record takes; other waiting goes on meanwhile.
+    *seconds* says how long the try of a record takes; other waiting goes on meanwhile. A try is
+    made when its time is over.
     """
 
     def __init__(
@@ -155,33 +160,45 @@ class FakeExecutor:
         tries: Callable[[Attempt], Ended],
         clock: FakeClock,
         seconds: Callable[[Record], float] = lambda _: 0.0,
+        lanes: int = 1,
     ) -> None:
-        self._tries, self._clock, self._seconds = tries, clock, seconds
-        self._attempt: Attempt | None = None
-        self._ends_at = 0.0
+        self._tries, self._clock, self._seconds, self._lanes = tries, clock, seconds, lanes
+        self._in_work: list[tuple[float, Attempt, Run]] = []
         self.closed = False
 
     @property
-    def busy(self) -> bool:
-        """Say whether a try is under way."""
-        return self._attempt is not None
+    def free(self) -> int:
+        """Count the lanes without a run."""
+        return self._lanes - len(self._in_work)
 
-    def start(self, attempt: Attempt) -> None:
-        """Begin a try."""
-        assert not self.busy, "one at a time"
-        self._attempt = attempt
-        self._ends_at = self._clock.now + self._seconds(attempt.record)
+    def start(self, run: Run) -> None:
+        """Begin with a run."""
+        assert self.free, "no lane is free"
+        run.seconds = -self._clock.now
+        self._begin(run)
 
-    def wait(self, timeout_seconds: float) -> Ended | None:
-        """Let time pass until the try ends or the time is up."""
-        assert self._attempt is not None
-        left = self._ends_at - self._clock.now
-        if left > timeout_seconds:
-            self._clock.advance(timeout_seconds)
-            return None
-        self._clock.advance(max(left, 0))
-        attempt, self._attempt = self._attempt, None
-        return self._tries(attempt)
+    def _begin(self, run: Run) -> None:
+        attempt = run.todo.popleft()
+        run.since = self._clock.now
+        self._in_work.append((self._clock.now + self._seconds(attempt.record), attempt, run))
+
+    def wait(self, timeout_seconds: float) -> Run | None:
+        """Let time pass until a run ends or the time is up."""
+        until = self._clock.now + timeout_seconds
+        while self._in_work:
+            first = min(self._in_work, key=lambda one: one[0])
+            if first[0] > until:
+                break
+            self._clock.advance(max(first[0] - self._clock.now, 0))
+            self._in_work.remove(first)
+            _, attempt, run = first
+            run.ended.append(self._tries(attempt))
+            if not run.todo or run.ended[-1].outcome not in (Outcome.DONE, Outcome.DEAD_LETTER):
+                run.seconds += self._clock.now
+                return run
+            self._begin(run)
+        self._clock.advance(max(until - self._clock.now, 0))
+        return None
 
     def close(self) -> None:
         """Take note."""

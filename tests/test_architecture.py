@@ -44,6 +44,8 @@ PURE = (
     "consumers/runtime/backoff.py",
     "consumers/runtime/offsets.py",
     "consumers/runtime/lanes.py",
+    "consumers/runtime/pace.py",
+    "consumers/runtime/backlog.py",
     "consumers/kafka/properties.py",
     "consumers/game/events.py",
     "consumers/game/service.py",

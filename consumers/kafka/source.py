@@ -93,16 +93,18 @@ class KafkaSource:
         except KafkaException as error:
             raise Fatal(f"cannot subscribe to {self._topic}: {_words(error)}") from error
 
-    def poll(self, timeout_seconds: float) -> Record | None:
-        """Serve callbacks and give the next record, or ``None`` if none came in time."""
+    def fetch(self, most: int, timeout_seconds: float) -> list[Record]:
+        """Serve callbacks and give the next records, at *most* so many, as soon as there is one."""
         message = self.consumer.poll(timeout_seconds)
+        messages = [] if message is None else [message]
+        if messages and most > 1:
+            # With a timeout it would wait for all of them.
+            messages += self.consumer.consume(most - 1, 0)
         self._announce()
-        if message is not None and (error := message.error()) is not None:
-            self._note(error)
-            message = None
+        records = [record_of(one) for one in messages if self._is_record(one)]
         if fatal := self._client_log.fatal:
             raise Fatal(f"the Kafka client cannot go on: {fatal.name()}: {fatal.str()}")
-        return None if message is None else record_of(message)
+        return records
 
     def pause(self, partitions: Collection[TopicPartition]) -> None:
         """Fetch nothing more from *partitions* until they are resumed."""
@@ -110,12 +112,12 @@ class KafkaSource:
             self.consumer.pause(_named(partitions))
 
     def resume(self, partitions: Collection[TopicPartition]) -> None:
-        """Fetch from *partitions* again, after the last record that `poll` gave."""
+        """Fetch from *partitions* again, after the last record that `fetch` gave."""
         if partitions:
             self.consumer.resume(_named(partitions))
 
     def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
-        """Send *offsets* on their way; the listener hears of it from a later `poll`."""
+        """Send *offsets* on their way; the listener hears of it from a later `fetch`."""
         named = [confluent_kafka.TopicPartition(*at, offset) for at, offset in offsets.items()]
         try:
             self.consumer.commit(offsets=named, asynchronous=True)
@@ -144,6 +146,12 @@ class KafkaSource:
         if self._unannounced is not None:
             partitions, self._unannounced = self._unannounced, None
             self._told.assigned(partitions)
+
+    def _is_record(self, message: Message) -> bool:
+        error = message.error()
+        if error is not None:
+            self._note(error)
+        return error is None
 
     def _note(self, error: KafkaError) -> None:
         if error.code() == _END_OF_PARTITION:

@@ -1,8 +1,8 @@
 """The loop: poll → handle → retry | dead-letter → commit. It owns the clock and joins the parts.
 
-One thread runs `Runtime.run` and alone talks to the source; handlers run in the executor's. A turn
-of the loop never lasts longer than `TURN_SECONDS`, whatever a handler does: while one is slow, the
-partitions are paused and polled all the same, so that the group never takes us for dead.
+One thread runs `Runtime.run` and alone talks to the source; handlers run in the executor's lanes. A
+turn of the loop never lasts longer than `TURN_SECONDS`, whatever a handler does: while no lane is
+free, the partitions are paused and polled all the same, so that the group never takes us for dead.
 
 What holds at every moment:
 
@@ -18,32 +18,40 @@ from __future__ import annotations
 
 import random
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import structlog
 
 from consumers.errors import Fatal
+from consumers.runtime.backlog import QueuePolicy
 from consumers.runtime.commits import Commits
-from consumers.runtime.lanes import Lanes
-from consumers.types import Attempt, Outcome
+from consumers.runtime.flight import RECALL_SECONDS, Flight, WorkPolicy
+from consumers.runtime.pauses import Pauses
+from consumers.runtime.report import Report
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from consumers.metrics import Metrics
     from consumers.ports import DeadLetters, Executor, Source
     from consumers.runtime.backoff import RetryPolicy
-    from consumers.types import Ended, TopicPartition
+    from consumers.runtime.status import RuntimeStatus
+    from consumers.types import Record, TopicPartition
 
 # A turn that lasts longer than this is stuck: nothing in it may wait that long.
 TURN_SECONDS = 30.0
 # How long an idle turn waits for a record, and so at most for the stop event.
 POLL_SECONDS = 0.25
-# How long a handler may take before the partitions are paused. Pausing throws away what was
+# The same while one lane is at work and another is free: its end is heard of no sooner.
+BUSY_POLL_SECONDS = 0.01
+# How long all lanes may be busy before the partitions are paused. Pausing throws away what was
 # fetched ahead, so it is kept for handlers that are really slow.
 HOLD_SECONDS = 1.0
+# How often the loop looks at what lasts: slow handlers, runs to cut short; and tells its status.
+LOOK_SECONDS = 0.1
+STATUS_SECONDS = 1.0
 # The part of the time to stop that is kept for the last commit and for leaving the group.
 LEAVE_SECONDS = 2.0
 
@@ -52,16 +60,17 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class StopPolicy:
-    """How long to wait, in seconds, for the record in work when the worker or a partition goes."""
+    """How long to wait, in seconds, for the records in work when the worker or a partition goes."""
 
     shutdown_seconds: float = 8.0
     revoke_seconds: float = 8.0
 
 
 class Runtime:
-    """A worker: one member of a group, one record at a time. `run` it once.
+    """A worker: one member of a group, as many records at once as *executor* has lanes. `run` once.
 
-    *clock* gives seconds that never go backwards, *chance* a number from 0 up to 1.
+    *clock* gives seconds that never go backwards, *wall* those since the epoch, *chance* a number
+    from 0 up to 1, *trace_of* the trace id that a record carries.
     """
 
     def __init__(
@@ -73,23 +82,37 @@ class Runtime:
         retry: RetryPolicy,
         stop: StopPolicy,
         metrics: Metrics,
+        work: WorkPolicy = WorkPolicy(),  # noqa: B008 - frozen
+        queue: QueuePolicy = QueuePolicy(),  # noqa: B008 - frozen
         clock: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = time.time,
         chance: Callable[[], float] = random.random,
+        trace_of: Callable[[Record], str | None] = lambda _: None,
     ) -> None:
         self._source, self._executor, self._dead_letters = source, executor, dead_letters
-        self._retry, self._stop = retry, stop
-        self._metrics = metrics
-        self._ended = {one: metrics.records.labels(one) for one in (*Outcome, "dropped")}
-        self._clock, self._chance = clock, chance
-        self._commits, self._lanes = Commits(source, metrics), Lanes()
-        self._offsets = self._commits.offsets
-        self._assigned: set[TopicPartition] = set()
+        self._stop, self._metrics = stop, metrics
+        self._clock, self._trace_of = clock, trace_of
+        self._commits, self._pauses, self._report = (
+            Commits(source, metrics),
+            Pauses(source),
+            Report(wall),
+        )
+        self._flight = Flight(
+            executor,
+            self._commits.offsets,
+            self._report,
+            metrics,
+            retry=retry,
+            work=work,
+            queue=queue,
+            clock=clock,
+            chance=chance,
+        )
         self._joined = False
-        self._in_work: Attempt | None = None
-        self._held = False  # every partition is paused, because a handler is slow
         self._draining = False
         self._failed = False
-        self._turned = clock()
+        self._turned = self._polled = clock()
+        self._look_at = self._tell_at = self._turned
 
     # ---- asked by other threads
 
@@ -102,10 +125,14 @@ class Runtime:
         """Say why no records can come, or ``None`` if they can. For ``/readyz``."""
         return None if self._joined else "the group has assigned no partitions yet"
 
+    def status(self) -> RuntimeStatus:
+        """Tell what is assigned, in work, waiting and failed, as of the last second."""
+        return replace(self._report.latest, turned_seconds=self._clock() - self._turned)
+
     # ---- the loop
 
     def run(self, stop: threading.Event) -> None:
-        """Work until *stop* is set, then finish the record in work, commit and leave the group.
+        """Work until *stop* is set, then finish the records in work, commit and leave the group.
 
         Stopping takes `StopPolicy.shutdown_seconds` at most. Raises `Fatal` when it cannot go on;
         nothing is committed then.
@@ -124,83 +151,73 @@ class Runtime:
         self._turned = now = self._clock()
         self._dead_letters.serve()
         self._commits.when_due(now)
-        if self._executor.busy:
-            self._await_handler()
-            return
-        self._release()
-        if (attempt := self._lanes.take(now)) is not None:
-            self._begin(attempt)
+        if now >= self._look_at:
+            self._look(now)
+        self._flight.wait(0)
+        self._flight.hand_over(now)
+        self._flight.gauge()
+        self._pauses.pause(self._flight.idle_partitions())
+        if self._executor.free:
+            self._fetch(now)
         else:
-            self._fetch(self._idle_seconds(now))
+            self._await_lane()
 
-    def _idle_seconds(self, now: float) -> float:
-        due = self._lanes.next_due()
-        return POLL_SECONDS if due is None else min(POLL_SECONDS, max(due - now, 0))
-
-    def _fetch(self, timeout_seconds: float) -> None:
-        record = self._source.poll(timeout_seconds)
-        if record is None:
-            return
-        if self._offsets.rewound(record.at, record.offset):
-            log.warning("partition_rewound", topic=record.topic, partition=record.partition)
-            self._forget([record.at])
-        self._offsets.started(record.at, record.offset)
-        self._lanes.add(Attempt(record))
-        self._metrics.in_flight.set(self._offsets.unfinished())
-
-    def _begin(self, attempt: Attempt) -> None:
-        if attempt.failures:
-            self._gauge_waiting()
-        self._in_work = attempt
-        self._executor.start(attempt)
-
-    def _await_handler(self) -> None:
-        """Wait for the handler; if it is slow, keep polling with everything paused."""
-        ended = self._executor.wait(POLL_SECONDS if self._held else HOLD_SECONDS)
-        if ended is None:
-            self._hold()
-            self._fetch(0)
+    def _fetch(self, now: float) -> None:
+        """Take in what comes next, until something else is due."""
+        bound = BUSY_POLL_SECONDS if self._flight.runs else POLL_SECONDS
+        due = self._flight.next_due()
+        if due is not None:
+            bound = min(bound, max(due - now, 0))
+        if self._flight.backlog.full():
+            self._pauses.pause_everything()
+            self._poll(1, bound)
         else:
-            self._settle(ended)
+            self._pauses.resume()
+            self._poll(self._flight.wanted(), bound)
 
-    def _settle(self, ended: Ended) -> None:
-        """Act upon how a try ended."""
-        attempt, self._in_work = ended.attempt, None
-        record = attempt.record
-        if attempt.dropped:
-            self._ended["dropped"].inc()
-            return
-        self._ended[ended.outcome].inc()
-        match ended.outcome:
-            case Outcome.DONE | Outcome.DEAD_LETTER:
-                self._offsets.finished(record.at, record.offset)
-                self._metrics.in_flight.set(self._offsets.unfinished())
-                if attempt.failures:
-                    self._source.resume([record.at])
-            case Outcome.RETRY | Outcome.WAIT:
-                self._put_off(attempt, ended.outcome)
-            case Outcome.FATAL:
-                raise Fatal(f"cannot go on after {record!r}: {ended.error!r}") from ended.error
+    def _await_lane(self) -> None:
+        """Wait for a lane; if they are slow, keep polling with everything paused."""
+        bound = POLL_SECONDS if self._pauses.everything else HOLD_SECONDS
+        if self._turned - self._polled >= bound:
+            self._pauses.pause_everything()
+            self._poll(1, 0)
+        if not self._flight.wait(LOOK_SECONDS):
+            self._flight.settle_early()
 
-    def _put_off(self, attempt: Attempt, outcome: Outcome) -> None:
-        attempt.failures += 1
-        if outcome is Outcome.RETRY:
-            attempt.spent += 1
-        wait = self._retry.wait_seconds(attempt.failures, self._chance())
-        self._lanes.put_off(attempt, self._clock() + wait)
-        self._source.pause([attempt.record.at])
-        self._metrics.retries.labels(outcome).inc()
-        self._gauge_waiting()
+    def _poll(self, most: int, timeout_seconds: float) -> None:
+        self._polled = self._clock()
+        self._take_in(self._source.fetch(most, timeout_seconds))
 
-    def _hold(self) -> None:
-        if not self._held:
-            self._held = True
-            self._source.pause(self._assigned)
+    def _take_in(self, records: Sequence[Record]) -> None:
+        flight, offsets, assigned = self._flight, self._commits.offsets, self._pauses.assigned
+        for record in records:
+            at = record.at
+            if at not in assigned:
+                continue  # it was taken away after the client had fetched the record
+            if offsets.rewound(at, record.offset):
+                log.warning("partition_rewound", topic=record.topic, partition=record.partition)
+                flight.forget([at])
+            flight.add(record)
 
-    def _release(self) -> None:
-        if self._held:
-            self._held = False
-            self._source.resume(self._assigned - self._lanes.waiting())
+    def _look(self, now: float) -> None:
+        """See to what is not a matter of every turn."""
+        flight = self._flight
+        self._look_at = now + LOOK_SECONDS
+        flight.recall(now - RECALL_SECONDS)
+        flight.measure(self._pauses.assigned)
+        for run, seconds in flight.slow(now):
+            record = run.open()[0].record
+            log.warning(
+                "handler_slow",
+                topic=record.topic,
+                partition=record.partition,
+                offset=record.offset,
+                seconds=round(seconds, 3),
+                trace_id=self._trace_of(record),
+            )
+        if now >= self._tell_at:
+            self._tell_at = now + STATUS_SECONDS
+            self._tell(now)
 
     # ---- told by the source, from inside poll
 
@@ -211,20 +228,18 @@ class Runtime:
     def assigned(self, partitions: Collection[TopicPartition]) -> None:
         """Begin with *partitions*, at what the group committed."""
         self._metrics.rebalances.labels("assigned").inc()
-        self._forget(partitions)
-        self._assigned |= set(partitions)
+        self._flight.forget(partitions)
+        self._pauses.assign(partitions)
         self._joined = True
-        # librdkafka remembers a pause from an earlier ownership, across the rebalance.
-        (self._source.pause if self._held else self._source.resume)(partitions)
         self._note_assignment("partitions_assigned", partitions)
 
     def revoked(self, partitions: Collection[TopicPartition]) -> None:
-        """Finish the record in work, if it is quick, commit, and let go of *partitions*."""
+        """Finish the records in work, if they are quick, commit, and let go of *partitions*."""
         self._metrics.rebalances.labels("revoked").inc()
-        if self._in_work and self._in_work.record.at in partitions and not self._draining:
-            ended = self._executor.wait(self._stop.revoke_seconds)
-            if ended is not None:
-                self._settle(ended)
+        self._flight.recall()
+        if not self._draining:
+            self._flight.wait_for(partitions, self._stop.revoke_seconds)
+        self._flight.settle_early()
         self._commits.at_once()
         self._let_go(partitions)
         self._note_assignment("partitions_revoked", partitions)
@@ -236,26 +251,17 @@ class Runtime:
         self._note_assignment("partitions_lost", partitions)
 
     def _let_go(self, partitions: Collection[TopicPartition]) -> None:
-        self._forget(partitions)
-        self._assigned -= set(partitions)
-        self._joined = bool(self._assigned)
-
-    def _forget(self, partitions: Collection[TopicPartition]) -> None:
-        """Drop everything under way for *partitions*; what is in work no longer counts."""
-        if self._in_work and self._in_work.record.at in partitions:
-            self._in_work.dropped = True
-        self._lanes.drop(partitions)
-        self._offsets.forget(partitions)
-        self._gauge_waiting()
-        self._metrics.in_flight.set(self._offsets.unfinished())
+        self._flight.forget(partitions)
+        self._pauses.let_go(partitions)
+        self._joined = bool(self._pauses.assigned)
 
     # ---- stopping
 
     def _leave(self) -> None:
-        """Finish the record in work, commit and leave the group, in the time there is."""
+        """Finish the records in work, commit and leave the group, in the time there is."""
         deadline = self._clock() + self._stop.shutdown_seconds
         try:
-            if self._in_work and not self._failed:
+            if not self._failed:
                 self._drain(deadline - LEAVE_SECONDS)
         finally:
             self._draining = True
@@ -264,15 +270,15 @@ class Runtime:
                 log.warning("group_not_left_in_time")
 
     def _drain(self, deadline: float) -> None:
-        ended = self._executor.wait(max(deadline - self._clock(), 0))
-        if ended is None:
-            log.warning("record_not_finished_in_time", record=repr(self._in_work))
-            return
+        flight, assigned = self._flight, self._pauses.assigned
+        flight.recall()
         try:
-            self._settle(ended)
+            flight.wait_for(assigned, max(deadline - self._clock(), 0))
         except Fatal:
             self._fail()
             raise
+        for attempt in flight.open(assigned):
+            log.warning("record_not_finished_in_time", record=repr(attempt.record))
 
     def _fail(self) -> None:
         self._failed = True
@@ -280,9 +286,10 @@ class Runtime:
 
     # ---- told to whoever watches
 
-    def _gauge_waiting(self) -> None:
-        self._metrics.waiting_partitions.set(len(self._lanes.waiting()))
+    def _tell(self, now: float) -> None:
+        self._report.make(now, self._pauses.assigned, self._flight)
 
     def _note_assignment(self, event: str, partitions: Collection[TopicPartition]) -> None:
-        self._metrics.assigned_partitions.set(len(self._assigned))
+        self._tell(self._clock())
+        self._metrics.assigned_partitions.set(len(self._pauses.assigned))
         log.info(event, partitions=[f"{at.topic}[{at.partition}]" for at in sorted(partitions)])

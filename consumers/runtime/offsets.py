@@ -8,7 +8,7 @@ markers), so "contiguous" means: no record that *was delivered* and is unfinishe
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -22,6 +22,14 @@ def next_offset(offset: int) -> int:
     Kafka's committed offset names the next record. This is the only place that adds the one.
     """
     return offset + 1
+
+
+class Progress(NamedTuple):
+    """How far a partition is: next to deliver, next to read by the broker's word, unfinished."""
+
+    position: int
+    committed: int | None
+    unfinished: int
 
 
 class _Partition:
@@ -42,6 +50,7 @@ class Offsets:
 
     def __init__(self) -> None:
         self._partitions: dict[TopicPartition, _Partition] = {}
+        self._unfinished = 0
 
     def rewound(self, at: TopicPartition, offset: int) -> bool:
         """Say whether *offset*, the next record delivered, is not past the last one.
@@ -54,19 +63,27 @@ class Offsets:
 
     def started(self, at: TopicPartition, offset: int) -> None:
         """Note that the record at *offset* was delivered and is unfinished."""
-        partition = self._partitions.setdefault(at, _Partition())
+        partition = self._partitions.get(at)
+        if partition is None:
+            partition = self._partitions[at] = _Partition()
         partition.last = offset
         partition.delivered.append(offset)
         partition.unfinished.add(offset)
+        self._unfinished += 1
 
     def finished(self, at: TopicPartition, offset: int) -> None:
         """Note that the record at *offset* is finished. One that is not under way means nothing."""
         partition = self._partitions.get(at)
         if partition is None or offset not in partition.unfinished:
             return
-        partition.unfinished.remove(offset)
-        while partition.delivered and partition.delivered[0] not in partition.unfinished:
-            partition.position = next_offset(partition.delivered.popleft())
+        unfinished, delivered = partition.unfinished, partition.delivered
+        unfinished.remove(offset)
+        self._unfinished -= 1
+        last = None
+        while delivered and delivered[0] not in unfinished:
+            last = delivered.popleft()
+        if last is not None:
+            partition.position = next_offset(last)
 
     def committable(self) -> dict[TopicPartition, int]:
         """Give the offsets to commit: those that no commit has been acknowledged for yet."""
@@ -84,9 +101,24 @@ class Offsets:
 
     def unfinished(self) -> int:
         """Count the records that were delivered and are not finished."""
-        return sum(len(partition.unfinished) for partition in self._partitions.values())
+        return self._unfinished
+
+    def kept(self, at: TopicPartition) -> int:
+        """Count the records of *at* from the first unfinished one on, finished ones among them."""
+        partition = self._partitions.get(at)
+        return 0 if partition is None else len(partition.delivered)
+
+    def progress(self, at: TopicPartition) -> Progress | None:
+        """Say how far *at* is, or ``None`` if nothing of it was delivered."""
+        partition = self._partitions.get(at)
+        if partition is None:
+            return None
+        return Progress(
+            next_offset(partition.last), partition.acknowledged, len(partition.unfinished)
+        )
 
     def forget(self, partitions: Iterable[TopicPartition]) -> None:
         """Drop what is known about *partitions*: they are no longer ours."""
         for at in partitions:
-            self._partitions.pop(at, None)
+            if partition := self._partitions.pop(at, None):
+                self._unfinished -= len(partition.unfinished)

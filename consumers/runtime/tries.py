@@ -2,28 +2,96 @@
 
 It says how the try ended and leaves everything that follows, waiting, pausing, committing, to the
 runtime. A dead letter is written here, inside the record's trace, and counts as ended only when the
-broker has acknowledged it.
+broker has acknowledged it. `Tries` calls a handler, `AsyncTries` awaits one.
 """
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import TYPE_CHECKING
 
 import structlog
+from opentelemetry import trace
 
-from consumers.errors import DeadLetterFailed, Reaction, reaction_to
+from consumers.errors import DeadLetterFailed, Fatal, Reaction, reaction_to
 from consumers.types import Ended, Outcome
 
 if TYPE_CHECKING:
     from consumers.metrics import Metrics
-    from consumers.ports import DeadLetters, Handler, Processing
+    from consumers.ports import AsyncHandler, DeadLetterLimit, DeadLetters, Handler, Processing
     from consumers.runtime.backoff import RetryPolicy
-    from consumers.types import Attempt
+    from consumers.types import Attempt, Record
 
 Where = dict[str, str | int]
 
 log = structlog.get_logger(__name__)
+
+
+def where(record: Record) -> Where:
+    """Name the place of *record* for a log line."""
+    return {"topic": record.topic, "partition": record.partition, "offset": record.offset}
+
+
+def current_trace_id() -> str | None:
+    """Give the id of the current trace, if there is one."""
+    context = trace.get_current_span().get_span_context()
+    return f"{context.trace_id:032x}" if context.is_valid else None
+
+
+class Judge:
+    """Decides what a failure means, acts if it means a dead letter, and logs it in its trace.
+
+    *limit* says when there are too many dead letters: then the worker stops instead.
+    """
+
+    def __init__(
+        self,
+        dead_letters: DeadLetters,
+        policy: RetryPolicy,
+        metrics: Metrics,
+        limit: DeadLetterLimit | None = None,
+    ) -> None:
+        self._dead_letters, self._policy, self._limit = dead_letters, policy, limit
+        self._kept = metrics.dead_letters
+        self._not_kept = metrics.dead_letter_failures
+
+    def done(self) -> None:
+        """Hear that a record was handled."""
+        if self._limit is not None:
+            self._limit.settled(dead=False)
+
+    def failed(self, attempt: Attempt, error: BaseException) -> Ended:
+        """Say how the try of *attempt* ended that *error* was raised in. May wait for a broker."""
+        place, tries = where(attempt.record), attempt.spent + 1
+        match reaction_to(error):
+            case Reaction.STOP:
+                log.critical("record_stopped_the_worker", **place, exc_info=error)
+                return _ended(attempt, Outcome.FATAL, error)
+            case Reaction.WAIT:
+                log.warning("dependency_unavailable", **place, exc_info=error)
+                return _ended(attempt, Outcome.WAIT, error)
+            case Reaction.RETRY if not self._policy.exhausted(tries):
+                log.warning("record_failed", **place, tries=tries, exc_info=error)
+                return _ended(attempt, Outcome.RETRY, error)
+        return self._give_up(attempt, error, place)
+
+    def _give_up(self, attempt: Attempt, error: BaseException, place: Where) -> Ended:
+        tries = attempt.spent + 1
+        if self._limit is not None and (reason := self._limit.refuses()) is not None:
+            log.critical("dead_letter_limit", **place, reason=reason, exc_info=error)
+            return _ended(attempt, Outcome.FATAL, Fatal(reason))
+        try:
+            self._dead_letters.send(attempt.record, error, attempts=tries)
+        except DeadLetterFailed as failure:
+            self._not_kept.inc()
+            log.error("dead_letter_failed", **place, reason=str(failure), exc_info=error)
+            return _ended(attempt, Outcome.WAIT, failure)
+        if self._limit is not None:
+            self._limit.settled(dead=True)
+        self._kept.inc()
+        log.error("record_dead_lettered", **place, tries=tries, exc_info=error)
+        return _ended(attempt, Outcome.DEAD_LETTER, error)
 
 
 class Tries:
@@ -37,67 +105,84 @@ class Tries:
         dead_letters: DeadLetters,
         policy: RetryPolicy,
         metrics: Metrics,
+        limit: DeadLetterLimit | None = None,
     ) -> None:
         self._handler = handler
         self._processing = processing
-        self._dead_letters = dead_letters
-        self._policy = policy
+        self._judge = Judge(dead_letters, policy, metrics, limit)
         self._seconds = metrics.handler_seconds
-        self._kept = metrics.dead_letters
-        self._not_kept = metrics.dead_letter_failures
 
     def __call__(self, attempt: Attempt) -> Ended:
         """Try *attempt* once."""
         ended: Ended | None = None
         try:
             with self._processing(attempt.record):
+                started = time.perf_counter()
                 try:
-                    self._handle(attempt)
+                    self._handler(attempt.record)
                 except BaseException as error:
-                    ended = self._judge(attempt, error)
+                    self._seconds.observe(time.perf_counter() - started)
+                    ended = self._judge.failed(attempt, error)
                     raise  # the span is marked as failed on the way out
+                self._seconds.observe(time.perf_counter() - started)
+            self._judge.done()
         except BaseException as error:  # noqa: BLE001 - a try that vanished would stop its partition
             # Not the handler's: the scope or the dead-letter queue is broken, nothing is certain.
             return ended or Ended(attempt, Outcome.FATAL, error)
         return Ended(attempt, Outcome.DONE)
 
-    def _handle(self, attempt: Attempt) -> None:
+
+class AsyncTries:
+    """As `Tries`, for a handler that is awaited. Only cancelling the task itself makes it raise."""
+
+    def __init__(
+        self,
+        handler: AsyncHandler,
+        *,
+        processing: Processing,
+        dead_letters: DeadLetters,
+        policy: RetryPolicy,
+        metrics: Metrics,
+        limit: DeadLetterLimit | None = None,
+    ) -> None:
+        self._handler = handler
+        self._processing = processing
+        self._judge = Judge(dead_letters, policy, metrics, limit)
+        self._seconds = metrics.handler_seconds
+
+    async def __call__(self, attempt: Attempt) -> Ended:
+        """Try *attempt* once."""
+        ended: Ended | None = None
+        try:
+            with self._processing(attempt.record):
+                try:
+                    await self._handle(attempt.record)
+                except BaseException as error:
+                    if cancelled(error):
+                        raise
+                    # It may wait for a broker: not in the loop of all lanes. The trace goes along.
+                    ended = await asyncio.to_thread(self._judge.failed, attempt, error)
+                    raise
+            self._judge.done()
+        except BaseException as error:
+            if cancelled(error):
+                raise
+            return ended or Ended(attempt, Outcome.FATAL, error)
+        return Ended(attempt, Outcome.DONE)
+
+    async def _handle(self, record: Record) -> None:
         started = time.perf_counter()
         try:
-            self._handler(attempt.record)
+            await self._handler(record)
         finally:
             self._seconds.observe(time.perf_counter() - started)
 
-    def _judge(self, attempt: Attempt, error: BaseException) -> Ended:
-        """Decide what a failure means, act if it means a dead letter, and log it in its trace."""
-        record, tries = attempt.record, attempt.spent + 1
-        where: Where = {
-            "topic": record.topic,
-            "partition": record.partition,
-            "offset": record.offset,
-        }
-        match reaction_to(error):
-            case Reaction.STOP:
-                log.critical("record_stopped_the_worker", **where, exc_info=error)
-                return Ended(attempt, Outcome.FATAL, error)
-            case Reaction.WAIT:
-                log.warning("dependency_unavailable", **where, exc_info=error)
-                return Ended(attempt, Outcome.WAIT, error)
-            case Reaction.RETRY if not self._policy.exhausted(tries):
-                log.warning("record_failed", **where, tries=tries, exc_info=error)
-                return Ended(attempt, Outcome.RETRY, error)
-        return self._give_up(attempt, error, where)
 
-    def _give_up(
-        self, attempt: Attempt, error: BaseException, where: dict[str, str | int]
-    ) -> Ended:
-        tries = attempt.spent + 1
-        try:
-            self._dead_letters.send(attempt.record, error, attempts=tries)
-        except DeadLetterFailed as failure:
-            self._not_kept.inc()
-            log.error("dead_letter_failed", **where, reason=str(failure), exc_info=error)
-            return Ended(attempt, Outcome.WAIT, failure)
-        self._kept.inc()
-        log.error("record_dead_lettered", **where, tries=tries, exc_info=error)
-        return Ended(attempt, Outcome.DEAD_LETTER, error)
+def cancelled(error: BaseException) -> bool:
+    """Say whether *error* is that the current task is to end, and nothing that its work raised."""
+    task = asyncio.current_task()
+    return isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling() > 0
+
+
+def _ended(attempt: Attempt, outcome: Outcome, error: BaseException) -> Ended:
+    return Ended(attempt, outcome, error, current_trace_id())

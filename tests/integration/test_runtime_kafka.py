@@ -303,10 +303,10 @@ def test_a_rebalance_loses_nothing(kafka: KafkaBroker, topic: str, protocol: str
         return set(values)
 
     producer = confluent_kafka.Producer({"bootstrap.servers": kafka.bootstrap_servers})
-    with working(kafka, many, handle, client=client) as one:
+    with working(kafka, many, handle, client=client, dlq_topic=f"{topic}.dlq") as one:
         one.joined()
         written = flow(0)
-        with working(kafka, many, handle, client=client) as other:
+        with working(kafka, many, handle, client=client, dlq_topic=f"{topic}.dlq") as other:
             other.joined()
             written |= flow(200)
             until(lambda: other.count("consumers_records_total", outcome="done") > 10, what="work")

@@ -15,9 +15,18 @@ def attempt(offset: int, partition: int = 0) -> Attempt:
 def taken(lanes: Lanes, now: float = 0) -> list[tuple[int, int]]:
     """Take all that may run at *now*, as partition and offset."""
     found = []
-    while (one := lanes.take(now)) is not None:
+    while run := lanes.take(now):
+        (one,) = run
         found.append((one.record.partition, one.record.offset))
+        lanes.ended(one)
     return found
+
+
+def put_off(lanes: Lanes, offset: int, partition: int, until: float) -> None:
+    """Queue a record that comes before those that are queued, take it, and put it off."""
+    lanes.add(attempt(offset, partition))
+    (one,) = lanes.take(0)
+    lanes.put_off(one, until, everything=False)
 
 
 def test_a_partition_runs_in_order() -> None:
@@ -42,9 +51,9 @@ def test_partitions_take_turns() -> None:
 def test_a_record_that_waits_holds_its_partition_alone() -> None:
     """While a record waits for its next try nothing behind it runs, but other partitions do."""
     lanes = Lanes()
+    put_off(lanes, 4, partition=0, until=10)
     lanes.add(attempt(5, partition=0))
     lanes.add(attempt(9, partition=1))
-    lanes.put_off(attempt(4, partition=0), until=10)
 
     assert taken(lanes, now=9.9) == [(1, 9)]
     assert taken(lanes, now=10) == [(0, 4), (0, 5)]
@@ -56,8 +65,8 @@ def test_the_next_due_time_is_the_earliest() -> None:
 
     assert lanes.next_due() is None
 
-    lanes.put_off(attempt(4, partition=0), until=30)
-    lanes.put_off(attempt(4, partition=1), until=20)
+    put_off(lanes, 4, partition=0, until=30)
+    put_off(lanes, 4, partition=1, until=20)
 
     assert lanes.next_due() == 20
     assert lanes.waiting() == {TopicPartition(TOPIC, 0), TopicPartition(TOPIC, 1)}
@@ -66,7 +75,7 @@ def test_the_next_due_time_is_the_earliest() -> None:
 def test_a_dropped_partition_has_nothing_to_run() -> None:
     """What is queued for a partition that was taken away is forgotten and counted."""
     lanes = Lanes()
-    lanes.put_off(attempt(4), until=0)
+    put_off(lanes, 4, partition=0, until=0)
     lanes.add(attempt(5))
 
     assert lanes.drop([TopicPartition(TOPIC, 0), TopicPartition(TOPIC, 7)]) == 2

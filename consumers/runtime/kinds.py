@@ -1,0 +1,117 @@
+"""The kinds of handlers, and the lanes for each: called or awaited, one record or several at once.
+
+A handler is awaited if it, or its ``__call__``, is an ``async def``.
+"""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
+
+from consumers.runtime.batches import AsyncBatches, Batches
+from consumers.runtime.event_loop import AsyncOneByOne, LoopExecutor
+from consumers.runtime.executor import OneByOne, ThreadExecutor
+from consumers.runtime.tries import AsyncTries, Tries
+
+if TYPE_CHECKING:
+    from consumers.metrics import Metrics
+    from consumers.ports import (
+        AnyHandler,
+        AsyncBatchHandler,
+        AsyncHandler,
+        BatchHandler,
+        BatchProcessing,
+        DeadLetterLimit,
+        DeadLetters,
+        Executor,
+        Handler,
+        Processing,
+    )
+    from consumers.runtime.backoff import RetryPolicy
+    from consumers.types import Record
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What every handler is called in: the scopes of traces, and what becomes of failures."""
+
+    processing: Processing
+    processing_batch: BatchProcessing
+    dead_letters: DeadLetters
+    policy: RetryPolicy
+    metrics: Metrics
+    limit: DeadLetterLimit | None = None
+
+
+def is_async(handler: object) -> bool:
+    """Say whether *handler* is to be awaited."""
+    call = getattr(handler, "__call__", None)  # noqa: B004 - not whether it can be called, but how
+    return inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(call)
+
+
+def make_executor(
+    handler: AnyHandler, lanes: int, around: Surroundings, *, batch: bool
+) -> Executor:
+    """Make *lanes* that call or await *handler* with a record or, with *batch*, with several."""
+    if is_async(handler):
+        return _async_executor(handler, lanes, around, batch=batch)
+    if not batch:
+        return ThreadExecutor(OneByOne(_tries(cast("Handler", handler), around)), lanes)
+    whole = cast("BatchHandler", handler)
+
+    def alone(record: Record) -> None:
+        whole([record])
+
+    work = Batches(
+        whole,
+        _tries(alone, around),
+        processing=around.processing_batch,
+        metrics=around.metrics,
+        limit=around.limit,
+    )
+    return ThreadExecutor(work, lanes)
+
+
+def _async_executor(
+    handler: AnyHandler, lanes: int, around: Surroundings, *, batch: bool
+) -> Executor:
+    if not batch:
+        return LoopExecutor(
+            AsyncOneByOne(_async_tries(cast("AsyncHandler", handler), around)), lanes
+        )
+    whole = cast("AsyncBatchHandler", handler)
+
+    async def alone(record: Record) -> None:
+        await whole([record])
+
+    work = AsyncBatches(
+        whole,
+        _async_tries(alone, around),
+        processing=around.processing_batch,
+        metrics=around.metrics,
+        limit=around.limit,
+    )
+    return LoopExecutor(work, lanes)
+
+
+def _tries(handler: Handler, around: Surroundings) -> Tries:
+    return Tries(
+        handler,
+        processing=around.processing,
+        dead_letters=around.dead_letters,
+        policy=around.policy,
+        metrics=around.metrics,
+        limit=around.limit,
+    )
+
+
+def _async_tries(handler: AsyncHandler, around: Surroundings) -> AsyncTries:
+    return AsyncTries(
+        handler,
+        processing=around.processing,
+        dead_letters=around.dead_letters,
+        policy=around.policy,
+        metrics=around.metrics,
+        limit=around.limit,
+    )
