@@ -125,7 +125,7 @@ END_OFFSET = Metric(
 OPEN_TRANSACTION = Metric(
     "lagmon_topic_partition_open_transaction_messages",
     Kind.GAUGE,
-    "Messages between the last stable offset and the high watermark, held by open transactions.",
+    "Messages past the last stable offset: of open transactions, or written between two requests.",
     _PARTITION,
 )
 UP = Metric(
