@@ -39,10 +39,9 @@ ISOLATION = {  # always said: what happens without it hangs on the client's conf
 
 
 class Request(NamedTuple):
-    """One request: the broker that is asked, for which of several, and about which partitions."""
+    """One request: the broker that is asked, and about which partitions."""
 
     lane: int
-    nth: int
     ats: Sequence[TopicPartition]
 
 
@@ -55,41 +54,37 @@ class Offsets:
 
     def ask(
         self,
-        several: Sequence[Wanted],
+        wanted: Wanted,
         lanes: Lanes,
         isolation: Isolation,
         until: Deadline,
         *,
         step: str,
         hurry: bool,
-    ) -> list[Found]:
-        """Give for each of *several*, for each of its partitions, the offset that is wanted of it.
+    ) -> Found:
+        """Give for each partition the offset that is *wanted* of it.
 
         What hangs in one cycle is not taken for an answer in the next: offsets of two moments do
         not fit.
         """
         number = next(self._number)
-        requests = {(number, turn): one for turn, one in enumerate(_requests(several, lanes))}
-        asks = {key: _ask(several[one.nth], one.ats, isolation) for key, one in requests.items()}
+        requests = {(number, nth): one for nth, one in enumerate(_requests(wanted, lanes))}
+        asks = {key: _ask(wanted, one.ats, isolation) for key, one in requests.items()}
         by_lane = {key: one.lane for key, one in requests.items()}
         answers = self._calls.each(asks, until, step=step, lanes=by_lane, hurry=hurry)
-        found: list[Found] = [{} for _ in several]
+        found: Found = {}
         for key, answer in answers.items():
-            _, nth, ats = requests[key]
             if isinstance(answer, Failure):
-                found[nth] |= dict.fromkeys(ats, answer)
+                found |= dict.fromkeys(requests[key].ats, answer)
             else:
-                found[nth] |= {
-                    TopicPartition(at.topic, at.partition): one for at, one in answer.items()
-                }
+                found |= {TopicPartition(at.topic, at.partition): one for at, one in answer.items()}
         return found
 
 
-def _requests(several: Sequence[Wanted], lanes: Lanes) -> Iterator[Request]:
-    for nth, wanted in enumerate(several):
-        for lane, ats in lanes.by_partition(wanted).items():
-            for first in range(0, len(ats), AT_ONCE):
-                yield Request(lane, nth, ats[first : first + AT_ONCE])
+def _requests(wanted: Wanted, lanes: Lanes) -> Iterator[Request]:
+    for lane, ats in lanes.by_partition(wanted).items():
+        for first in range(0, len(ats), AT_ONCE):
+            yield Request(lane, ats[first : first + AT_ONCE])
 
 
 def _ask(wanted: Wanted, ats: Sequence[TopicPartition], isolation: Isolation) -> Ask:

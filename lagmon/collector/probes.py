@@ -16,7 +16,7 @@ from lagmon.collector.answers import SILENT, Failure
 from lagmon.readings import Isolation, Probe, ProbeRequest, TopicPartition
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection, Iterable, Iterator, Mapping
     from typing import Any
 
     from lagmon.collector.calls import Deadline
@@ -40,20 +40,25 @@ def probe(
     """
     answering = {log.at for log in topics if log.high is not None} if asked else set()
     turns = _turns(one for one in dict.fromkeys(asked) if one.at in answering)
-    answers = questions.offsets(
-        [{at: _spec(one) for at, one in turn.items()} for turn in turns],
+    end = until.shorter(PROBE_SECONDS)
+    # One turn after the other: four at once took 10 MB more.
+    return tuple(one for turn in turns for one in _answers(turn, questions, end))
+
+
+def _answers(
+    turn: Mapping[TopicPartition, ProbeRequest], questions: Questions, until: Deadline
+) -> Iterator[Probe]:
+    found = questions.offsets(
+        {at: _spec(one) for at, one in turn.items()},
         # Of records in open transactions too: they are unread, and count in the lag.
         Isolation.READ_UNCOMMITTED,
-        until.shorter(PROBE_SECONDS),
+        until,
         step="probes",
         hurry=True,
     )
-    return tuple(
-        _probe(turn[at], answer)
-        for turn, given in zip(turns, answers, strict=True)
-        for at, answer in given.items()
-        if not (isinstance(answer, Failure) and answer.postponed)
-    )
+    for at, answer in found.items():
+        if not (isinstance(answer, Failure) and answer.postponed):
+            yield _probe(turn[at], answer)
 
 
 def _turns(asked: Iterable[ProbeRequest]) -> list[dict[TopicPartition, ProbeRequest]]:

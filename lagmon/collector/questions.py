@@ -40,7 +40,7 @@ from lagmon.errors import ClusterError
 from lagmon.readings import Isolation, TopicPartition
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping
     from concurrent.futures import Future
 
     from confluent_kafka.admin import (  # type: ignore[attr-defined] # documented to be there
@@ -198,27 +198,27 @@ class Questions:
     ) -> dict[TopicPartition, int | Failure]:
         """Give the start offset of each partition *asked*."""
         wanted = dict.fromkeys(asked, EARLIEST)
-        [found] = self.offsets([wanted], Isolation.READ_UNCOMMITTED, until, step="starts")
+        found = self.offsets(wanted, Isolation.READ_UNCOMMITTED, until, step="starts")
         return {at: _read(_offset, one) for at, one in found.items()}
 
     def ends(
         self, asked: Collection[TopicPartition], isolation: Isolation, until: Deadline
     ) -> dict[TopicPartition, int | Failure]:
         """Give where each partition *asked* ends: last stable offset, or high watermark."""
-        [found] = self.offsets([dict.fromkeys(asked, LATEST)], isolation, until, step="ends")
+        found = self.offsets(dict.fromkeys(asked, LATEST), isolation, until, step="ends")
         return {at: _read(_offset, one) for at, one in found.items()}
 
     def offsets(
         self,
-        several: Sequence[Wanted],
+        wanted: Wanted,
         isolation: Isolation,
         until: Deadline,
         *,
         step: str,
         hurry: bool = False,
-    ) -> list[Found]:
-        """Give for each of *several*, for each partition, the offset that is wanted of it."""
-        return self._offsets.ask(several, self._lanes, isolation, until, step=step, hurry=hurry)
+    ) -> Found:
+        """Give for each partition the offset that is *wanted* of it."""
+        return self._offsets.ask(wanted, self._lanes, isolation, until, step=step, hurry=hurry)
 
     def _described(
         self, topics: Iterable[str], until: Deadline, *, hurry: bool = False
