@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from tests.infra.kafka import KafkaBroker
 
 FOR_THE_IMAGE = {"CLUSTER_ID", "KAFKA_HEAP_OPTS"}  # not the broker's own settings
-each_of_ours = pytest.mark.parametrize("name", ["api", "worker", "lagmon"])
+each_of_ours = pytest.mark.parametrize("name", ["api", "worker", "fintech", "lagmon"])
 
 
 def well(name: str, url: str) -> bool:

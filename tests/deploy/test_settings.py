@@ -11,7 +11,12 @@ import pytest
 from opentelemetry.sdk import environment_variables as sdk_variables
 
 from consumers.configuration.loading import load
-from consumers.configuration.settings import ApiSettings, MigrateSettings, WorkerSettings
+from consumers.configuration.settings import (
+    ApiSettings,
+    FintechSettings,
+    MigrateSettings,
+    WorkerSettings,
+)
 from lagmon.alerts.rules import SHIPPED
 from lagmon.commands.wiring import rules
 from lagmon.configuration.sources import load as load_lagmon
@@ -26,6 +31,7 @@ GAME: dict[str, type[Settings]] = {
     "worker": WorkerSettings,
     "migrate": MigrateSettings,
 }
+ALL = GAME | {"fintech": FintechSettings}
 LAGMON = DEPLOY / "lagmon/lagmon.yml"
 
 
@@ -40,7 +46,7 @@ def settings(name: str, secrets: Path, monkeypatch: pytest.MonkeyPatch) -> Setti
     """Load the settings of service *name* as its container would."""
     for variable, value in services()[name]["environment"].items():
         monkeypatch.setenv(variable, str(value).replace("/run/secrets", str(secrets)))
-    return load(GAME[name])
+    return load(ALL[name])
 
 
 @pytest.mark.parametrize("name", GAME)
@@ -57,7 +63,7 @@ def test_a_game_service_starts_with_its_variables(
     )
 
 
-@pytest.mark.parametrize("name", ["api", "worker"])
+@pytest.mark.parametrize("name", ["api", "worker", "fintech"])
 def test_a_game_service_listens_where_it_is_expected(
     name: str, secrets: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -66,6 +72,24 @@ def test_a_game_service_listens_where_it_is_expected(
 
     assert found.host == "0.0.0.0"
     assert [found.port] == listening(services()[name])
+
+
+def test_the_worker_finds_the_partner(secrets: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The address that the worker calls is the stand-in's service and port."""
+    worker = settings("worker", secrets, monkeypatch)
+
+    assert worker.fintech_url == f"http://fintech:{listening(services()['fintech'])[0]}"
+
+
+def test_the_partners_book_outlives_its_container(
+    secrets: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The stand-in's book lies in a named volume."""
+    partner = settings("fintech", secrets, monkeypatch)
+    folders = [entry.rpartition(":")[2] for entry in services()["fintech"]["volumes"]]
+
+    assert partner.fintech_ledger is not None
+    assert str(partner.fintech_ledger.parent) in folders
 
 
 def test_the_topics_of_the_game_are_made(secrets: Path, monkeypatch: pytest.MonkeyPatch) -> None:
