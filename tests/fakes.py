@@ -152,7 +152,8 @@ class FakeExecutor:
     """Makes tries when it is waited for: `consumers.ports.Executor`, without threads.
 
     *seconds* says how long the try of a record takes; other waiting goes on meanwhile. A try is
-    made when its time is over.
+    made when its time is over. *together* works on whole runs instead, each for the time of its
+    first record.
     """
 
     def __init__(
@@ -161,7 +162,9 @@ class FakeExecutor:
         clock: FakeClock,
         seconds: Callable[[Record], float] = lambda _: 0.0,
         lanes: int = 1,
+        together: Callable[[Run], None] | None = None,
     ) -> None:
+        self._together = together
         self._tries, self._clock, self._seconds, self._lanes = tries, clock, seconds, lanes
         self._in_work: list[tuple[float, Attempt, Run]] = []
         self.closed = False
@@ -178,7 +181,7 @@ class FakeExecutor:
         self._begin(run)
 
     def _begin(self, run: Run) -> None:
-        attempt = run.todo.popleft()
+        attempt = run.todo[0] if self._together else run.todo.popleft()
         run.since = self._clock.now
         self._in_work.append((self._clock.now + self._seconds(attempt.record), attempt, run))
 
@@ -192,6 +195,9 @@ class FakeExecutor:
             self._clock.advance(max(first[0] - self._clock.now, 0))
             self._in_work.remove(first)
             _, attempt, run = first
+            if self._together:
+                self._together(run)
+                return run
             run.ended.append(self._tries(attempt))
             if not run.todo or run.ended[-1].outcome not in (Outcome.DONE, Outcome.DEAD_LETTER):
                 run.seconds += self._clock.now

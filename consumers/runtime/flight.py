@@ -77,7 +77,7 @@ class Flight:
         self.lanes = Lanes(by_key=work.by_key)
         self.backlog = Backlog(queue)
         self.runs: list[Run] = []
-        self._far: set[TopicPartition] = set()
+        self._far: set[TopicPartition] = set()  # too much is kept behind one record
         self._far_after = queue.max_records
         self._gauged = 0
 
@@ -90,6 +90,8 @@ class Flight:
         at = attempt.strand.at
         self.offsets.started(at, record.offset)
         self.backlog.added(at, attempt)
+        if self._work.by_key and self.offsets.kept(at) >= self._far_after:
+            self._far.add(at)
 
     def wanted(self) -> int:
         """Say how many records are to be fetched at once for the lanes that are free."""
@@ -204,14 +206,9 @@ class Flight:
         """Name the partitions that nothing need be fetched of, whatever lanes are free."""
         return self.lanes.held() | self._far if self._far else self.lanes.held()
 
-    def measure(self, assigned: Collection[TopicPartition]) -> None:
-        """Look for partitions in which one unfinished record holds back too many finished ones."""
-        most = self._far_after
-        self._far = {
-            at
-            for at in assigned
-            if self.offsets.kept(at) >= (most / 2 if at in self._far else most)
-        }
+    def measure(self) -> None:
+        """Look for partitions where what one unfinished record held back is no longer too much."""
+        self._far = {at for at in self._far if self.offsets.kept(at) >= self._far_after / 2}
 
     def slow(self, now: float) -> list[tuple[Run, float]]:
         """Name the runs whose handler has taken too long, each once, and for how many seconds."""

@@ -204,7 +204,7 @@ class Runtime:
         flight = self._flight
         self._look_at = now + LOOK_SECONDS
         flight.recall(now - RECALL_SECONDS)
-        flight.measure(self._pauses.assigned)
+        flight.measure()
         for run, seconds in flight.slow(now):
             record = run.open()[0].record
             log.warning(

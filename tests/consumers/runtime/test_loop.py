@@ -2,99 +2,24 @@
 
 from __future__ import annotations
 
-import threading
 from collections import Counter
-from contextlib import nullcontext
-from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import pytest
 
 from consumers.errors import Fatal, Poison, Retryable, Unavailable
-from consumers.metrics import Metrics
 from consumers.runtime.backoff import RetryPolicy
-from consumers.runtime.loop import TURN_SECONDS, Runtime, StopPolicy
-from consumers.runtime.tries import Tries
-from consumers.types import TopicPartition
+from consumers.runtime.loop import TURN_SECONDS
 from tests.builders import TOPIC, record
-from tests.fakes import FakeClock, FakeDeadLetters, FakeExecutor, FakeSource
+from tests.consumers.runtime.bench import AT, OTHER, Bench, endless
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from structlog.typing import EventDict
 
-    from consumers.types import Record
+    from consumers.types import TopicPartition
 
 pytestmark = pytest.mark.usefixtures("logged")
-
-AT, OTHER = TopicPartition(TOPIC, 0), TopicPartition(TOPIC, 1)
-NO_JITTER = RetryPolicy(jitter=0)
-
-
-@dataclass
-class Bench:
-    """A runtime on fakes. *script* says what each offset raises, one after the other."""
-
-    partitions: int = 1
-    script: dict[int, list[Exception]] = field(default_factory=dict)
-    seconds: Callable[[Record], float] = lambda _: 0.0
-    dead_letter_failures: int = 0
-    policy: RetryPolicy = NO_JITTER
-
-    def __post_init__(self) -> None:
-        self.clock = FakeClock()
-        self.began = self.clock.now
-        self.source = FakeSource(self.clock, self.partitions)
-        self.dead_letters = FakeDeadLetters(self.dead_letter_failures)
-        self.metrics = Metrics()
-        self.handled: list[tuple[float, int, int]] = []
-        self.stop = threading.Event()
-        tries = Tries(
-            self.handle,
-            processing=lambda _: nullcontext(),
-            dead_letters=self.dead_letters,
-            policy=self.policy,
-            metrics=self.metrics,
-        )
-        self.executor = FakeExecutor(tries, self.clock, self.seconds)
-        self.runtime = Runtime(
-            self.source,
-            self.executor,
-            self.dead_letters,
-            retry=self.policy,
-            stop=StopPolicy(shutdown_seconds=8, revoke_seconds=3),
-            metrics=self.metrics,
-            clock=self.clock,
-            chance=lambda: 0.0,
-        )
-
-    def handle(self, one: Record) -> None:
-        """Note the call, and raise what the script says next."""
-        self.handled.append((self.clock.now - self.began, one.partition, one.offset))
-        if errors := self.script.get(one.offset):
-            raise errors.pop(0)
-
-    def run(self, *records: Record, seconds: float = 60) -> Bench:
-        """Write *records*, run for *seconds* of the clock, and stop."""
-        self.source.add(*records)
-        self.clock.at(seconds, self.stop.set)
-        self.runtime.run(self.stop)
-        return self
-
-    def times(self, offset: int) -> list[float]:
-        """Say when the handler was called with the record at *offset*."""
-        return [at for at, _, handled in self.handled if handled == offset]
-
-    def sample(self, name: str, **labels: str) -> float | None:
-        """Read one metric."""
-        return self.metrics.registry.get_sample_value(name, labels)
-
-
-def endless(error: type[Exception]) -> list[Exception]:
-    """Give more failures than any test has patience for."""
-    return [error("again")] * 1000
 
 
 def test_records_are_handled_in_order_and_committed() -> None:
