@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from lagmon.judge.suspects import Answer
-    from lagmon.model import ClusterLag, GroupLag, Incident
+    from lagmon.model import ClusterLag, GroupLag, Incident, IncidentKey
     from lagmon.readings import Snapshot
 
 # How many cycles in a row may fail before the last known values are taken down.
@@ -46,6 +46,7 @@ class Cycle:
     incidents: tuple[Incident, ...] = ()
     records: tuple[tuple[str, OldestRecord], ...] = ()
     answers: tuple[Answer, ...] = ()
+    maintenance: tuple[IncidentKey, ...] = ()
     restarts: int = 0
     crashed: bool = False
 
@@ -87,11 +88,12 @@ def advance(report: ClusterReport, cycle: Cycle) -> ClusterReport:
         incidents=cycle.incidents,
         records=cycle.records,
         answers=cycle.answers,
+        maintenance=cycle.maintenance,
         restarts=cycle.restarts,
         cycles=_add(report.cycles, [_outcome(cycle)]),
     )
     if cycle.lag.error is not None:
-        return _blind(counted, cycle.lag.error)
+        return _blind(replace(counted, maintenance=_kept(report, cycle)), cycle.lag.error)
     return replace(
         counted,
         failed_cycles=0,
@@ -111,7 +113,14 @@ def _blind(report: ClusterReport, error: str) -> ClusterReport:
     report = replace(report, failed_cycles=report.failed_cycles + 1, error=error)
     if report.failed_cycles <= KEPT_CYCLES:
         return report
-    return replace(report, lag=None, list_errors=(), topics=(), durations=())
+    own = tuple(key for key in report.maintenance if key.group is None)
+    return replace(report, lag=None, list_errors=(), topics=(), durations=(), maintenance=own)
+
+
+def _kept(report: ClusterReport, cycle: Cycle) -> tuple[IncidentKey, ...]:
+    """Keep what holds for groups as long as their values; a cycle without groups tells of none."""
+    groups = tuple(key for key in report.maintenance if key.group is not None)
+    return (*(key for key in cycle.maintenance if key.group is None), *groups)
 
 
 def _outcome(cycle: Cycle) -> str:

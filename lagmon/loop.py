@@ -206,6 +206,7 @@ class Watch:
             incidents=state.opened,
             records=tuple(judged.memory.records.items()),
             answers=judged.memory.answers,
+            maintenance=judged.maintenance,
             restarts=self._collector.restarts,
             crashed=crashed,
         )

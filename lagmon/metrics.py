@@ -188,6 +188,12 @@ INCIDENT_OPEN = Metric(
     "1 for each incident that is open; labels that do not apply are empty.",
     ("rule", *_GROUP_PARTITION),
 )
+MAINTENANCE = Metric(
+    "lagmon_maintenance",
+    Kind.GAUGE,
+    "1 while maintenance keeps a rule from waking anybody, and a minute before it.",
+    ("rule", *_GROUP),
+)
 NOTIFICATIONS = Metric(
     "lagmon_notifications_total",
     Kind.COUNTER,
@@ -230,6 +236,7 @@ REGISTER: tuple[Metric, ...] = tuple(
             LAG_CLAMPED,
             LABELS_SANITISED,
             INCIDENT_OPEN,
+            MAINTENANCE,
             NOTIFICATIONS,
             BUILD_INFO,
         ),

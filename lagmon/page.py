@@ -48,6 +48,7 @@ def _samples(report: Report) -> Iterator[_Sample]:
         if cluster.asked:
             yield from _cluster(cluster)
             yield from _incidents(cluster)
+            yield from _maintenance(cluster)
             yield from _topics(cluster)
             yield from _groups(cluster)
     for sent in sorted(report.sent, key=lambda sent: (sent.notifier, sent.outcome)):
@@ -84,6 +85,12 @@ def _incidents(cluster: ClusterReport) -> Iterator[_Sample]:
         partition = "" if key.partition is None else str(key.partition)
         names = (key.rule, key.cluster, key.group or "", key.topic or "", partition)
         yield metrics.INCIDENT_OPEN, _labels(metrics.INCIDENT_OPEN, *names), 1
+
+
+def _maintenance(cluster: ClusterReport) -> Iterator[_Sample]:
+    for key in cluster.maintenance:
+        labels = _labels(metrics.MAINTENANCE, key.rule, key.cluster, key.group or "")
+        yield metrics.MAINTENANCE, labels, 1
 
 
 def _topics(cluster: ClusterReport) -> Iterator[_Sample]:

@@ -13,7 +13,7 @@ from urllib.parse import quote
 if TYPE_CHECKING:
     from lagmon.alerts.rules import Rule
     from lagmon.judge.suspects import Answer
-    from lagmon.model import ClusterLag, GroupLag, Incident, IncidentChange
+    from lagmon.model import ClusterLag, GroupLag, Incident, IncidentChange, IncidentKey
     from lagmon.readings import PartitionOffsets, StepDuration, TopicPartition
 
 
@@ -55,8 +55,8 @@ class ClusterReport:
     *list_errors* say, as long as *lag* is shown, why groups may be missing from it.
     *error* says why the last one failed; ``None`` means that the cluster is up. *records* has the
     one to show for each group that an incident is open or pending for, *answers* what was found at
-    each of their partitions. *restarts*, *group_errors*, *cycles*, *clamped* and *sanitised* only
-    grow.
+    each of their partitions. *maintenance* is what nobody is to be woken by. *restarts*,
+    *group_errors*, *cycles*, *clamped* and *sanitised* only grow.
     """
 
     cluster: str
@@ -72,6 +72,7 @@ class ClusterReport:
     incidents: tuple[Incident, ...] = ()
     records: tuple[tuple[str, OldestRecord], ...] = ()
     answers: tuple[Answer, ...] = ()
+    maintenance: tuple[IncidentKey, ...] = ()
     restarts: int = 0
     group_errors: tuple[Total, ...] = ()
     cycles: tuple[Total, ...] = ()

@@ -1,7 +1,8 @@
 """When and for whom nobody is to be woken: windows once, and windows that come again. Pure.
 
-In: windows as the settings give them, and the time. Out: whether a key is held back now. What is
-held back is judged all the same; see `incidents`.
+In: windows as the settings give them, and the time. Out: whether a key is held back now, and what
+Prometheus is told to hold back of its copy. What is held back is judged all the same; see
+`incidents`.
 
 A window is meant by the clock on the wall of its time zone. So one from 01:00 to 03:00 lasts one
 hour in the night in which the clocks are set from 02:00 to 03:00, and three in that in which they
@@ -17,15 +18,21 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+from lagmon.alerts.rules import Scope
+from lagmon.model import IncidentKey
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from datetime import time
     from zoneinfo import ZoneInfo
 
-    from lagmon.model import IncidentKey
+    from lagmon.alerts.rules import Rule
+    from lagmon.model import ClusterLag
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 LONGEST_DAYS = 7  # of one that comes again: it would meet itself
+# Prometheus reads of a window with the next scrape: it must not page between beginning and scrape.
+AHEAD_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +97,31 @@ def holding(windows: Iterable[Window], now: float) -> Callable[[IncidentKey], bo
     """Give what tells of a key whether one of *windows* holds it back at *now*."""
     on = [window for window in windows if window.when.covers(now)]
     return lambda key: any(window.is_for(key) for window in on)
+
+
+def announced(
+    windows: Iterable[Window], rules: Iterable[Rule], lag: ClusterLag, now: float
+) -> tuple[IncidentKey, ...]:
+    """Give what Prometheus is to hold back: by rule the cluster, or the groups of *lag*, sorted.
+
+    A window counts from `AHEAD_SECONDS` before it begins. Topics and partitions are held back with
+    their group.
+    """
+    near = [each for each in windows if _is_near(each, now)]
+    if not near:
+        return ()
+    groups = [each.group for each in lag.groups]
+    keys = (
+        IncidentKey(rule.name, lag.cluster, group)
+        for rule in rules
+        for group in ([None] if rule.scope is Scope.CLUSTER else groups)
+    )
+    held = [key for key in keys if any(window.is_for(key) for window in near)]
+    return tuple(sorted(held, key=lambda key: (key.rule, key.group or "")))
+
+
+def _is_near(window: Window, now: float) -> bool:
+    return window.when.covers(now) or window.when.covers(now + AHEAD_SECONDS)
 
 
 def _matches(pattern: str, name: str) -> bool:

@@ -4,7 +4,8 @@ In: the rules, and the groups that the configuration names. Out: the entries of 
 `text` writes as YAML, and Alertmanager's inhibition. Pure. What a gap in the series does in each of
 the two is told in ``docs/reference/lagmon-rules.md``.
 
-The alerts carry no ``source``: by the empty one Alertmanager knows the copy of what lagmon sends.
+By ``copy_of`` and an empty ``source`` Alertmanager knows the copy of what lagmon sends. During
+maintenance lagmon sends nothing that could hold the copy back; `lagmon_maintenance` does it then.
 Without `instance` and `job` their labels are lagmon's own, and a lagmon that moved to another
 address neither ends an alert nor starts its time anew.
 """
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from lagmon.alerts.rules import Override, Rule
 
 HEAD = "# Written by `lagmon rules`: change the configuration of lagmon and write it again.\n"
+COPY = "copy_of"  # the label of each alert here; its value is the `source` of the original
 ALIVE, VALUED = "lagmon:group_alive", "lagmon:group_valued"
 MEMORY = "1h"  # how long a group may be out of sight and still be remembered
 MEMORY_INTERVAL, INTERVAL = "30s", "5s"
@@ -118,8 +120,8 @@ def inhibit_rules() -> list[dict[str, Any]]:
     return [
         {
             "source_matchers": ['source = "lagmon"'],
-            "target_matchers": ['source = ""', 'alertname =~ "Kafka.+"'],
-            "equal": ["alertname", "kafka_cluster", "group"],
+            "target_matchers": [f'{COPY} = "lagmon"', 'source = ""'],
+            "equal": ["alertname", "kafka_cluster", "group", "topic", "partition"],
         },
         {
             "source_matchers": ['alertname = "KafkaConsumerLag"'],
@@ -179,12 +181,13 @@ def labels_of(entry: Entry) -> dict[str, str]:
         own["owner"] = _literal(rule.owner)
     if entry.exception is not None:
         own["for_groups"] = _literal(entry.exception)  # or two entries would be one to Prometheus
+    own[COPY] = "lagmon"
     return {name: _literal(value) for name, value in rule.labels} | own
 
 
 def _alert(entry: Entry) -> dict[str, Any]:
     rule = entry.rule
-    alert: dict[str, Any] = {"alert": rule.name, "expr": _expression(entry)}
+    alert: dict[str, Any] = {"alert": rule.name, "expr": f"{_expression(entry)}{_awake(rule)}"}
     if rule.for_seconds:
         alert["for"] = span(rule.for_seconds)
     if rule.keep_firing_for_seconds:
@@ -195,7 +198,7 @@ def _alert(entry: Entry) -> dict[str, Any]:
 def _expression(entry: Entry) -> str:
     rule, condition = entry.rule, entry.rule.condition
     if condition.measure is Measure.LIST:
-        return _BLIND[1:-1]
+        return _BLIND
     chosen = _chosen(entry)
     if condition.measure is Measure.VALUE:
         unknown = _braces([*chosen, 'state="unknown"'])
@@ -209,6 +212,12 @@ def _expression(entry: Entry) -> str:
         found = f"max by ({_BY[rule.scope]}) (lagmon_group_state{_braces(chosen)}) == 1"
         return f"{found} and on ({_GROUP}) {ALIVE}" if rule.alive_only else found
     return f"{_compared(rule, _braces(chosen))} > {condition.threshold:.15g}"
+
+
+def _awake(rule: Rule) -> str:
+    """Leave out whom maintenance is for; that of a topic or partition is that of its group."""
+    by = _BY[Scope.CLUSTER if rule.scope is Scope.CLUSTER else Scope.GROUP]
+    return f' unless on ({by}) lagmon_maintenance{{rule="{_quoted(rule.name)}"}}'
 
 
 def _compared(rule: Rule, chosen: str) -> str:

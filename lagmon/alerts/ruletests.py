@@ -58,6 +58,11 @@ def _tests(entry: Entry) -> list[dict[str, Any]]:
             _series(entry, group, 0, quiet=held + 2),
             [_asked(entry, held + 1, [])],
         ),
+        _test(
+            f"{about} stays silent in maintenance",
+            _series(entry, group, held + 2) | _maintenance(entry, group, held + 3),
+            [_asked(entry, held + 2, [])],
+        ),
     ]
 
 
@@ -134,6 +139,11 @@ def _series(entry: Entry, group: str, bad: int, *, quiet: int = 1) -> dict[str, 
             ),
         }
     return _compared(entry, by_group, fine_then_bad, quiet + bad)
+
+
+def _maintenance(entry: Entry, group: str, ticks: int) -> dict[str, str]:
+    labels = {"rule": entry.rule.name, "kafka_cluster": CLUSTER, "group": group}
+    return {_labelled("lagmon_maintenance", labels): _values(("1", ticks))}
 
 
 def _compared(entry: Entry, by_group: dict[str, str], values: str, ticks: int) -> dict[str, str]:

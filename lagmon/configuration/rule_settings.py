@@ -40,6 +40,7 @@ OURS = frozenset(
         "priority",
         "severity",
         "source",
+        "copy_of",
         "topic",
     }
 )

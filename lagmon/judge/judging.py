@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from lagmon.alerts.incidents import State, concerned, step
-from lagmon.alerts.maintenance import holding
+from lagmon.alerts.maintenance import announced, holding
 from lagmon.alerts.verdicts import Seen
 from lagmon.judge import seconds
 from lagmon.judge.arrivals import Arrivals
@@ -31,7 +31,14 @@ if TYPE_CHECKING:
     from lagmon.alerts.maintenance import Window
     from lagmon.alerts.rules import Rule
     from lagmon.judge.states import GroupVerdict
-    from lagmon.model import Age, ClusterLag, GroupLag, IncidentChange, PartitionLag
+    from lagmon.model import (
+        Age,
+        ClusterLag,
+        GroupLag,
+        IncidentChange,
+        IncidentKey,
+        PartitionLag,
+    )
     from lagmon.readings import PeekRequest, Snapshot
 
 
@@ -76,11 +83,12 @@ class Memory:
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """What the stages made of one snapshot."""
+    """What the stages made of one snapshot; *maintenance* is what nobody is to be woken by."""
 
     memory: Memory
     lag: ClusterLag
     notices: tuple[Notice, ...]
+    maintenance: tuple[IncidentKey, ...] = ()
 
 
 def judge(memory: Memory, snapshot: Snapshot, policy: Policy) -> Judgement:
@@ -100,7 +108,9 @@ def judge(memory: Memory, snapshot: Snapshot, policy: Policy) -> Judgement:
         memory, state=state, answers=answers, records=shown, plan=_plan(memory, lag, policy, asked)
     )
     detail = snapshot.error or "; ".join(sorted(snapshot.list_errors)) or None
-    return Judgement(after, lag, tuple(_notices(changes, lag, policy.rules, told, detail)))
+    notices = tuple(_notices(changes, lag, policy.rules, told, detail))
+    quiet = announced(policy.maintenance, policy.rules, lag, lag.at)
+    return Judgement(after, lag, notices, quiet)
 
 
 def _judged(memory: Memory, snapshot: Snapshot, policy: Policy) -> ClusterLag:

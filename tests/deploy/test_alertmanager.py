@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from lagmon.alerts.incidents import REMIND_SECONDS
-from lagmon.alerts.rules import KAFKA_CONSUMER_LAG
+from lagmon.alerts.rulefile import entries, labels_of
+from lagmon.alerts.rules import KAFKA_CONSUMER_LAG, Scope
 from lagmon.model import Change, Incident, IncidentChange, IncidentKey
 from lagmon.notify.alertmanager import alert, holding_seconds
 from lagmon.readings import TopicPartition
@@ -157,6 +158,51 @@ def test_only_the_copy_waits(paging: Paging) -> None:
 
     until(lambda: len(paging.states()) == 2, what="both alerts")
     assert paging.states() == {"lagmon": "active", "another-monitor": "active"}
+
+
+OWN = replace(KAFKA_CONSUMER_LAG, name="Mine", code="MINE", scope=Scope.PARTITION)
+
+
+def own_page(partition: int) -> dict[str, Any]:
+    """Build the alert that lagmon sends by a rule of one's own about one partition."""
+    now = time.time()
+    key = IncidentKey(OWN.name, "local", "game-consumer", "game.slots.plays", partition)
+    incident = Incident(key, since=now - 15, opened_at=now, value=1001, sent_at=now)
+    notice = Notice(IncidentChange(Change.OPENED, incident), OWN, now)
+    return alert(notice, LINKS, holding_seconds(REMIND_SECONDS))
+
+
+def own_copy(partition: int) -> dict[str, Any]:
+    """Build the alert that Prometheus makes of that rule as `lagmon rules` writes it."""
+    (entry,) = entries([OWN])
+    series = {"kafka_cluster": "local", "group": "game-consumer", "topic": "game.slots.plays"}
+    labels = series | {"alertname": OWN.name, "partition": str(partition)} | labels_of(entry)
+    return {"labels": labels, "annotations": {"summary": f"the copy for {partition}"}}
+
+
+def test_the_copy_of_a_rule_of_ones_own_waits_too(paging: Paging) -> None:
+    """Whatever a rule is called, it pages once."""
+    paging.post(own_page(0))
+    paging.paged(1)
+
+    paging.post(own_copy(0))
+
+    until(lambda: len(paging.states()) == 2, what="both alerts")
+    paging.wait_for_rounds(2)
+    assert paging.states() == {"lagmon": "active", "": "suppressed"}
+    assert len(paging.pagerduty.events) == 1
+
+
+def test_a_partition_does_not_speak_for_another(paging: Paging) -> None:
+    """Lagmon's alert about one partition does not hold back the copy about the next."""
+    paging.post(own_page(0))
+    paging.paged(1)
+
+    paging.post(own_copy(1))
+
+    until(lambda: len(paging.states()) == 2, what="both alerts")
+    paging.paged(2)
+    assert paging.states() == {"lagmon": "active", "": "active"}
 
 
 def test_whichever_comes_first_it_is_one_incident(paging: Paging) -> None:

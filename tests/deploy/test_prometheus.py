@@ -10,7 +10,7 @@ import pytest
 from consumers.metrics import REGISTER as CONSUMERS
 from lagmon import cli
 from lagmon.alerts.rules import KAFKA_CONSUMER_LAG, SHIPPED
-from lagmon.metrics import GROUP_LAG
+from lagmon.metrics import GROUP_LAG, MAINTENANCE
 from lagmon.metrics import REGISTER as LAGMON
 from tests.deploy.files import (
     DEPLOY,
@@ -114,17 +114,22 @@ def test_the_rules_are_those_that_lagmon_writes(capsys: pytest.CaptureFixture[st
 
 
 def test_the_limit_of_the_copy_is_that_of_the_page() -> None:
-    """Prometheus's rule on the lag compares the group's lag with the limit that lagmon ships."""
+    """Prometheus's rule on the lag compares the group's lag with the limit that lagmon ships.
+
+    It leaves out those that maintenance is for.
+    """
     (copy,) = [rule for rule in alerting_rules() if rule["alert"] == KAFKA_CONSUMER_LAG.name]
 
     by = ", ".join(GROUP_LAG.labels)
     limit = KAFKA_CONSUMER_LAG.condition.threshold
-    assert copy["expr"] == f"max by ({by}) ({GROUP_LAG.name}) > {limit}"
+    compared = f"max by ({by}) ({GROUP_LAG.name}) > {limit}"
+    quiet = f'{MAINTENANCE.name}{{rule="{KAFKA_CONSUMER_LAG.name}"}}'
+    assert copy["expr"] == f"{compared} unless on ({by}) {quiet}"
 
 
 @pytest.mark.parametrize("ours", SHIPPED, ids=lambda ours: str(ours.name))
 def test_the_copy_is_a_copy(ours: Rule) -> None:
-    """Prometheus's rule has the time and the labels of the one that lagmon ships."""
+    """Prometheus's rule has the time and the labels of the one that lagmon ships, and says so."""
     (copy,) = [rule for rule in alerting_rules() if rule["alert"] == ours.name]
 
     assert copy["for"] == f"{ours.for_seconds:.0f}s"
@@ -132,6 +137,7 @@ def test_the_copy_is_a_copy(ours: Rule) -> None:
         "code": ours.code,
         "severity": ours.severity.value,
         "priority": ours.priority.value,
+        "copy_of": "lagmon",
     }
 
 

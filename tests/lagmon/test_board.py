@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from lagmon.board import KEPT_CYCLES, Board, Cycle, advance
-from lagmon.model import ClusterLag, Why
+from lagmon.model import ClusterLag, IncidentKey, Why
 from lagmon.readings import StepDuration
 from lagmon.report import ClusterReport, Sent, Total
 from tests.lagmon.builders import CLUSTER, NOON, cycle, group, incident, lags, offsets, part
@@ -77,6 +79,19 @@ def test_incidents_follow_the_judgement_even_while_blind() -> None:
     report = after(cycle(lags(error="gone"), incidents=(incident(),)))
 
     assert report.incidents == (incident(),)
+
+
+def test_maintenance_of_a_group_lasts_as_long_as_its_values() -> None:
+    """While they are kept Prometheus judges them; what holds for the cluster comes with a cycle."""
+    of_group, of_cluster = IncidentKey("A", CLUSTER, "settle"), IncidentKey("B", CLUSTER)
+    good = replace(cycle(lags(group(7))), maintenance=(of_group, of_cluster))
+    blind = replace(BLIND, maintenance=(of_cluster,))
+
+    assert after(good).maintenance == (of_group, of_cluster)
+    assert after(good, *[blind] * KEPT_CYCLES).maintenance == (of_cluster, of_group)
+    assert after(good, *[BLIND] * KEPT_CYCLES).maintenance == (of_group,)
+    assert after(good, *[blind] * (KEPT_CYCLES + 1)).maintenance == (of_cluster,)
+    assert after(good, cycle()).maintenance == ()
 
 
 def test_errors_are_counted_by_reason_once_a_group() -> None:

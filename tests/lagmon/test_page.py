@@ -251,6 +251,18 @@ def test_a_stable_offset_that_is_younger_than_the_end_is_no_negative() -> None:
     assert value == 0
 
 
+def test_maintenance_is_told_by_rule_and_group() -> None:
+    """Of a cluster the group is empty, which to Prometheus is the same as none."""
+    keys = (IncidentKey("KafkaConsumerLag", CLUSTER, GROUP), IncidentKey("Blind", CLUSTER))
+
+    found = parsed(page(replace(cycle(lags(group(7))), maintenance=keys)))["lagmon_maintenance"]
+
+    assert found == {
+        labels(rule="KafkaConsumerLag", group=GROUP): 1,
+        labels(rule="Blind", group=""): 1,
+    }
+
+
 def test_an_incident_of_a_partition_names_it() -> None:
     """Partition 0 is a partition, not the lack of one."""
     opened = incident()

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
 
-from lagmon.alerts.maintenance import Once, Weekly, Window, holding
+from lagmon.alerts.maintenance import AHEAD_SECONDS, Once, Weekly, Window, announced, holding
+from lagmon.alerts.rules import KAFKA_CLUSTER_BLIND, KAFKA_CONSUMER_LAG, Scope
 from lagmon.model import IncidentKey
+from tests.lagmon.builders import NOON, group, lags
 
 BERLIN = ZoneInfo("Europe/Berlin")
 APIA = ZoneInfo("Pacific/Apia")
@@ -152,3 +155,54 @@ def test_a_window_holds_back_whom_it_is_for(
 ) -> None:
     """Every pattern has to match the whole name; a window for some groups leaves the cluster."""
     assert holding([window], utc("2025-11-24 16:00"))(key) is is_held
+
+
+BLIND, LAG = KAFKA_CLUSTER_BLIND, KAFKA_CONSUMER_LAG
+TWO = lags(group(0, "settle"), group(0, "audit"))
+
+
+def quiet(*windows: Window, now: float = NOON) -> list[tuple[str, str | None]]:
+    """Give the rule and group of all that Prometheus is told to hold back."""
+    rules = (replace(LAG, name="Own", scope=Scope.PARTITION), LAG, BLIND)
+    return [(key.rule, key.group) for key in announced(windows, rules, TWO, now)]
+
+
+def test_prometheus_is_told_of_each_rule_and_whom_it_is_not_to_wake_for() -> None:
+    """By rule in order, and of a partition its group: windows for other clusters are none."""
+    everything = Window("all", ALWAYS)
+
+    assert quiet(everything) == [
+        (BLIND.name, None),
+        (LAG.name, "audit"),
+        (LAG.name, "settle"),
+        ("Own", "audit"),
+        ("Own", "settle"),
+    ]
+    assert quiet(replace(everything, groups="settle", rules="Kafka.*")) == [(LAG.name, "settle")]
+    assert quiet(replace(everything, clusters="elsewhere")) == []
+    assert quiet() == []
+
+
+@pytest.mark.parametrize(
+    ("now", "is_told"),
+    [
+        ("2025-11-24 20:58:59", False),
+        ("2025-11-24 20:59:00", True),
+        ("2025-11-24 21:00:00", True),
+        ("2025-11-24 22:59:59", True),
+        ("2025-11-24 23:00:00", False),
+    ],
+)
+def test_prometheus_is_told_a_minute_before(now: str, *, is_told: bool) -> None:
+    """It reads with its next scrape: until then it must not page what lagmon holds back already."""
+    window = Window("once", once("2025-11-24 22:00", "2025-11-25 00:00"))
+
+    assert AHEAD_SECONDS == 60
+    assert bool(quiet(window, now=utc(now))) is is_told
+
+
+def test_a_short_window_is_told_of_too() -> None:
+    """One that is over before a minute has passed is on when it is."""
+    short = Weekly(EVERY_DAY, time(1), timedelta(seconds=30), BERLIN)
+
+    assert quiet(Window("short", short), now=utc("2025-11-24 00:00:15"))
