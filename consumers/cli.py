@@ -10,14 +10,14 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
-from consumers.commands import api, fintech, migrate, worker
+from consumers.commands import api, dlq, fintech, migrate, worker
 from consumers.commands.service import VERSION
 from consumers.errors import SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-COMMANDS = (api, worker, migrate, fintech)
+COMMANDS = (api, worker, migrate, fintech, dlq)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

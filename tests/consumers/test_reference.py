@@ -159,6 +159,7 @@ def test_the_commands_are_listed() -> None:
         ["consumers api", api_command.NAME],
         ["consumers worker", worker.NAME],
         ["consumers migrate", migrate.NAME],
+        ["consumers dlq"],
         ["consumers fintech", fintech.NAME],
     ]
 

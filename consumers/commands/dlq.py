@@ -1,0 +1,242 @@
+"""``consumers dlq``: list the dead letters of a topic, show one, send them back. No service runs.
+
+``list`` and ``show`` only read, and commit nothing. ``replay`` only reads too, unless ``--yes``.
+
+Exit codes: 0 when it is done; 1 when Kafka could not be asked, there is no such letter, or a letter
+could not be replayed, with a line that says why.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, TypeVar
+
+from consumers.commands.service import add_settings
+from consumers.configuration import fields
+from consumers.configuration.loading import load
+from consumers.configuration.settings import DeadLetterSettings
+from consumers.deadletters import selection, wording
+from consumers.deadletters.letters import letter_of, place_of, replayed_by
+from consumers.deadletters.reading import DeadLetterTopic
+from consumers.deadletters.replay import MAX_REPLAYS, Replayer, make_producer, plan
+from consumers.deadletters.selection import Selection
+from consumers.errors import Fatal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from consumers.deadletters.letters import Letter
+    from consumers.deadletters.replay import Plan
+
+LIMIT = 50
+PLACES_SHOWN = 5
+
+T = TypeVar("T")
+
+
+def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add ``dlq`` with its own commands to *commands*."""
+    whole = commands.add_parser("dlq", help="list, show and replay dead letters")
+    actions = whole.add_subparsers(dest="action", required=True, metavar="ACTION")
+
+    listing = actions.add_parser("list", help="list dead letters, the newest last")
+    _add_filters(listing)
+    listing.add_argument("--all", action="store_true", help="those too that were replayed")
+    listing.add_argument(
+        "--limit", type=_natural, default=LIMIT, metavar="N", help=f"the last N alone ({LIMIT})"
+    )
+
+    showing = actions.add_parser("show", help="show one dead letter with its headers")
+    showing.add_argument("letter", type=_told(selection.place), metavar="LETTER", help="as listed")
+    showing.add_argument("--payload", action="store_true", help="the record's value too")
+
+    replaying = actions.add_parser("replay", help="send dead letters back to where they came from")
+    replaying.add_argument(
+        "letters", type=_told(selection.place), nargs="*", metavar="LETTER", help="these alone"
+    )
+    _add_filters(replaying)
+    replaying.add_argument("--yes", action="store_true", help="do it, instead of saying what")
+    replaying.add_argument(
+        "--max-replays",
+        type=_natural,
+        default=MAX_REPLAYS,
+        metavar="N",
+        help=f"leave out what has died after N replays ({MAX_REPLAYS})",
+    )
+    for parser, act in ((listing, _list), (showing, _show), (replaying, _replay)):
+        add_settings(parser)
+        parser.add_argument(
+            "--dlq-topic", type=_told(fields.topic), metavar="TOPIC", help="instead of the setting"
+        )
+        parser.add_argument("--json", action="store_true", help="one JSON object a line")
+        parser.set_defaults(run=run, act=act)
+
+
+def run(chosen: argparse.Namespace) -> int:
+    """Do what was chosen; give the exit code."""
+    settings = load(DeadLetterSettings, chosen.config)
+    if chosen.dlq_topic:
+        settings = settings.model_copy(update={"dlq_topic": chosen.dlq_topic})
+    act: Callable[[argparse.Namespace, DeadLetterSettings], int] = chosen.act
+    try:
+        code = act(chosen, settings)
+        sys.stdout.flush()
+    except Fatal as error:
+        sys.stderr.write(f"consumers dlq: {error}\n")
+        return 1
+    except BrokenPipeError:  # whoever read has seen enough, such as head
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    return code
+
+
+def _list(chosen: argparse.Namespace, settings: DeadLetterSettings) -> int:
+    with DeadLetterTopic(settings) as topic:
+        survey = topic.survey(_selection(chosen))
+    open_ones = [one for one in survey.letters if one.id not in survey.replayed]
+    found = survey.letters if chosen.all else open_ones
+    shown = found[-chosen.limit :]
+    if chosen.json:
+        _print_json(shown, survey.replayed)
+        return 0
+    if shown:
+        sys.stdout.write(wording.table(shown) + "\n")
+    notes = [f"{wording.counted(len(found), 'dead letter')} in {settings.dlq_topic}"]
+    if len(found) > len(shown):
+        notes.append(f"the last {len(shown)} are shown, --limit N shows more")
+    if hidden := len(survey.letters) - len(found):
+        notes.append(f"{hidden} more had been replayed, --all lists them")
+    sys.stdout.write("; ".join(notes) + ".\n")
+    return 0
+
+
+def _show(chosen: argparse.Namespace, settings: DeadLetterSettings) -> int:
+    with DeadLetterTopic(settings) as topic:
+        message = topic.message(chosen.letter)
+        if message is None or replayed_by(message) is not None:
+            raise Fatal(f"there is no dead letter {chosen.letter} in {settings.dlq_topic}")
+        letter = letter_of(message)
+        replayed = letter.id in topic.survey(Selection(since_ms=letter.written_ms)).replayed
+    write = wording.as_json_card if chosen.json else wording.card
+    text = write(letter, message, replayed=replayed, payload=chosen.payload)
+    sys.stdout.write(text + ("\n" if chosen.json else ""))
+    return 0
+
+
+def _replay(chosen: argparse.Namespace, settings: DeadLetterSettings) -> int:
+    wanted = _selection(chosen)
+    with DeadLetterTopic(settings) as topic:
+        partitions = topic.partitions()
+        # Before the notes are read: nobody else adds any from here on.
+        producer = make_producer(settings) if chosen.yes else None
+        survey = topic.survey(wanted)
+        planned = plan(
+            survey.letters,
+            replayed=survey.replayed,
+            topics=partitions,
+            dlq_topic=settings.dlq_topic,
+            max_replays=chosen.max_replays,
+        )
+        if producer is None:
+            return _say_plan(chosen, planned)
+        places = {letter.place for letter in planned.chosen}
+        replayer = Replayer(producer, settings.dlq_topic, partitions)
+        messages = (one for one in topic.messages(wanted.since_ms) if place_of(one) in places)
+        try:
+            for _ in replayer.replay(messages):
+                pass
+        finally:
+            sys.stdout.write(f"{wording.counted(replayer.replayed, 'dead letter')} replayed.\n")
+    _say_left_out([*planned.left_out, *replayer.failures])
+    return 1 if replayer.failures else 0
+
+
+def _say_plan(chosen: argparse.Namespace, planned: Plan) -> int:
+    if chosen.json:
+        _print_json(planned.chosen, frozenset())
+        return 0
+    if planned.chosen:
+        topics = sorted({letter.origin.topic for letter in planned.chosen if letter.origin})
+        sys.stdout.write(
+            f"{wording.table(planned.chosen)}\n"
+            f"Would replay {wording.counted(len(planned.chosen), 'dead letter')} to"
+            f" {', '.join(topics)}. Every group that reads there gets them.\n"
+        )
+    else:
+        sys.stdout.write("There is nothing to replay.\n")
+    _say_left_out(planned.left_out)
+    if planned.chosen:
+        sys.stdout.write("Nothing was written. To do it, run this again with --yes.\n")
+    return 0
+
+
+def _say_left_out(left_out: Sequence[tuple[Letter, str]]) -> None:
+    reasons: dict[str, list[str]] = {}
+    for letter, reason in left_out:
+        reasons.setdefault(reason, []).append(str(letter.place))
+    for reason, places in reasons.items():
+        more = "" if len(places) <= PLACES_SHOWN else f" and {len(places) - PLACES_SHOWN} more"
+        sys.stdout.write(f"Left out {', '.join(places[:PLACES_SHOWN])}{more}: {reason}.\n")
+
+
+def _print_json(letters: Sequence[Letter], replayed: frozenset[str] | set[str]) -> None:
+    for letter in letters:
+        sys.stdout.write(wording.as_json(letter, replayed=letter.id in replayed) + "\n")
+
+
+def _selection(chosen: argparse.Namespace) -> Selection:
+    topic, partition = chosen.topic_partition or ("", None)
+    return Selection(
+        since_ms=chosen.since,
+        until_ms=chosen.until,
+        error=chosen.error,
+        key=None if chosen.key is None else chosen.key.encode(),
+        topic=topic,
+        partition=partition,
+        trace_id=chosen.trace or "",
+        group=chosen.group,
+        places=frozenset(getattr(chosen, "letters", ())),
+    )
+
+
+def _add_filters(parser: argparse.ArgumentParser) -> None:
+    now = datetime.now(UTC)
+    time = _told(lambda text: selection.moment(text, now))
+    when = "2h, 7d or 2025-11-24T16:00:00Z"
+    those = parser.add_argument_group("which", "all of what is given must fit")
+    those.add_argument("--since", type=time, metavar="TIME", help=f"that died since then: {when}")
+    those.add_argument("--until", type=time, metavar="TIME", help="that died before then")
+    those.add_argument("--error", default="", metavar="TYPE", help="of this exception")
+    those.add_argument("--key", metavar="TEXT", help="with this key")
+    those.add_argument(
+        "--topic-partition",
+        type=_told(selection.topic_partition),
+        metavar="TOPIC[:PARTITION]",
+        help="that came from there",
+    )
+    those.add_argument(
+        "--trace", type=_told(selection.trace_id), metavar="ID", help="of this trace"
+    )
+    those.add_argument("--group", default="", metavar="GROUP", help="that this group gave up")
+
+
+def _told(parse: Callable[[str], T]) -> Callable[[str], T]:
+    """Let argparse say what *parse* has to say."""
+
+    def parsed(text: str) -> T:
+        try:
+            return parse(text)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
+
+    return parsed
+
+
+@_told
+def _natural(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and 0 < int(text) < 10**9):
+        raise ValueError("write a number from 1 on")
+    return int(text)

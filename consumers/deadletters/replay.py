@@ -1,0 +1,258 @@
+"""Send dead letters back to the topics they came from: once each, and never in a circle.
+
+A record goes back as it came: key, value, headers, partition, in its own trace, with the one header
+``dlq.replays`` more, which counts. Beside it a note is written into the dead-letter topic, that its
+letter was replayed. Both stand in one transaction, so that either both are there or none: whoever
+replays again finds the note and leaves the letter out. The transactional id belongs to the
+dead-letter topic: who begins a replay ends any other that is under way, before he reads the notes.
+
+`refusal` and `returned` are pure; `Replayer` acts.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NamedTuple, NoReturn
+
+from confluent_kafka import KafkaError, KafkaException
+
+from consumers.deadletters.envelope import PREFIX, REPLAYS
+from consumers.deadletters.letters import REPLAYED, letter_of
+from consumers.deadletters.queue import PROPERTIES
+from consumers.deadletters.words import LastWords, in_words
+from consumers.errors import Fatal
+from consumers.kafka.properties import producer_properties
+from propagation import Producer, forwarded, processing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+
+    from confluent_kafka import Message
+
+    from consumers.configuration.settings import Settings
+    from consumers.deadletters.letters import Letter
+    from consumers.types import Headers
+
+    DeliveryCallback = Callable[[KafkaError | None, Message], None]
+
+MAX_REPLAYS: Final = 3
+BATCH_RECORDS = 100
+BATCH_BYTES = 8_000_000
+ANSWER_SECONDS = 30.0
+ANY_PARTITION = -1
+# What is said about one record, not about the cluster.
+OF_RECORDS: Final = frozenset({KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.INVALID_RECORD})
+FENCED: Final = frozenset(
+    {
+        KafkaError._FENCED,  # noqa: SLF001 - its public name
+        KafkaError.INVALID_PRODUCER_EPOCH,
+        KafkaError.PRODUCER_FENCED,
+    }
+)
+
+
+def transactional_id(dlq_topic: str) -> str:
+    """Name what a replay of *dlq_topic* writes as; a user needs the right to WRITE under it."""
+    return f"consumers-dlq-replay.{dlq_topic}"
+
+
+def refusal(
+    letter: Letter,
+    *,
+    replayed: Container[str],
+    topics: Container[str],
+    dlq_topic: str,
+    max_replays: int = MAX_REPLAYS,
+) -> str | None:
+    """Say why *letter* is not to be replayed, ``None`` if it is.
+
+    *replayed* holds the ids of those that were, *topics* the topics that there are.
+    """
+    if letter.origin is None or not letter.id:
+        return "it does not say where it came from"
+    if letter.id in replayed:
+        return "replayed already"
+    if letter.replays >= max_replays:
+        return f"died after {letter.replays} replays, and --max-replays is {max_replays}"
+    if letter.origin.topic == dlq_topic:
+        return "from this very topic"
+    if letter.origin.topic not in topics:
+        return f"from {letter.origin.topic}, which is gone"
+    return None
+
+
+class Plan(NamedTuple):
+    """What a replay would do: the letters it sends back, and why it does not others."""
+
+    chosen: list[Letter]
+    left_out: list[tuple[Letter, str]]
+
+
+def plan(
+    letters: Iterable[Letter],
+    *,
+    replayed: Container[str],
+    topics: Container[str],
+    dlq_topic: str,
+    max_replays: int = MAX_REPLAYS,
+) -> Plan:
+    """Decide on each of *letters*; the arguments are those of `refusal`.
+
+    Of a death that was written twice the first letter is chosen.
+    """
+    planned = Plan([], [])
+    firsts: dict[str, Letter] = {}
+    for letter in letters:
+        why = refusal(
+            letter,
+            replayed=replayed,
+            topics=topics,
+            dlq_topic=dlq_topic,
+            max_replays=max_replays,
+        )
+        if why is None and (first := firsts.setdefault(letter.id, letter)) is not letter:
+            why = f"the same death as {first.place}"
+        if why is None:
+            planned.chosen.append(letter)
+        else:
+            planned.left_out.append((letter, why))
+    return planned
+
+
+def returned(message: Message, replays: int) -> Headers:
+    """Give the headers of the record that the dead letter *message* was, replayed *replays* times.
+
+    They are the original's, and when it was sent first.
+    """
+    kept = [(name, value) for name, value in forwarded(message) if not name.startswith(PREFIX)]
+    return [*kept, (REPLAYS, str(replays).encode())]
+
+
+def make_producer(settings: Settings) -> Producer:
+    """Make the producer of a replay, and end any other replay of the same topic.
+
+    Raises `Fatal` when that cannot be done.
+    """
+    heard = LastWords()
+    properties = {
+        **producer_properties(settings),
+        **PROPERTIES,
+        **heard.callbacks(),
+        "transactional.id": transactional_id(settings.dlq_topic),
+    }
+    try:
+        producer = Producer(properties)
+        producer.init_transactions(ANSWER_SECONDS)
+    except (KafkaException, ValueError, TypeError) as error:
+        raise Fatal(f"no replay can be begun: {heard.reason(error)}") from error
+    return producer
+
+
+class Replayer:
+    """Writes the records of one dead-letter topic back; *partitions* counts those of each topic.
+
+    The *producer* is the caller's, made with `transactional_id`. A letter that cannot be written
+    back, because it is too large for its topic, is left as it is and told in `failures`.
+    """
+
+    def __init__(self, producer: Producer, dlq_topic: str, partitions: Mapping[str, int]) -> None:
+        self._producer = producer
+        self._topic = dlq_topic
+        self._partitions = partitions
+        self.replayed = 0
+        self.failures: list[tuple[Letter, str]] = []
+
+    def replay(self, messages: Iterable[Message]) -> Iterator[int]:
+        """Replay *messages*; give their number so far after each transaction.
+
+        Raises `Fatal` when the rest cannot be replayed either; what was given stands.
+        """
+        for batch in batches(messages):
+            try:
+                self._together(batch)
+            except _RefusedError:
+                for message in batch:
+                    self._alone(message)
+            yield self.replayed
+
+    def _alone(self, message: Message) -> None:
+        try:
+            self._together([message])
+        except _RefusedError as refused:
+            self.failures.append((letter_of(message), str(refused)))
+
+    def _together(self, messages: list[Message]) -> None:
+        """Replay *messages* in one transaction; `_RefusedError` if it had to be given up."""
+        refusals: list[KafkaError] = []
+
+        def on_delivery(error: KafkaError | None, _: Message) -> None:
+            if error is not None:
+                refusals.append(error)
+
+        try:
+            self._producer.begin_transaction()
+            for message in messages:
+                with processing(message):
+                    self._write(message, on_delivery)
+            self._producer.commit_transaction(ANSWER_SECONDS)
+        except (KafkaException, BufferError) as error:
+            self._give_up([error.args[0], *refusals])
+        self.replayed += len(messages)
+
+    def _write(self, message: Message, on_delivery: DeliveryCallback) -> None:
+        letter = letter_of(message)
+        assert letter.origin is not None, "refused before"
+        topic, partition, _ = letter.origin
+        there = partition < self._partitions[topic]
+        self._producer.produce(
+            topic,
+            message.value(),
+            message.key(),
+            partition if there else ANY_PARTITION,
+            headers=[*returned(message, letter.replays + 1)],
+            on_delivery=on_delivery,
+        )
+        self._producer.produce(
+            self._topic,
+            partition=letter.place.partition,
+            headers=[(REPLAYED, letter.id.encode())],
+            on_delivery=on_delivery,
+        )
+        self._producer.poll(0)
+
+    def _give_up(self, errors: list[object]) -> NoReturn:
+        """Undo a transaction; raise `_RefusedError` over a record, `Fatal` over anything else.
+
+        One of *errors* is the cause, the others follow from it: what was queued behind is purged.
+        """
+        told = [one for one in errors if isinstance(one, KafkaError)]
+        words = in_words(told[0]) if told else str(errors[0])
+        if any(one.code() in FENCED for one in told):
+            raise Fatal(f"another replay of {self._topic} has begun: this one stops")
+        if not told or any(one.fatal() for one in told):
+            raise Fatal(f"the replay cannot go on: {words}")
+        try:
+            self._producer.abort_transaction(ANSWER_SECONDS)
+        except KafkaException as broken:
+            raise Fatal(f"the replay cannot go on: {words}") from broken
+        of_record = next((one for one in told if one.code() in OF_RECORDS), None)
+        if of_record is None:
+            raise Fatal(f"the replay cannot go on: {words}")
+        raise _RefusedError(f"its topic refuses it: {of_record.name()}")
+
+
+class _RefusedError(Exception):
+    """A transaction was undone because of one of its records."""
+
+
+def batches(messages: Iterable[Message]) -> Iterator[list[Message]]:
+    """Cut *messages* into lists that one transaction takes."""
+    batch: list[Message] = []
+    size = 0
+    for message in messages:
+        batch.append(message)
+        size += len(message.value() or b"")
+        if len(batch) >= BATCH_RECORDS or size >= BATCH_BYTES:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
