@@ -18,8 +18,14 @@ if TYPE_CHECKING:
 
     E = TypeVar("E", bound=StrEnum)
     V = TypeVar("V")
+    N = TypeVar("N", int, float)
+    Range = tuple[int, int]
 
 SHOWN = 40  # characters of a wrong value in an error; more would only hide the path
+# From the lowest to the highest that are taken; a time is in seconds and has four digits of a year.
+TIMES = (0, 253_402_300_799)
+AMOUNTS = (0, 2**63 - 1)  # offsets and what is counted in them, and seconds that passed
+PARTITIONS = (0, 2**31 - 1)
 PARTITION = re.compile(r"\d{1,10}", re.ASCII)
 MISSING: Any = object()
 
@@ -27,8 +33,8 @@ MISSING: Any = object()
 class Fields:
     """The fields of one JSON object; *path* is where it stands in its line, empty at the top.
 
-    ``maybe_…`` gives None where the field is null or missing; the others want it there. Iterating
-    gives the keys.
+    ``maybe_…`` gives None where the field is null or missing; the others want it there. *within*
+    is the lowest number that is taken and the highest. Iterating gives the keys.
     """
 
     __slots__ = ("_path", "_values")
@@ -81,30 +87,34 @@ class Fields:
         values = self._list(key)
         return tuple(v if isinstance(v, str) else self._refuse(key, "texts") for v in values)
 
-    def whole(self, key: str) -> int:
+    def whole(self, key: str, within: Range | None = None) -> int:
         """Give the whole number at *key*."""
-        return self._wanted(key, self.maybe_whole(key), "a whole number")
+        return self._wanted(key, self.maybe_whole(key, within), "a whole number")
 
-    def maybe_whole(self, key: str) -> int | None:
+    def maybe_whole(self, key: str, within: Range | None = None) -> int | None:
         """Give the whole number at *key*, or None."""
         value = self._values.get(key)
-        return value if value is None or _whole(value) else self._refuse(key, "a whole number")
+        if value is None:
+            return None
+        number: int = value if _whole(value) else self._refuse(key, "a whole number")
+        return self._inside(key, number, within)
 
     def wholes(self, key: str) -> tuple[int, ...]:
         """Give the whole numbers of the list at *key*."""
         values = self._list(key)
         return tuple(v if _whole(v) else self._refuse(key, "whole numbers") for v in values)
 
-    def number(self, key: str) -> float:
+    def number(self, key: str, within: Range | None = None) -> float:
         """Give the number at *key*."""
-        return self._wanted(key, self.maybe_number(key), "a number")
+        return self._wanted(key, self.maybe_number(key, within), "a number")
 
-    def maybe_number(self, key: str) -> float | None:
+    def maybe_number(self, key: str, within: Range | None = None) -> float | None:
         """Give the number at *key*, or None. NaN and the infinities are none."""
         value = self._values.get(key)
         if value is None:
             return None
-        return float(value) if _finite(value) else self._refuse(key, "a number")
+        number = float(value) if _finite(value) else self._refuse(key, "a number")
+        return self._inside(key, number, within)
 
     def maybe_truth(self, key: str) -> bool | None:
         """Give the true or false at *key*, or None."""
@@ -127,6 +137,11 @@ class Fields:
     def _list(self, key: str) -> list[Any]:
         value = self._values.get(key, [])
         return value if isinstance(value, list) else self._refuse(key, "a list")
+
+    def _inside(self, key: str, value: N, within: Range | None) -> N:
+        if within is None or within[0] <= value <= within[1]:
+            return value
+        return self._refuse(key, f"a number from {within[0]} to {within[1]}")
 
     def _wanted(self, key: str, value: V | None, what: str) -> V:
         return self._refuse(key, what) if value is None else value

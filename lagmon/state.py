@@ -20,7 +20,7 @@ import structlog
 
 from lagmon.alerts.incidents import Pending, State, interrupted
 from lagmon.errors import RecordingError
-from lagmon.fields import Fields
+from lagmon.fields import AMOUNTS, PARTITIONS, TIMES, Fields
 from lagmon.model import Incident, IncidentKey
 
 if TYPE_CHECKING:
@@ -215,7 +215,7 @@ def _key_in(fields: Fields) -> IncidentKey:
         fields.text("cluster"),
         fields.maybe_text("group"),
         fields.maybe_text("topic"),
-        fields.maybe_whole("partition"),
+        fields.maybe_whole("partition", PARTITIONS),
     )
 
 
@@ -232,10 +232,10 @@ def _pending_out(pending: Pending) -> dict[str, Any]:
 def _pending_in(fields: Fields) -> Pending:
     return Pending(
         _key_in(fields),
-        fields.number("since"),
-        fields.number("held_seconds"),
-        fields.maybe_number("seen_at"),
-        fields.number("value"),
+        fields.number("since", TIMES),
+        fields.number("held_seconds", AMOUNTS),
+        fields.maybe_number("seen_at", TIMES),
+        fields.number("value", AMOUNTS),
     )
 
 
@@ -254,10 +254,10 @@ def _incident_out(incident: Incident) -> dict[str, Any]:
 def _incident_in(fields: Fields) -> Incident:
     return Incident(
         _key_in(fields),
-        fields.number("since"),
-        fields.number("opened_at"),
-        fields.number("value"),
-        fields.number("sent_at"),
-        fields.maybe_number("resolved_at"),
+        fields.number("since", TIMES),
+        fields.number("opened_at", TIMES),
+        fields.number("value", AMOUNTS),
+        fields.number("sent_at", TIMES),
+        fields.maybe_number("resolved_at", TIMES),
         held=fields.maybe_truth("held") or False,
     )

@@ -15,9 +15,9 @@ What each of the four verdicts does:
 * *missing*: changes nothing: it does not open, its time counts towards neither, it does not
   resolve. An open incident goes on being sent, since a silent one would look resolved.
 
-The time of a reading is that since the one before it, whatever that one said. So a condition that
-is seen to hold in every second cycle takes twice as long to open, and no pattern of missing readings
-keeps it from opening; an hour in which nothing could be read adds nothing.
+The time of a reading is that since the one before it, whatever that one said. So what is seen to
+hold in every second cycle takes twice as long to open, and no pattern of missing readings keeps it
+from opening; an hour in which nothing could be read adds nothing.
 
 What opens in a maintenance window is *held*: judged, shown and logged, but nobody is woken. When
 the window ends before it does, it is sent. What was open before goes on being sent, or Alertmanager

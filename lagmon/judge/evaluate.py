@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lagmon.judge.state_table import BEYOND_CYCLES, MISSING_CYCLES, Around, answer
+from lagmon.judge.state_table import MISSING_CYCLES, Around, answer
 from lagmon.judge.states import GroupVerdict, Judged
 from lagmon.model import State, Why
 
@@ -48,7 +48,8 @@ def _group(around: Around) -> GroupVerdict:
     judged = tuple(_partitions(around))
     worst = _worst(group, judged)
     if worst is None:
-        return GroupVerdict(_stands(memory.judged, _bare(group), around.now), judged)
+        found = _bare(group, had=memory.valued)
+        return GroupVerdict(_stands(memory.judged, found, around.now), judged)
     at = group.partitions[worst].at
     one = judged[worst]
     assert one is not None
@@ -80,7 +81,7 @@ def _is_plainly_ok(row: PartitionLag, one: Standing, allowed: int) -> bool:
         row.lag is not None
         and row.lag <= allowed
         and not row.lost
-        and one.beyond < BEYOND_CYCLES
+        and not one.beyond
         and one.lost_commit is None
     )
 
@@ -117,8 +118,11 @@ def _unreadable(missing: int, before: Judged | None, detail: str | None) -> Answ
     return State.PENDING, "no value yet"
 
 
-def _bare(group: GroupLag) -> Answer:
-    """Say what a group is of which no partition is judged."""
+def _bare(group: GroupLag, *, had: bool) -> Answer:
+    """Say what a group is of which no partition is judged; *had* is whether it ever had a lag.
+
+    There is nothing of which it could be said that it is well.
+    """
     if group.partitions:
-        return State.OK, "its topics are deleted"
-    return State.PENDING, "has committed nothing"
+        return State.PENDING, "its topics are deleted"
+    return State.PENDING, "has no commits any more" if had else "has committed nothing"

@@ -102,6 +102,14 @@ class GroupMemory:
         """Begin the rate anew."""
         self._lags, self.rate = array("d"), None
 
+    def forget_times(self) -> None:
+        """Begin anew because no time of before can be compared with one from now on."""
+        self.forget_rate()
+        self.left_at = self.missing_from = self.judged = None
+        self.missing = 0
+        for one in self.partitions:
+            one.forget_times()
+
     def known(self) -> tuple[TopicPartition, ...]:
         """List the partitions with a commit, and those of which none could be had."""
         return tuple(one.at for one in self.partitions if one.committed is not None or one.missing)

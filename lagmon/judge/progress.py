@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lagmon.fields import Fields
+from lagmon.fields import AMOUNTS, TIMES, Fields
 from lagmon.judge.group_memory import GroupMemory
 from lagmon.model import Why
 from lagmon.readings import KnownGroup, PeekRequest, TopicPartition
@@ -103,10 +103,7 @@ class Progress:
         """Let the time pass from the last snapshot to this one."""
         if now < self._at:
             for memory in self._groups.values():
-                memory.forget_rate()
-                memory.left_at = None
-                for one in memory.partitions:
-                    one.restart()
+                memory.forget_times()
             self._gaps = {at: (stable, now) for at, (stable, _) in self._gaps.items()}
         elif self._silent_from is not None:
             self._skip(now - self._silent_from)
@@ -206,11 +203,13 @@ class Progress:
         gaps: dict[str, dict[str, object]] = {}
         for at, (stable, since) in self._gaps.items():
             gaps.setdefault(at.topic, {})[str(at.partition)] = {"stable": stable, "since": since}
-        return {
+        values: dict[str, object] = {
             "groups": {name: one.saved() for name, one in self._groups.items()},
             "transactions": gaps,
             "transactional": sorted(self._transactional),
         }
+        # By which a clock is known that was set back meanwhile.
+        return {**values, "at": self._at} if self._at > float("-inf") else values
 
     @classmethod
     def restored(cls, saved: object) -> Progress:
@@ -226,6 +225,8 @@ class Progress:
             for key in partitions:
                 gap = partitions.below(key)
                 at = TopicPartition(topic, partitions.partition(key))
-                found._gaps[at] = (gap.whole("stable"), gap.number("since"))
+                found._gaps[at] = (gap.whole("stable", AMOUNTS), gap.number("since", TIMES))
         found._transactional = set(fields.texts("transactional"))
+        written = fields.maybe_number("at", TIMES)
+        found._at = found._at if written is None else written
         return found

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from heapq import nsmallest
 from typing import TYPE_CHECKING
 
-from lagmon.fields import Fields
+from lagmon.fields import AMOUNTS, TIMES, Fields
 from lagmon.judge.arrivals import Arrival, Arrivals
 from lagmon.judge.bracket import Answer, Bracket
 from lagmon.readings import TopicPartition
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     Groups = dict[str, dict[Key, "Found"]]
 
+STAMPS = (-(2**63), 2**63 - 1)  # what a producer may give as the time of a record
 KEPT = 100_000  # of more arrivals, the oldest: to find those again takes longest
 
 
@@ -96,7 +97,7 @@ def restored(value: object) -> Arrivals:
     found = {name: _group_in(groups.below(name)) for name in groups}
     known = {topic: ids.text(topic) for topic in ids}
     doubtful = frozenset(fields.texts("transactional"))
-    return Arrivals(recalled=Recalled(fields.number("at"), found, known, doubtful))
+    return Arrivals(recalled=Recalled(fields.number("at", TIMES), found, known, doubtful))
 
 
 def take_over(known: Arrivals, recalled: Recalled, lag: ClusterLag, history: History) -> None:
@@ -235,22 +236,23 @@ def _out(one: Found) -> dict[str, object]:
 
 
 def _in(fields: Fields) -> Found:
-    commit, target = fields.whole("commit"), fields.maybe_whole("target")
+    commit, target = fields.whole("commit", AMOUNTS), fields.maybe_whole("target", AMOUNTS)
     below, above = fields.maybe_below("below"), fields.maybe_below("above")
     return Found(
         commit,
         commit if target is None else target,
-        fields.whole("end"),
-        fields.number("seen"),
+        fields.whole("end", AMOUNTS),
+        fields.number("seen", TIMES),
         bool(fields.maybe_truth("record")),
         bool(fields.maybe_truth("late")),
-        fields.maybe_number("time"),
-        fields.maybe_number("error") or 0.0,
-        None if below is None else (below.whole("offset"), below.whole("time")),
+        fields.maybe_number("time", TIMES),
+        fields.maybe_number("error", AMOUNTS) or 0.0,
+        None if below is None else (below.whole("offset", AMOUNTS), below.whole("time", STAMPS)),
         None if above is None else _answer(above),
-        fields.maybe_whole("exact"),
+        fields.maybe_whole("exact", STAMPS),
     )
 
 
 def _answer(fields: Fields) -> Answer:
-    return Answer(fields.whole("asked"), fields.whole("offset"), fields.maybe_whole("time"))
+    offset, time = fields.whole("offset", AMOUNTS), fields.maybe_whole("time", STAMPS)
+    return Answer(fields.whole("asked", STAMPS), offset, time)

@@ -169,7 +169,8 @@ def _age(
     if row.lag is None:
         return None
     if arrival.lag <= 0:
-        return CAUGHT_UP  # what is left cannot be read
+        # What is left cannot be read: there is nothing to wait for, unless it was lost.
+        return None if row.lost else CAUGHT_UP
     if arrival.time is not None:
         age: Age | None = Age(max(0.0, now - arrival.time), Method.HISTORY, arrival.error)
     elif arrival.bracket is not None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from array import array
 from typing import TYPE_CHECKING
 
+from lagmon.fields import AMOUNTS, TIMES
 from lagmon.judge.trend import LagWindow
 
 if TYPE_CHECKING:
@@ -105,7 +106,10 @@ class Standing:
         self.restart()
 
     def restart(self) -> None:
-        """Begin anew, as for another partition of the same name; how it used to pause is kept."""
+        """Begin anew, as for another partition of the same name; how it used to pause is kept.
+
+        When it last moved is as well: another partition is judged by that, too.
+        """
         self.committed: int | None = None
         self.end: int | None = None
         self.seen_at: float | None = None
@@ -121,6 +125,11 @@ class Standing:
         self.lost_commit: int | None = None  # behind it records were deleted
         self.window = LagWindow()
         self.forget_peeks()
+
+    def forget_times(self) -> None:
+        """Begin anew because no time of before can be compared with one from now on."""
+        self.restart()
+        self.moved_at, self.judged = None, None
 
     def forget_peeks(self) -> None:
         """Forget what the record at the commit is known to be."""
@@ -223,7 +232,8 @@ class Standing:
     def _paused(self, seconds: float) -> None:
         if self.pauses is None:
             self.pauses = Pauses()
-        self.pauses.add(seconds)
+        # What was read in a cycle that was lost is older than the time that was taken out.
+        self.pauses.add(max(0.0, seconds))
 
     def _forget_heights(self, committed: int, now: float, window: float) -> None:
         self.heights = [
@@ -260,11 +270,11 @@ class Standing:
     def restored(cls, at: TopicPartition, fields: Fields) -> Standing:
         """Take what `saved` gave; raise RecordingError with the path of what is wrong in it."""
         one = cls(at)
-        one.committed = fields.whole("committed")
-        one.moved_at = fields.maybe_number("moved_at")
-        one.stood_from = fields.maybe_number("stood_from")
+        one.committed = fields.whole("committed", AMOUNTS)
+        one.moved_at = fields.maybe_number("moved_at", TIMES)
+        one.stood_from = fields.maybe_number("stood_from", TIMES)
         one.started = bool(fields.maybe_truth("started"))
-        pause = fields.maybe_number("pause")
+        pause = fields.maybe_number("pause", AMOUNTS)
         for _ in range(RESTORED if pause is not None else 0):
             one._paused(pause or 0.0)
         return one

@@ -127,9 +127,10 @@ def _lost(_: Around, row: PartitionLag, one: Standing) -> Answer | None:
 
 def _beyond_end(_: Around, row: PartitionLag, one: Standing) -> Answer | None:
     """The commit lies past the end, and not because the two were read one after the other."""
-    if one.beyond < BEYOND_CYCLES:
+    if not one.beyond:
         return None
-    return State.BEYOND_END, f"committed {row.committed}, the end is {row.end}"
+    state = State.PENDING if one.beyond < BEYOND_CYCLES else State.BEYOND_END
+    return state, f"committed {row.committed}, the end is {row.end}"
 
 
 def _caught_up(around: Around, row: PartitionLag, one: Standing) -> Answer | None:

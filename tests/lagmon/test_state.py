@@ -27,7 +27,7 @@ OPEN = State(opened=(Incident(KEY, NOON, NOON + 15, 1203.0, NOON + 15),))
 WAITING = State(pending=(Pending(KEY, NOON, 10.0, NOON + 10, 1203.0),))
 
 NAMES = st.text(max_size=20)
-TIMES = st.floats(allow_nan=False, allow_infinity=False)
+TIMES = st.floats(0, 253_402_300_799)
 KEYS = st.builds(
     IncidentKey,
     NAMES,
@@ -51,6 +51,14 @@ JSON = st.recursive(
 def play(story: Coroutine[None, None, None]) -> None:
     """Run *story*."""
     asyncio.run(asyncio.wait_for(story, 60))
+
+
+def wrong(part: str, **fields: Any) -> str:
+    """Give the content of a file that is right but for *fields* of the first of *part*."""
+    key = {"rule": "R", "cluster": "a"}
+    times = {"since": NOON, "opened_at": NOON, "sent_at": NOON}
+    right = {**key, **times, "value": 5, "held_seconds": 5, "seen_at": NOON}
+    return json.dumps({"v": 1, "clusters": {"a": {part: [{**right, **fields}]}}})
 
 
 def nothing() -> Any:
@@ -84,6 +92,15 @@ def test_a_file_of_a_lagmon_that_kept_less_is_read() -> None:
         ('{"v":1}', "clusters: wants an object"),
         ('{"v":1,"clusters":{"a":{"opened":[{"rule":"R"}]}}}', "clusters.a.opened[0].cluster"),
         ('{"v":1,"clusters":{"a":{"opened":7}}}', "clusters.a.opened: wants a list"),
+        (wrong("opened", since=1e300), "clusters.a.opened[0].since: wants a number from 0 to"),
+        (wrong("opened", opened_at=-1), "clusters.a.opened[0].opened_at: wants a number from"),
+        (wrong("opened", sent_at=253402300800), "clusters.a.opened[0].sent_at: wants a number"),
+        (wrong("opened", value=1e308), "clusters.a.opened[0].value: wants a number from 0 to"),
+        (wrong("opened", partition=2**31), "clusters.a.opened[0].partition: wants a number"),
+        (wrong("resolved", resolved_at=1e12), "clusters.a.resolved[0].resolved_at: wants a"),
+        (wrong("pending", held_seconds=-5), "clusters.a.pending[0].held_seconds: wants a number"),
+        (wrong("pending", held_seconds=1e300), "clusters.a.pending[0].held_seconds: wants a"),
+        (wrong("easing", seen_at=1e300), "clusters.a.easing[0].seen_at: wants a number from 0"),
     ],
 )
 def test_a_file_that_is_wrong_is_set_aside_and_said_so(

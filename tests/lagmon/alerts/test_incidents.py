@@ -117,11 +117,11 @@ TABLE = [
     Row(29, "three of four are missing: it takes four times as long, and opens",
         [(20 * turn + 5 * missing, UNREADABLE if missing else HIGH)
          for turn in range(4) for missing in range(4)],
-        [none] * 12 + [O] + [none] * 3),
+        [*([none] * 12), O, none, none, none]),
     Row(30, "an hour without a reading adds to neither: the first one after it counts 5 s",
         [(0, HIGH), (5, HIGH), *((second, BLIND) for second in range(10, 3600, 5)), (3600, HIGH),
          (3605, HIGH)],
-        [none] * 2 + [none] * 718 + [none, O]),
+        [*([none] * 721), O]),
 ]  # fmt: skip
 
 

@@ -31,6 +31,7 @@ STUCK = {State.STALLED, State.BLOCKED, State.STOPPED, State.LOST, State.HANGING_
 
 CAUGHT_UP = Side()
 BEHIND = Side(end=150)  # 50 records wait, and the commit stands
+GROWING = Side(committed=None, end=lambda second: 100 + second)
 GROWS = Side(end=lambda second: 100 + second)  # nothing is committed, one record a second comes
 
 
@@ -206,8 +207,8 @@ TABLE = (
     # --- beyond_end: committed > high, in two snapshots
     Row(
         24,
-        State.OK,
-        "seen once it may be two answers that crossed: nothing can be unread",
+        State.PENDING,
+        "seen once it may be two answers that crossed, or a topic made anew: nobody knows yet",
         during(0, 0, Side(committed=130)),
     ),
     Row(
@@ -690,6 +691,60 @@ TABLE = (
         "its topic is deleted: what is left of the group is judged alone",
         during(0, 300, CAUGHT_UP, Side(50, error=GONE)),
     ),
+    Row(
+        98,
+        State.PENDING,
+        "all its topics are deleted: nothing is left of which it could be said that it is well",
+        during(0, 900, BEHIND) + during(910, 1000, Side(50, error=GONE)),
+    ),
+    Row(
+        99,
+        State.PENDING,
+        "its commits are gone as well: it reads nothing that is known",
+        during(0, 900, BEHIND) + during(910, 920, Side(50, error=GONE)) + during(930, 1000),
+    ),
+    Row(
+        100,
+        State.PENDING,
+        "caught up until now, and past the end in this one look: it is not known to be well",
+        during(0, 300, CAUGHT_UP) + during(310, 310, Side(130)),
+    ),
+    Row(
+        101,
+        State.OK,
+        "it was two answers that crossed: the next look says so",
+        during(0, 300, CAUGHT_UP) + during(310, 310, Side(130)) + during(320, 320, Side(130, 130)),
+    ),
+    Row(
+        102,
+        State.STALLED,
+        "its other partition last moved before the clock was set back: that is not lately",
+        during(9000, 9300, BEHIND, MOVES) + during(0, 700, BEHIND, Side(9395, 9500)),
+    ),
+    Row(
+        103,
+        State.STEADY,
+        "who left did so by a clock that was set back since: ten minutes are waited for, not two",
+        during(9000, 9010, BEHIND, members=2) + during(9020, 9030, BEHIND) + during(0, 130, BEHIND),
+    ),
+    Row(
+        104,
+        State.HANGING_TRANSACTION,
+        "of the time before the clock was set back nothing counts, of that since then all",
+        during(9000, 9500, Side(end=150, stable=100)) + during(0, 910, Side(end=150, stable=100)),
+    ),
+    Row(
+        105,
+        State.PENDING,
+        "ten minutes in which records came, less one in which nobody could look, are nine",
+        during(0, 300, GROWING) + during(310, 360, silent="down") + during(370, 650, GROWING),
+    ),
+    Row(
+        106,
+        State.UNCOMMITTED,
+        "and ten are ten",
+        during(0, 300, GROWING) + during(310, 360, silent="down") + during(370, 660, GROWING),
+    ),
 )
 
 
@@ -805,13 +860,20 @@ def test_the_numbers_of_badness_are_those_of_the_design() -> None:
 
 
 @pytest.mark.parametrize(
-    ("sides", "state"), [((), State.PENDING), ((Side(5, error=GONE),), State.OK)]
+    ("history", "reason"),
+    [
+        (during(0, 900), "has committed nothing"),
+        (during(0, 900, Side(5, error=GONE)), "its topics are deleted"),
+        (during(0, 10, BEHIND) + during(20, 900), "has no commits any more"),
+    ],
 )
-def test_a_group_without_anything_to_judge_has_a_state(
-    sides: tuple[Side, ...], state: State
+def test_a_group_without_anything_to_judge_is_not_said_to_be_well(
+    history: tuple[Snapshot, ...], reason: str
 ) -> None:
-    """Without commits nothing is said yet; where all topics are deleted nothing is left to read."""
-    assert last(during(0, 900, *sides)).judged.state is state
+    """Nothing can be said of it, and why is true: who had commits is not said to have had none."""
+    judged = last(history).judged
+
+    assert (judged.state, judged.reason) == (State.PENDING, reason)
 
 
 HISTORIES = st.lists(

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 WINDOW = 1800.0
 NO_READ = "TOPIC_AUTHORIZATION_FAILED: Broker: Topic authorization failed"
+BEHIND = Side(end=150)
+STANDS = {State.STALLED: 810, State.HANGING_TRANSACTION: 1110}  # seconds until it is said
 MOVES = Side(committed=lambda second: 95 + second, end=lambda second: 100 + second)
 
 
@@ -56,6 +58,11 @@ def pauses(history: tuple[Snapshot, ...]) -> list[float]:
 def restarted(progress: Progress) -> Progress:
     """Write *progress* down as the state file does, and read it again."""
     return Progress.restored(json.loads(json.dumps(progress.saved(), allow_nan=False)))
+
+
+def partition(**fields: Any) -> Any:
+    """Give what was saved of a group on one partition, with *fields*."""
+    return {"groups": {"g": {"partitions": {"t": {"0": {"committed": 100, **fields}}}}}}
 
 
 def steps(*commits: int, end: int = 500) -> tuple[Snapshot, ...]:
@@ -216,6 +223,46 @@ def test_a_hanging_transaction_still_hangs_after_a_restart() -> None:
     assert verdict.judged.state is State.HANGING_TRANSACTION
 
 
+@pytest.mark.parametrize(
+    ("side", "state"),
+    [(BEHIND, State.STALLED), (Side(end=150, stable=100), State.HANGING_TRANSACTION)],
+)
+def test_a_clock_that_was_set_back_over_a_restart_begins_the_watch_anew(
+    side: Side, state: State
+) -> None:
+    """What was written down stands in the future: it would keep a group from standing for a day."""
+    progress, day = Progress(), 24 * 3600
+    told(during(day, day + 100, side), progress=progress)
+
+    found = told(during(200, 1200, side), progress=restarted(progress))
+
+    assert found[0] is not None
+    assert found[-1] is not None
+    assert found[0].judged.since == NOON + 200
+    assert (found[-1].judged.state, found[-1].judged.since) == (state, NOON + STANDS[state])
+
+
+def test_a_clock_that_was_set_back_forgets_what_was_said_by_it() -> None:
+    """Since when a group is in its state is told to people: it must not lie ahead of them."""
+    progress = Progress()
+    told(during(9000, 9900, BEHIND), progress=progress)
+
+    found = told(during(0, 10, BEHIND) + during(20, 20, BEHIND, error=REFUSED), progress=progress)
+
+    assert [one and (one.judged.state, one.judged.since) for one in found] == [
+        (State.PENDING, NOON)
+    ] * 3
+
+
+def test_a_commit_of_a_lost_cycle_makes_no_pause_of_less_than_nothing() -> None:
+    """It was read before the cluster answered again, and that time was taken out already."""
+    history = during(0, 10, Side(lambda second: second, 500)) + during(20, 60, silent="down")
+    (late,) = during(70, 70, Side(50, 500))
+    read = (replace(late.groups[0], read_at=NOON + 20),)
+
+    assert pauses((*history, replace(late, groups=read))) == [0]
+
+
 def test_who_was_alive_and_had_a_value_is_known_after_a_restart() -> None:
     """The rules on groups ask for both, and a restart must neither arm nor disarm them."""
     progress = Progress()
@@ -291,6 +338,17 @@ def test_members_make_a_group_alive() -> None:
         ({"groups": {"g": {"partitions": {"t": {"0": {}}}}}}, "groups.g.partitions.t.0.committed"),
         ({"transactions": {"t": {"x": {}}}}, "transactions.t.x"),
         ({"transactional": [1]}, "transactional"),
+        ({"at": 1e300}, "at: wants a number from 0 to 253402300799, got 1e[+]300"),
+        (partition(committed=-1001), "groups.g.partitions.t.0.committed: wants a number from 0"),
+        (partition(committed=2**63), "groups.g.partitions.t.0.committed: wants a number from 0"),
+        (partition(moved_at=1e300), "groups.g.partitions.t.0.moved_at: wants a number from 0"),
+        (partition(stood_from=-1.0), "groups.g.partitions.t.0.stood_from: wants a number from"),
+        (partition(pause=1e308), "groups.g.partitions.t.0.pause: wants a number from 0"),
+        (partition(pause=-5), "groups.g.partitions.t.0.pause: wants a number from 0"),
+        (
+            {"transactions": {"t": {"0": {"stable": 5, "since": -1e300}}}},
+            "transactions.t.0.since: wants a number from 0",
+        ),
     ],
 )
 def test_what_was_not_saved_by_lagmon_is_refused_with_its_path(wrong: Any, path: str) -> None:

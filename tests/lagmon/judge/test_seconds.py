@@ -635,6 +635,22 @@ def test_51_a_group_is_as_old_as_its_oldest_partition() -> None:
     assert worst([]) is None
 
 
+def test_52_what_was_all_deleted_unread_has_no_age() -> None:
+    """Nothing of it waits any more, and it was not read: an age of 0 would say that it was."""
+    log, watch = Log(), Ages()
+    log.step(watch)
+    log.write(10)
+    log.step(watch)
+
+    log.start = 10
+    gone = log.step(watch)
+    log.write()
+    log.step(watch)
+
+    assert gone is None
+    assert log.step(watch) == Age(7.5, Method.HISTORY, 2.5)
+
+
 moves = st.lists(
     st.tuples(
         st.floats(0.5, 40),
