@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -277,13 +278,14 @@ def test_whatever_happens_order_is_kept_and_nothing_is_passed(
         (bench.source.revoke if kind == "revoke" else bench.source.lose)([at])
         bench.source.assign([at])
 
-    bench.executor._tries._handler = watched  # type: ignore[attr-defined]  # the script is the bench's
-    bench.source.commit = checked  # type: ignore[method-assign,assignment]
-    bench.dead_letters.send = kept  # type: ignore[method-assign]
     for seconds, kind, at in troubles:
-        bench.source.at(seconds, lambda kind=kind, at=at: rebalance(kind, at))
+        bench.source.at(seconds, partial(rebalance, kind, at))
 
-    bench.run(*records, seconds=2000)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bench.executor._tries, "_handler", watched)
+        patch.setattr(bench.source, "commit", checked)
+        patch.setattr(bench.dead_letters, "send", kept)
+        bench.run(*records, seconds=2000)
 
     assert finished == {one.offset for one in records}
     ends = Counter({one.at: one.offset + 1 for one in records})
