@@ -90,6 +90,7 @@ class Calls:
         self._came: dict[Hashable, Any] = {}  # answers of questions that were stuck
         self._suspects: set[int] = set()
         self._alive = Deadline(0)  # until when others are taken to answer
+        self._hanging: set[str] = set()  # steps that any broker can answer, and none does
 
     def begin(self) -> None:
         """Begin a cycle: take what came late; replace the client if it failed meanwhile."""
@@ -101,7 +102,8 @@ class Calls:
         for key, one in over.items():
             if one.took is not None and is_sound(self._came[key]):
                 self._patience.answered(one.step, one.took)  # slow, and no hanging
-        self._judge(self._came.values())
+        current = self._client.generation  # an older one is replaced already
+        self._judge(self._came[key] for key, one in over.items() if one.generation == current)
 
     def each(
         self,
@@ -118,7 +120,9 @@ class Calls:
         open questions have ended, and the rest is asked of the new one.
 
         *lanes* names the broker that is asked. *step* tells apart for whom what is usual. In a
-        *hurry* not even the first answer is waited for longer than that.
+        *hurry* not even the first answer is waited for longer than that. Without *lanes* any broker
+        is asked; when that is in vain, for the first time, the client is replaced: it looks for
+        coordinators in the same way, and one that hangs would keep back groups of all others.
         """
         found: dict[K, Any | Failure] = {
             key: self._came.pop(key) for key in asks if key in self._came
@@ -130,6 +134,8 @@ class Calls:
             burst = self._burst(asks, queues, until, step, hurry=hurry)
             found |= burst
             self._judge(burst.values())
+        if lanes is None and hurry:
+            self._note(step, hanging=any(key in self._stuck for key in asks))
         return found | dict.fromkeys(queues.rest(), Failure(LATE, sound=True))
 
     def answered(self) -> bool:
@@ -177,6 +183,15 @@ class Calls:
             for key in came, *_beside(ended, len(waiting)):
                 found[key] = outcome(waiting.pop(key).future)
                 sound = self._heard(key, found[key], queues) and sound
+
+    def _note(self, step: str, *, hanging: bool) -> None:
+        """Note whether *step*, which any broker answers, hangs: the first costs the client."""
+        if not hanging:
+            self._hanging.discard(step)
+            return
+        if not self._hanging:
+            self._client.recycle(f"{step} is not answered: a broker that it is connected to hangs")
+        self._hanging.add(step)
 
     def _next(self, ended: SimpleQueue[K], step: str, seconds: float) -> K | None:
         """Give the next of *ended*, None if nothing comes within *seconds*."""

@@ -266,3 +266,44 @@ def test_a_hurry_does_not_wait_for_the_first_answer(monkeypatch: pytest.MonkeyPa
     found = asking(request_timeout=60).each(cluster.asks("a"), Deadline(60), hurry=True)
 
     assert found == {"a": calls.WAITING}
+
+
+def test_what_any_broker_can_answer_and_none_does_costs_the_client_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The first hurry in vain replaces the client, which may look for coordinators there too.
+
+    Others in vain, then or later, do not: their answers would never come.
+    """
+    monkeypatch.setattr(patience, "SPARE_SECONDS", 0.1)
+    cluster = Scripted({"metadata": 1, "list": None, "again": None, "group": 2})
+    sut = asking(request_timeout=60)
+
+    for _ in range(2):
+        sut.begin()
+        sut.each(cluster.asks("metadata"), Deadline(60), step="metadata", hurry=True)
+        sut.each(cluster.asks("list"), Deadline(60), step="list", hurry=True)
+        sut.each(cluster.asks("again"), Deadline(60), step="again", hurry=True)
+        sut.each(cluster.asks("group"), Deadline(60), step="group")
+
+    clients = {
+        name: [one for one, asked in cluster.asked if asked == name] for name in ("list", "group")
+    }
+    assert clients["list"][0] is not clients["group"][0]
+    assert clients["group"][0] is clients["group"][1]
+
+
+def test_a_client_that_heals_may_be_replaced_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once what hung is answered, the next hurry in vain is a first one."""
+    monkeypatch.setattr(patience, "SPARE_SECONDS", 0.1)
+    cluster = Scripted({"well": 1, "ill": None, "group": 2})
+    sut = asking(request_timeout=60)
+
+    for step, name in (("list", "ill"), ("list", "well"), ("list", "ill")):
+        sut.each(cluster.asks(name), Deadline(60), step=step, hurry=True)
+        sut.begin()
+        sut.each(cluster.asks("group"), Deadline(60), step="group")
+
+    first, second, third = (one for one, asked in cluster.asked if asked == "group")
+    assert first is second
+    assert second is not third
