@@ -82,7 +82,8 @@ class LoopExecutor:
 
     def close(self) -> None:
         """Cancel what is in work, and let the thread end when that has ended."""
-        self._loop.call_soon_threadsafe(self._closing.set)
+        with suppress(RuntimeError):  # closed before
+            self._loop.call_soon_threadsafe(self._closing.set)
 
     def _begin(self, run: Run) -> None:
         task = self._loop.create_task(self._lane(run))
