@@ -53,6 +53,8 @@ PURE = (
     "consumers/kafka/properties.py",
     "consumers/game/events.py",
     "consumers/game/service.py",
+    "consumers/game/answers.py",
+    "consumers/fintech/faults.py",
     "propagation/w3c.py",
     "propagation/w3c_baggage.py",
     "propagation/headers.py",
