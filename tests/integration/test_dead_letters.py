@@ -221,3 +221,20 @@ def test_a_topic_that_may_not_be_written_is_noticed_at_the_start(strict: KafkaBr
 
     assert isinstance(failure, Fatal)
     assert "plays.dlq may not be written by this user: grant it WRITE" in str(failure)
+
+
+def test_too_many_dead_letters_in_a_row_stop_the_worker(
+    kafka: KafkaBroker, topic: str, gone: str
+) -> None:
+    """As many as allowed are kept and committed, the next stays where it is, for after the fix."""
+    kafka.create_topic(gone)
+    write(kafka, topic, "1", "2", "3", "4", "5")
+    worker = Worker(kafka, topic, refuse, dlq_limit_consecutive=3)
+
+    failure = until(worker.failed, timeout=60, what="the end of the worker")
+    worker.ended()
+
+    assert isinstance(failure, Fatal)
+    assert "dlq_limit_consecutive" in str(failure)
+    assert [letter.value() for letter in read(kafka, gone, 4, timeout=3)] == [b"1", b"2", b"3"]
+    assert committed(kafka, topic).get(0, 0) <= 3

@@ -110,12 +110,14 @@ def committed(kafka: KafkaBroker, topic: str) -> dict[int, int]:
     return {one.partition: one.offset for one in found}
 
 
-def read(kafka: KafkaBroker, topic: str, count: int = 1) -> list[confluent_kafka.Message]:
-    """Read the first *count* records of partition 0 of *topic*."""
+def read(
+    kafka: KafkaBroker, topic: str, count: int = 1, timeout: float = 10
+) -> list[confluent_kafka.Message]:
+    """Read the first *count* records of partition 0 of *topic*, or those there after *timeout*."""
     consumer = confluent_kafka.Consumer(
         {"bootstrap.servers": kafka.bootstrap_servers, "group.id": "reader"}
     )
     consumer.assign([confluent_kafka.TopicPartition(topic, 0, 0)])
-    found = consumer.consume(count, timeout=10)
+    found = consumer.consume(count, timeout=timeout)
     consumer.close()
     return found
