@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 from lagmon import waited
 from lagmon.alerts.conditions import Measure
+from lagmon.alerts.verdicts import NOTHING_TO_READ
 from lagmon.labels import safe
-from lagmon.model import State
+from lagmon.model import State, Why
 from lagmon.wording import counted, duration, number
 
 if TYPE_CHECKING:
@@ -70,8 +71,8 @@ def summary(notice: Notice) -> str:
         return f"The consumer groups of {safe(notice.change.incident.key.cluster)} " + (
             "can be seen again" if is_over else "cannot be seen"
         )
-    if is_over and notice.group is None and notice.change.incident.key.group is not None:
-        return f"{who(notice)} is gone{_was(notice)}"
+    if is_over and (gone := _gone(notice)):
+        return f"{who(notice)} {gone}{_was(notice)}"
     if measure is Measure.VALUE:
         return f"{who(notice)} {'can be read again' if is_over else 'cannot be read'}"
     if measure is Measure.STATE:
@@ -129,6 +130,22 @@ def _doing(notice: Notice, state: State) -> str:
         blocked=one if len(blocked) < 2 else f"{len(blocked)} partitions",  # noqa: PLR2004 - plural
         lost=counted(lost, "record") if lost else "records",
     )
+
+
+def _gone(notice: Notice) -> str:
+    """Say that nothing is left that the group could be behind on; nothing where something is."""
+    parts, group = concerned(notice), notice.group
+    if group is None:
+        return "is gone" if notice.change.incident.key.group is not None else ""
+    if group.why is Why.GROUP_UNREADABLE or not NOTHING_TO_READ.issuperset(
+        part.why for part in parts
+    ):
+        return ""
+    deleted = {part.at.topic for part in parts if part.why is Why.TOPIC_DELETED}
+    if not deleted:
+        return "has nothing left to read: it has no commits any more"
+    topics = "topic is" if len(deleted) == 1 else "topics are"
+    return f"has nothing left to read: its {topics} deleted"
 
 
 def _was(notice: Notice) -> str:

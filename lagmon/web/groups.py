@@ -29,7 +29,7 @@ PARTITIONS_SHOWN = 20
 UNKNOWN = "–"  # noqa: RUF001 - typography for people, not a minus sign
 
 _WHY = {
-    "never_committed": "has never committed an offset",
+    "never_committed": "has no committed offset",
     "no_end_offset": "end of the partition unknown",
     "no_committed_offset": "committed offset unknown",
     "topic_deleted": "topic deleted",

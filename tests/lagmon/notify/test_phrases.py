@@ -314,3 +314,62 @@ def test_a_rule_brings_its_owner_runbook_labels_and_annotations() -> None:
     said = built["annotations"]
     assert (said["dashboard"], said["value"]) == ("d", "5")
     assert said["runbook_url"] == "https://wiki.example/settle"
+
+
+GONE_ROW = replace(part(0, None, why=Why.TOPIC_DELETED), judged=None)
+
+
+@pytest.mark.parametrize(
+    ("behind", "reason"),
+    [
+        (group(None, GROUP, GONE_ROW, why=Why.TOPIC_DELETED), "its topic is deleted"),
+        (
+            group(
+                None,
+                GROUP,
+                GONE_ROW,
+                part(0, None, topic="other", why=Why.TOPIC_DELETED),
+                part(1, None, why=Why.NEVER_COMMITTED),
+                why=Why.NEVER_COMMITTED,
+            ),
+            "its topics are deleted",
+        ),
+        (group(None, why=Why.NEVER_COMMITTED), "it has no commits any more"),
+    ],
+)
+@pytest.mark.parametrize(
+    ("rule", "was"),
+    [
+        (KAFKA_CONSUMER_LAG, "; it was 4,900 messages behind"),
+        (KAFKA_CONSUMER_STUCK, ""),
+        (KAFKA_LAG_UNKNOWN, ""),
+    ],
+)
+def test_an_incident_that_nothing_is_left_of_does_not_end_well(
+    rule: Rule, was: str, behind: GroupLag, reason: str
+) -> None:
+    """Nobody is told that a group gets on again whose topic somebody deleted."""
+    summary = told(rule, behind, 4900, over=True)["summary"]
+
+    assert summary == (
+        f"Consumer group {GROUP} on {CLUSTER} has nothing left to read: {reason}{was}"
+    )
+
+
+def test_a_partition_that_is_gone_ends_its_own_incident() -> None:
+    """What is left of the group is read on; it is the partition that nothing is left of."""
+    left = group(5, GROUP, GONE_ROW, part(0, 5, topic="other"))
+    key = IncidentKey(KAFKA_CONSUMER_LAG.name, CLUSTER, GROUP, at().topic, 0)
+
+    assert (
+        "has nothing left to read: its topic is deleted"
+        in (told(KAFKA_CONSUMER_LAG, left, key=key, over=True)["summary"])
+    )
+    assert "is back within its limit" in told(KAFKA_CONSUMER_LAG, left, 5, over=True)["summary"]
+
+
+def test_a_group_that_is_read_again_by_another_rule_is_back() -> None:
+    """What could not be read and is read is no topic that is gone."""
+    unreadable = group(None, why=Why.GROUP_UNREADABLE)
+
+    assert "can be read again" in told(KAFKA_LAG_UNKNOWN, unreadable, over=True)["summary"]

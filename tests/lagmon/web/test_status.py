@@ -347,7 +347,7 @@ def test_a_partition_names_its_owner() -> None:
 @pytest.mark.parametrize(
     ("sick", "note"),
     [
-        (group(None, why=Why.NEVER_COMMITTED), "has never committed an offset"),
+        (group(None, why=Why.NEVER_COMMITTED), "has no committed offset"),
         (group(None, why=Why.GROUP_UNREADABLE), "cannot be read"),
         (group(5, unknown=2), "2 partitions unknown: the lag may be larger"),
         (group(5, uncommitted=1), "1 partition never committed"),
