@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from datetime import datetime
 from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
 
 from structlog.testing import capture_logs
 
 from lagmon.alerts.incidents import State
+from lagmon.alerts.maintenance import Once, Window
 from lagmon.alerts.rules import SHIPPED
 from lagmon.board import Board
 from lagmon.judge.judging import Memory, Policy, judge
@@ -202,6 +205,26 @@ def test_a_resolve_is_told_with_the_trace_it_was_opened_with() -> None:
     assert over.record is not None
     assert over.record.trace_id == TRACE
     assert judged.memory.records == {}
+
+
+def test_what_was_found_of_records_and_who_is_not_to_be_woken_is_put_up() -> None:
+    """The API has the record of each partition, and Prometheus reads of the maintenance."""
+
+    async def story() -> None:
+        board, clock = Board("1.0", [CLUSTER]), FakeClock()
+        when = Once(datetime(2000, 1, 1), datetime(2100, 1, 1), ZoneInfo("UTC"))  # noqa: DTZ001 - on the wall
+        policy = replace(POLICY, maintenance=(Window("always", when, rules="KafkaConsumerLag"),))
+        watch = Watch(FakeCollector(lagging), policy, board, (), clock)
+
+        await watch.cycle()
+        await watch.cycle()
+
+        (cluster,) = board.report.clusters
+        assert [answer.peek.trace_id for answer in cluster.answers] == [TRACE]
+        assert cluster.maintenance == (IncidentKey("KafkaConsumerLag", CLUSTER, GROUP),)
+        assert b'lagmon_maintenance{rule="KafkaConsumerLag",kafka_cluster="local"' in board.page
+
+    play(story())
 
 
 def test_the_bound_on_peeks_is_kept() -> None:

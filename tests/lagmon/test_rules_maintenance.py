@@ -143,9 +143,11 @@ def test_what_begins_in_a_window_wakes_nobody_before_its_end(
 
 
 def test_what_is_due_just_as_the_window_opens_wakes_nobody(tmp_path: Path) -> None:
-    """The page told Prometheus before; that of the opening would have come too late."""
+    """The pages told Prometheus before; that of the opening comes too late for its alert."""
     watched = Watched(window(), begins=OPENS - 15)
-    late = ["", *watched.pages[:-1]]  # each is scraped when the next is about to come
+    opening = OPENS // TICK_SECONDS
+    # From then on each is scraped when the next is about to come.
+    late = [*watched.pages[:opening], *watched.pages[opening - 1 : -1]]
 
     assert watched.waking == ticks(CLOSES)
     assert in_prometheus(tmp_path, late) == ticks(CLOSES + 5 + 15)

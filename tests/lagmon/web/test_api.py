@@ -22,7 +22,7 @@ from lagmon.judge.suspects import SWITCHED_OFF, UNSEEN, Answer
 from lagmon.labels import safe
 from lagmon.model import Age, IncidentKey, Method, State, Why
 from lagmon.readings import Member
-from lagmon.report import Links
+from lagmon.report import Links, OldestRecord
 from lagmon.web.answers import NO_INCIDENT, NOTHING_UNREAD, ROOT
 from lagmon.web.app import HEADERS, create_app
 from lagmon.web.server import WebServer
@@ -44,6 +44,8 @@ from tests.lagmon.builders import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from starlette.applications import Starlette
 
     from lagmon.board import Cycle
@@ -436,22 +438,44 @@ HOSTILE = st.text(st.characters(codec=None), min_size=1, max_size=300).filter(
 )
 
 
+def hostile(name: str) -> OldestRecord:
+    """Build a record in which all that a stranger may write is *name*."""
+    return replace(record(trace_unknown=name), at=at(0, name), headers=((name, name),))
+
+
+def texts(value: Any) -> Iterator[str]:
+    """Give every text in *value*, which JSON held."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict | list):
+        for each in value.values() if isinstance(value, dict) else value:
+            yield from texts(each)
+
+
 @settings(max_examples=60, deadline=None)
 @given(st.lists(HOSTILE, unique=True, min_size=1, max_size=5))
 def test_hostile_names_are_harmless_and_found(names: list[str]) -> None:
     """Each group is listed under its published name, and found under the address beside it."""
-    rows = [group(number, name, part(0, number, topic=name)) for number, name in enumerate(names)]
-    app = app_of(cycle(lags(*rows)))
+    owners = [Member(name, name, name) for name in names]
+    rows = [
+        replace(group(number, name, part(0, number, topic=name, owner=owner)), reason=name)
+        for number, (name, owner) in enumerate(zip(names, owners, strict=True))
+    ]
+    records = tuple((name, hostile(name)) for name in names)
+    app = app_of(cycle(lags(*rows), incidents=tuple(map(incident, names)), records=records))
 
     async def story() -> list[httpx.Response]:
-        (listed,) = await get(app, f"{ROOT}/groups")
+        listed, opened = await get(app, f"{ROOT}/groups", f"{ROOT}/incidents")
         addresses = [each["url"] for each in listed.json()["groups"]]
         topics = [f"{ROOT}/record/{quote(safe(name), safe='')}/0" for name in names]
-        return [listed, *await get(app, *addresses, *topics)]
+        return [opened, listed, *await get(app, *addresses, *topics)]
 
-    listed, *others = asyncio.run(story())
+    opened, listed, *others = asyncio.run(story())
 
-    assert all(answer.content.isascii() for answer in (listed, *others))
+    answers = (opened, listed, *others)
+    assert all(answer.content.isascii() for answer in answers)
+    assert all(text.isprintable() for answer in answers for text in texts(answer.json()))
+    assert {each["group"] for each in opened.json()["incidents"]} == set(map(safe, names))
     found = {row["group"]: row["lag"] for row in listed.json()["groups"]}
     assert found == {safe(name): number for number, name in enumerate(names)}
     assert [answer.status_code for answer in others] == [200] * 2 * len(names)
