@@ -19,14 +19,14 @@ from tests.infra.wait import until
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from consumers.ports import Handler
+    from consumers.ports import AnyHandler
     from tests.infra.kafka import KafkaBroker
 
 
 class Worker:
     """A runtime in a thread of its own, with what became of it."""
 
-    def __init__(self, kafka: KafkaBroker, topic: str, handler: Handler, **changed: Any) -> None:
+    def __init__(self, kafka: KafkaBroker, topic: str, handler: AnyHandler, **changed: Any) -> None:
         values: dict[str, Any] = {
             "bootstrap_servers": kafka.bootstrap_servers,
             "database_url": "postgresql://not-used",
@@ -38,8 +38,9 @@ class Worker:
         }
         self.metrics = Metrics()
         self.heard = ClientLog("consumer", self.metrics)
+        batch = changed.pop("batch", False)
         self.runtime = make_worker(
-            WorkerSettings(**values | changed), handler, self.metrics, self.heard
+            WorkerSettings(**values | changed), handler, self.metrics, self.heard, batch=batch
         )
         self.stop = threading.Event()
         self.error: BaseException | None = None
@@ -75,7 +76,9 @@ class Worker:
 
 
 @contextmanager
-def working(kafka: KafkaBroker, topic: str, handler: Handler, **changed: Any) -> Iterator[Worker]:
+def working(
+    kafka: KafkaBroker, topic: str, handler: AnyHandler, **changed: Any
+) -> Iterator[Worker]:
     """Run a worker on *topic*; it is stopped at the end and must not have failed."""
     worker = Worker(kafka, topic, handler, **changed)
     try:
