@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from lagmon.model import ClusterLag
     from lagmon.notify import Mailbox
     from lagmon.readings import Plan
-    from lagmon.state import Keeper, Saved
+    from lagmon.state import Keeper
 
 # Whoever runs the loop also judges single snapshots, by the same policy.
 __all__ = [
@@ -117,7 +117,7 @@ class Watch:
         self._clock = clock
         self._keeper = keeper
         self._keeping: asyncio.Task[None] | None = None
-        self._memory = _remembered(policy, keeper.restored(collector.cluster) if keeper else None)
+        self._memory = _remembered(policy, collector.cluster, keeper)
         self._answering = True
         self._list_errors: tuple[str, ...] = ()
         self._deleted: frozenset[str] = frozenset()
@@ -247,22 +247,22 @@ class Watch:
         self._deleted = topics
 
 
-def _remembered(policy: Policy, saved: Saved | None) -> Memory:
-    """Begin with what was *saved*, or with nothing."""
-    memory = Memory.of(policy)
-    if saved is None:
+def _remembered(policy: Policy, cluster: str, keeper: Keeper | None) -> Memory:
+    """Begin with what was kept of *cluster*, or with nothing."""
+    memory, saved = Memory.of(policy), keeper.restored(cluster) if keeper else None
+    if keeper is None or saved is None:
         return memory
     memory = replace(memory, state=saved.incidents)
     try:
         memory = replace(memory, progress=Progress.restored(saved.progress))
     except RecordingError as error:
-        log.warning("progress_not_restored", why=str(error))
+        log.warning("progress_not_restored", why=str(error), copied_to=keeper.copy_aside())
     if saved.arrivals is None:  # by a lagmon that did not keep them
         return memory
     try:
         return replace(memory, arrivals=recalled.restored(saved.arrivals))
     except RecordingError as error:
-        log.warning("arrivals_not_restored", why=str(error))
+        log.warning("arrivals_not_restored", why=str(error), copied_to=keeper.copy_aside())
         return memory
 
 

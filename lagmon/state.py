@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shutil
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -122,6 +123,20 @@ class Keeper:
         saved = self._saved.get(cluster)
         return saved and replace(saved, incidents=interrupted(saved.incidents))
 
+    def copy_aside(self) -> str | None:
+        """Copy the file as it was found, a part of which makes no sense; give the copy's name.
+
+        The next writing leaves that part out, and with it what somebody may want to look into.
+        """
+        if self._path is None:
+            return None
+        aside = _aside(self._path)
+        try:
+            shutil.copy2(self._path, aside)
+        except OSError:
+            return None
+        return str(aside)
+
     async def keep(
         self,
         cluster: str,
@@ -164,13 +179,17 @@ class Keeper:
 
 
 def _set_aside(path: Path, why: str) -> None:
-    aside = path.with_name(path.name + ASIDE)
+    aside = _aside(path)
     try:
         path.replace(aside)
     except OSError as error:
         log.error("state_unreadable", path=str(path), why=why, error=str(error))
     else:
         log.warning("state_set_aside", path=str(path), moved_to=str(aside), why=why)
+
+
+def _aside(path: Path) -> Path:
+    return path.with_name(path.name + ASIDE)
 
 
 def _keys(state: State) -> frozenset[tuple[str, IncidentKey]]:
