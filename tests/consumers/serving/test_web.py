@@ -65,6 +65,17 @@ def test_a_started_server_answers() -> None:
     assert "server" not in answer.headers
 
 
+def test_an_answer_does_not_wait_for_an_acknowledgement() -> None:
+    """On one connection 300 answers come in less than the 40 ms that each would wait for Nagle."""
+    with serving(APP) as (_, address), httpx.Client(trust_env=False, timeout=10) as client:
+        began = time.monotonic()
+        for _ in range(300):
+            client.get(f"{address}/hello/you")
+        took = time.monotonic() - began
+
+    assert took < 300 * 0.040
+
+
 def test_a_stopped_server_is_gone() -> None:
     """After stop nothing listens any more."""
     with serving(APP) as (server, address):
