@@ -239,7 +239,6 @@ class Runtime:
         self._flight.recall()
         if not self._draining:
             self._flight.wait_for(partitions, self._stop.revoke_seconds)
-        self._flight.settle_early()
         self._commits.at_once()
         self._let_go(partitions)
         self._note_assignment("partitions_revoked", partitions)

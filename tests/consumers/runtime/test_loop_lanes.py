@@ -17,6 +17,8 @@ from tests.builders import record
 from tests.consumers.runtime.bench import AT, OTHER, Bench, endless
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from consumers.types import Record, TopicPartition
 
 pytestmark = pytest.mark.usefixtures("logged")
@@ -150,6 +152,60 @@ def test_records_in_work_are_waited_for_when_their_partition_is_revoked() -> Non
     assert sorted(offset for *_, offset in bench.handled) == [0, 1]
 
 
+def quick_before(offset: int, seconds: float) -> Callable[[Record], float]:
+    """Let what comes before *offset* take no time, so that lanes are handed many records at once.
+
+    They double from one on: the fifth run begins at 15.
+    """
+    return lambda one: 0.0 if one.offset < offset else seconds
+
+
+def test_what_was_handed_over_and_not_begun_is_left_to_the_next_owner() -> None:
+    """Of a run of many records a revocation waits for the one in work alone."""
+    bench = Bench(lanes=2, seconds=quick_before(15, 2.0))
+    committed: list[dict[TopicPartition, int]] = []
+
+    def revoke() -> None:
+        bench.source.revoke([AT])
+        committed.append(dict(bench.source.committed))
+
+    bench.source.at(0.05, revoke)
+    bench.run(*keyed(*[b"a"] * 40))
+
+    assert committed == [{AT: 16}]
+    assert [offset for *_, offset in bench.handled] == [*range(16)]
+
+
+def test_a_record_that_is_slow_keeps_no_others_waiting_in_its_run() -> None:
+    """What was handed over together with it is taken back, for a lane that is free."""
+    bench = Bench(lanes=2, seconds=lambda one: 10.0 if one.offset == 15 else 0.0)
+
+    bench.run(*keyed(*(b"%d" % n for n in range(60))))
+
+    assert bench.times(15)[0] >= 10
+    assert max(bench.times(offset)[0] for offset in range(60) if offset != 15) < 1
+
+
+def test_a_record_of_a_partition_that_was_just_taken_away_is_not_begun() -> None:
+    """A client may give a record after it has told of the revocation: it is the next owner's."""
+    bench = Bench()
+    fetch = bench.source.fetch
+
+    def late(most: int, timeout_seconds: float) -> list[Record]:
+        found = fetch(most, timeout_seconds)
+        if found and not bench.source.closed_after and bench.clock.now < bench.began + 5:
+            bench.source.revoke([AT])
+        return found
+
+    bench.source.at(10, lambda: bench.source.assign([AT]))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bench.source, "fetch", late)
+        bench.run(record(0), record(1))
+
+    assert [(at >= 10, offset) for at, _, offset in bench.handled] == [(True, 0), (True, 1)]
+    assert bench.source.committed == {AT: 2}
+
+
 def test_a_key_is_not_worked_on_twice_when_its_partition_returns() -> None:
     """A try that outlives its partition's revocation keeps its key until it ends."""
     bench = Bench(lanes=2, seconds=lambda _: 20)
@@ -227,7 +283,7 @@ TROUBLES = st.lists(
 )
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(
     kinds=RECORDS,
     script=st.dictionaries(st.integers(0, 24), OUTCOMES, max_size=8),
