@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +18,7 @@ from consumers.configuration.settings import (
     MigrateSettings,
     WorkerSettings,
 )
+from consumers.deadletters.topic import BROKER_BYTES, TopicFacts, properties
 from lagmon.alerts.rules import SHIPPED
 from lagmon.commands.wiring import rules
 from lagmon.configuration.sources import load as load_lagmon
@@ -99,6 +101,15 @@ def test_the_topics_of_the_game_are_made(secrets: Path, monkeypatch: pytest.Monk
     (script,) = services()["topics"]["command"]
     made = [line.split()[1] for line in script.splitlines() if line.startswith("create ")]
     assert made == [worker.topic, worker.dlq_topic]
+
+
+def test_dead_letters_are_kept_with_room_for_every_record() -> None:
+    """Their topic has the properties that the worker itself would give it."""
+    (script,) = services()["topics"]["command"]
+    (made,) = re.findall(r"^create \S+\.dlq .*(?:\\\n.*)*", script, re.MULTILINE)
+
+    given = dict(one.split("=") for one in re.findall(r"--config (\S+)", made))
+    assert given == properties(TopicFacts(max_message_bytes=BROKER_BYTES))
 
 
 def test_a_variable_for_opentelemetry_is_one_that_it_reads() -> None:
