@@ -99,6 +99,24 @@ KAFKA_ERRORS = Definition(
     "Errors that the Kafka client reported, by its name for them.",
     ("error",),
 )
+BREAKER_STATE = Definition(
+    "consumers_breaker_state",
+    Gauge,
+    "1 for the state that the circuit breaker of a dependency is in, 0 for the others.",
+    ("breaker", "state"),
+)
+BREAKER_CHANGES = Definition(
+    "consumers_breaker_changes_total",
+    Counter,
+    "Changes of a circuit breaker, by the state that it came into.",
+    ("breaker", "state"),
+)
+BREAKER_REFUSED = Definition(
+    "consumers_breaker_refused_total",
+    Counter,
+    "Calls that were not made because a circuit breaker did not let them.",
+    ("breaker",),
+)
 HTTP_REQUESTS = Definition(
     "consumers_http_requests_total",
     Counter,
@@ -148,6 +166,9 @@ REGISTER = (
     REBALANCES,
     COMMITS,
     KAFKA_ERRORS,
+    BREAKER_STATE,
+    BREAKER_CHANGES,
+    BREAKER_REFUSED,
     HTTP_REQUESTS,
     HTTP_SECONDS,
     HTTP_IN_FLIGHT,
@@ -178,6 +199,9 @@ class Metrics:
         self.rebalances = self._counter(REBALANCES)
         self.commits = self._counter(COMMITS)
         self.kafka_errors = self._counter(KAFKA_ERRORS)
+        self.breaker_state = self._gauge(BREAKER_STATE)
+        self.breaker_changes = self._counter(BREAKER_CHANGES)
+        self.breaker_refused = self._counter(BREAKER_REFUSED)
         self.http_requests = self._counter(HTTP_REQUESTS)
         self.http_seconds = self._histogram(HTTP_SECONDS, REQUEST_BUCKETS)
         self.http_in_flight = self._gauge(HTTP_IN_FLIGHT)

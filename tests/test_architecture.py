@@ -41,6 +41,7 @@ PURE = (
     "consumers/types.py",
     "consumers/runtime/status.py",
     "consumers/errors.py",
+    "consumers/breaker.py",
     "consumers/runtime/backoff.py",
     "consumers/runtime/offsets.py",
     "consumers/runtime/lanes.py",
