@@ -1,7 +1,7 @@
 """Ask a real cluster through lagmon's own collecting cycle, and act on it as groups do.
 
-Comes in: a broker. Goes out: what lagmon makes of it, lag and snapshot together. The clients that
-act are plain ones; what lagmon reads is never set by hand.
+Comes in: a broker. Goes out: what lagmon makes of it, with the states. The clients that act are
+plain ones; what lagmon reads is never set by hand.
 """
 
 from __future__ import annotations
@@ -9,16 +9,17 @@ from __future__ import annotations
 import asyncio
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from confluent_kafka import Consumer, Producer
 from confluent_kafka import TopicPartition as Offset
 
+from lagmon.alerts.rules import SHIPPED
 from lagmon.collector.cycle import Cycle
 from lagmon.configuration.settings import Cluster, CollectorSettings
-from lagmon.judge.lag import measure
+from lagmon.judge.judging import Memory, Policy, judge
 from lagmon.readings import Isolation, PeekRequest, Plan, ProbeRequest, TopicPartition
 from lagmon.supervise import Collector
 from tests.infra.wait import until
@@ -29,20 +30,38 @@ if TYPE_CHECKING:
 
     from confluent_kafka.admin import AdminClient
 
-    from lagmon.model import ClusterLag, GroupLag, PartitionLag
+    from lagmon.model import ClusterLag, GroupLag, PartitionLag, State
     from lagmon.readings import GroupReading, PartitionOffsets, Peek, Probe, Snapshot
 
 WAIT_SECONDS = 60
 ANSWER_SECONDS = 20
+HOUR_SECONDS, TURN_SECONDS = 3600, 30
+POLICY = Policy(SHIPPED, poll_interval_seconds=TURN_SECONDS, peeks_per_cycle=20)
 IDLE_SECONDS = 600  # longer than any test: no group is so idle that its last commit is shown again
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What one cycle read, and what lagmon makes of it."""
+    """What one cycle read, and what lagmon makes of it, knowing what it saw before."""
 
     snapshot: Snapshot
     lag: ClusterLag
+
+    def states(self, *names: str) -> list[State | None]:
+        """Give what the groups *names* are judged to be doing."""
+        return [self.group(name).judged for name in names]
+
+    def in_an_hour(self) -> Seen:
+        """Judge what was seen as if it had stood like that for an hour, and nothing before it.
+
+        A state that takes time is proved without waiting for it: what is read stays what it was.
+        """
+        memory = Memory.of(POLICY)
+        for passed in range(0, HOUR_SECONDS + 1, TURN_SECONDS):
+            snapshot = replace(self.snapshot, at=self.snapshot.at + passed)
+            judged = judge(memory, snapshot, POLICY)
+            memory = judged.memory
+        return Seen(snapshot, judged.lag)
 
     def group(self, name: str) -> GroupLag:
         """Give the lag of group *name*, which must be there."""
@@ -68,7 +87,13 @@ class Seen:
 
 
 class Eyes:
-    """One cluster under the eyes of one collector, which remembers as it does in service."""
+    """One cluster under the eyes of one collector, which remembers as it does in service.
+
+    *memory* is what the judging remembers.
+    """
+
+    def __init__(self) -> None:
+        self.memory = Memory.of(POLICY)
 
     def _collect(self, plan: Plan) -> Snapshot:
         raise NotImplementedError
@@ -76,7 +101,9 @@ class Eyes:
     def look(self, *questions: PeekRequest) -> Seen:
         """Go through one cycle, and look at the records that *questions* name."""
         snapshot = self._collect(Plan(questions))
-        return Seen(snapshot, measure(snapshot))
+        judged = judge(self.memory, snapshot, POLICY)
+        self.memory = judged.memory
+        return Seen(snapshot, judged.lag)
 
     def until(self, check: Callable[[Seen], object], what: str) -> Seen:
         """Go through cycles until *check* likes what was seen."""
@@ -106,6 +133,7 @@ class Watched(Eyes):
     """Watch from within this process: quick, and only where no broker falls silent."""
 
     def __init__(self, servers: str, *groups: str, **settings: Any) -> None:
+        super().__init__()
         self._cycle = Cycle(collecting(servers, *groups, **settings))
 
     def _collect(self, plan: Plan) -> Snapshot:
@@ -116,6 +144,7 @@ class WatchedFromAside(Eyes):
     """Watch from a child process, as lagmon does: librdkafka may abort it. A context manager."""
 
     def __init__(self, servers: str, *groups: str, **settings: Any) -> None:
+        super().__init__()
         self._runner = asyncio.Runner()
         self.collector = Collector(collecting(servers, *groups, **settings))
 

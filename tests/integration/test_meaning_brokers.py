@@ -14,7 +14,7 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
-from lagmon.model import Why
+from lagmon.model import State, Why
 from tests.conftest import running
 from tests.infra.kafka_nodes import KafkaNodes
 from tests.infra.records import produce
@@ -53,6 +53,9 @@ def test_a_dead_leader(nodes: KafkaNodes) -> None:
     assert row.detail
     assert (during.group(group).lag, during.group(group).unknown) == (7, 1)
     assert before.group(group).unknown == after.group(group).unknown == 0
+    assert (row.judged, during.states(group)) == (State.PENDING, [State.PENDING])
+    later = during.in_an_hour()
+    assert [row.judged for row in later.group(group).partitions] == [State.STOPPED, State.UNKNOWN]
 
 
 def test_a_silent_leader(nodes: KafkaNodes) -> None:
@@ -71,6 +74,8 @@ def test_a_silent_leader(nodes: KafkaNodes) -> None:
         assert (row.lag is None) == (row.why is Why.NO_END_OFFSET)
     assert during.row(group, topic, 1).lag is None
     assert after.group(group).unknown == 0
+    assert State.OK not in {row.judged for row in during.group(group).partitions}
+    assert during.in_an_hour().row(group, topic, 1).judged is State.UNKNOWN
 
 
 def test_a_partial_list(nodes: KafkaNodes) -> None:
@@ -91,6 +96,8 @@ def test_a_partial_list(nodes: KafkaNodes) -> None:
     assert during.group(there).why is Why.GROUP_UNREADABLE
     assert during.group(there).detail
     assert after.lag.complete
+    assert State.OK not in during.states(here, there)
+    assert during.in_an_hour().states(here, there) == [State.STOPPED, State.UNKNOWN]
 
 
 def test_commits_left_of_a_deleted_topic(nodes: KafkaNodes) -> None:
@@ -107,6 +114,8 @@ def test_commits_left_of_a_deleted_topic(nodes: KafkaNodes) -> None:
     left = seen.row(group, doomed)
     assert (left.lag, left.why, left.committed) == (None, Why.TOPIC_DELETED, 3)
     assert (seen.group(group).unknown, seen.group(group).uncommitted) == (0, 1)
+    assert left.judged is None
+    assert (*seen.states(group), *seen.in_an_hour().states(group)) == (State.PENDING, State.STOPPED)
 
 
 def new_topic(nodes: KafkaNodes) -> str:

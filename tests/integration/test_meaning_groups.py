@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from confluent_kafka import Consumer
 
+from lagmon.model import State
 from tests.infra.joining import join
 from tests.infra.ports import free_port
 from tests.infra.records import produce
@@ -69,6 +70,7 @@ def test_a_reconciling_group(kafka: KafkaBroker) -> None:
     found = seen.group(group)
     assert (found.lag, found.members, found.why) == (3, 2, None)
     assert (found.unknown, found.uncommitted) == (0, 0)
+    assert (*seen.states(group), *seen.in_an_hour().states(group)) == (State.PENDING, State.STALLED)
 
 
 def test_a_rebalancing_group(kafka: KafkaBroker) -> None:
@@ -93,6 +95,7 @@ def test_a_rebalancing_group(kafka: KafkaBroker) -> None:
     assert (found.lag, found.why) == (3, None)
     assert found.members
     assert (found.unknown, found.uncommitted) == (0, 0)
+    assert (*seen.states(group), *seen.in_an_hour().states(group)) == (State.PENDING, State.STALLED)
 
 
 def test_a_group_of_another_kind(kafka: KafkaBroker, topic: str) -> None:
@@ -107,6 +110,8 @@ def test_a_group_of_another_kind(kafka: KafkaBroker, topic: str) -> None:
 
     assert listed.lag.groups == ()
     assert (named.group(group).lag, named.group(group).members) == (2, None)
+    assert named.states(group) == [State.PENDING]
+    assert named.in_an_hour().states(group) == [State.STALLED]  # who reads it is not known
 
 
 def test_a_malformed_member(kafka: KafkaBroker, topic: str) -> None:
@@ -124,6 +129,8 @@ def test_a_malformed_member(kafka: KafkaBroker, topic: str) -> None:
 
     assert (seen.group(group).lag, seen.group(group).members) == (2, None)
     assert (seen.group(sound).lag, seen.group(sound).members) == (2, 0)
+    assert seen.states(group, sound) == [State.PENDING, State.PENDING]
+    assert seen.in_an_hour().states(group, sound) == [State.STALLED, State.STOPPED]
 
 
 def test_an_unreachable_cluster() -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 from confluent_kafka import Producer
 
-from lagmon.model import Why
+from lagmon.model import State, Why
 from tests.infra.records import produce
 from tests.infra.wait import until
 from tests.integration.meaning import (
@@ -50,6 +50,9 @@ def test_a_commit_within_the_log(kafka: KafkaBroker, topic: str) -> None:
     assert [seen.group(name).lag for name in (reading, done, beginning)] == [6, 0, 10]
     assert (seen.row(reading, topic).committed, seen.row(reading, topic).end) == (4, 10)
     assert seen.lag.complete
+    assert seen.states(reading, done, beginning) == [State.PENDING, State.OK, State.PENDING]
+    later = seen.in_an_hour()
+    assert later.states(reading, done, beginning) == [State.STOPPED, State.OK, State.STOPPED]
 
 
 @pytest.mark.parametrize("protocol", ["classic", "consumer"])
@@ -69,6 +72,7 @@ def test_a_member_that_never_committed(kafka: KafkaBroker, topic: str, protocol:
     assert row.owner.client_id == "reader-1"
     found = seen.group(group)
     assert (found.lag, found.members, found.uncommitted, found.unknown) == (None, 1, 1, 0)
+    assert seen.states(group) == seen.in_an_hour().states(group) == [State.PENDING]
 
 
 def test_a_named_group_that_does_not_exist(kafka: KafkaBroker, topic: str) -> None:
@@ -81,19 +85,28 @@ def test_a_named_group_that_does_not_exist(kafka: KafkaBroker, topic: str) -> No
     found = seen.group(group)
     assert (found.lag, found.why, found.members) == (None, Why.NEVER_COMMITTED, 0)
     assert (found.uncommitted, found.unknown) == (1, 0)
+    assert seen.states(group) == seen.in_an_hour().states(group) == [State.PENDING]
 
 
 def test_a_commit_past_the_end(kafka: KafkaBroker, topic: str) -> None:
-    """4. A commit past the end: nothing is unread, so 0, and commit and end stand beside it."""
+    """4. A commit past the end: nothing is unread, so 0, and commit and end stand beside it.
+
+    Seen once it is `pending`, seen twice `beyond_end`: at no time is it `ok`.
+    """
     group, servers = new_name(), kafka.bootstrap_servers
     produce(servers, topic, *[b"play"] * 5)
     commit(servers, group, topic, 99)
 
-    seen = Watched(servers, group).until(lambda s: s.has(group), "the group")
+    watched = Watched(servers, group)
+    seen = watched.until(lambda s: s.has(group), "the group")
+    again = watched.look()
 
     row = seen.row(group, topic)
     assert (row.lag, row.committed, row.end, row.lost) == (0, 99, 5, 0)
     assert not row.clamped  # it is the commit that is wrong, not our two questions
+    assert row.age is None  # nor is it known what was read
+    assert [*seen.states(group), *again.states(group)] == [State.PENDING, State.BEYOND_END]
+    assert seen.in_an_hour().states(group) == [State.BEYOND_END]
 
 
 def test_a_commit_before_the_start(kafka: KafkaBroker, topic: str) -> None:
@@ -107,6 +120,7 @@ def test_a_commit_before_the_start(kafka: KafkaBroker, topic: str) -> None:
 
     row = seen.row(group, topic)
     assert (row.lag, row.lost, seen.log(topic).start) == (9, 3, 4)
+    assert seen.states(group) == seen.in_an_hour().states(group) == [State.LOST]
 
 
 def test_everything_deleted_unread(kafka: KafkaBroker, topic: str) -> None:
@@ -121,6 +135,9 @@ def test_everything_deleted_unread(kafka: KafkaBroker, topic: str) -> None:
 
     assert (seen.row(group, topic).lag, seen.row(group, topic).lost) == (7, 7)
     assert (seen.row(done, topic).lag, seen.row(done, topic).lost) == (0, 0)
+    assert seen.row(group, topic).age is None  # nothing waits, and yet it was not read
+    assert seen.states(group, done) == [State.LOST, State.OK]
+    assert seen.in_an_hour().states(group, done) == [State.LOST, State.OK]
 
 
 def test_a_commit_among_compacted_records(kafka: KafkaBroker) -> None:
@@ -141,6 +158,7 @@ def test_a_commit_among_compacted_records(kafka: KafkaBroker) -> None:
     assert (row.lag, row.end, row.lost, seen.log(topic).start) == (RECORDS, RECORDS, 0, 0)
     assert found.question.offset == 0
     assert found.found_offset
+    assert (*seen.states(group), *seen.in_an_hour().states(group)) == (State.PENDING, State.STOPPED)
 
 
 def test_a_reader_at_the_end_of_a_compacted_topic(kafka: KafkaBroker) -> None:
@@ -164,6 +182,7 @@ def test_a_reader_at_the_end_of_a_compacted_topic(kafka: KafkaBroker) -> None:
         seen = watched.until(lambda s: s.has(group) and s.group(group).lag is not None, "a lag")
 
     assert (seen.group(group).lag, seen.row(group, topic).committed) == (0, RECORDS)
+    assert seen.states(group) == seen.in_an_hour().states(group) == [State.OK]
 
 
 def test_a_reader_that_only_assigns(kafka: KafkaBroker, topic: str) -> None:
@@ -179,6 +198,8 @@ def test_a_reader_that_only_assigns(kafka: KafkaBroker, topic: str) -> None:
 
     assert [one.group(group).lag for one in (first, second)] == [4, 1]
     assert (first.group(group).state, first.group(group).members) == ("empty", 0)
+    assert [*first.states(group), *second.states(group)] == [State.PENDING, State.PENDING]
+    assert second.in_an_hour().states(group) == [State.STOPPED]
 
 
 def compacted(kafka: KafkaBroker) -> str:

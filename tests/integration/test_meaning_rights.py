@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 from confluent_kafka.admin import ResourceType  # type: ignore[attr-defined] # documented there
 
-from lagmon.model import Why
+from lagmon.model import State, Why
 from tests.conftest import running
 from tests.infra.kafka import KafkaBroker
 from tests.infra.records import produce
@@ -55,7 +55,7 @@ def test_a_topic_hidden(strict: KafkaBroker, plays: str) -> None:
 
     with hidden(strict, ResourceType.TOPIC, plays):
         first = watched.until(lambda s: s.group(group).unknown, "an unknown partition")
-        second = watched.look()
+        second, third = watched.look(), watched.look()
     back = watched.until(lambda s: s.group(group).lag == 6, "the lag to come back")
 
     for seen in (first, second):
@@ -64,6 +64,8 @@ def test_a_topic_hidden(strict: KafkaBroker, plays: str) -> None:
         assert row.detail
         assert row.detail.startswith("TOPIC_AUTHORIZATION_FAILED")
         assert (seen.group(group).lag, seen.group(group).unknown) == (0, 1)
+        assert seen.states(group) == [State.PENDING]
+    assert third.states(group) == third.in_an_hour().states(group) == [State.UNKNOWN]
     assert back.group(group).unknown == 0
 
 
@@ -80,6 +82,7 @@ def test_the_only_topic_hidden(strict: KafkaBroker, plays: str) -> None:
     found = seen.group(group)
     assert (found.why, found.unknown, found.uncommitted) == (Why.NO_COMMITTED_OFFSET, 1, 0)
     assert found.members == 0
+    assert (*seen.states(group), *seen.in_an_hour().states(group)) == (State.PENDING, State.UNKNOWN)
 
 
 @pytest.mark.parametrize("protocol", ["classic", "consumer"])
@@ -103,6 +106,8 @@ def test_a_member_s_topic_hidden(strict: KafkaBroker, plays: str, protocol: str)
         assert seen.group(group).lag is None
         assert seen.group(group).why in {Why.NO_COMMITTED_OFFSET, Why.GROUP_UNREADABLE}
         assert "AUTHORIZATION_FAILED" in str(seen.group(group).detail)
+        assert seen.states(group) == [State.PENDING]
+        assert seen.in_an_hour().states(group) == [State.UNKNOWN]
 
 
 def test_a_named_group_s_topic_hidden(strict: KafkaBroker, plays: str) -> None:
@@ -116,6 +121,7 @@ def test_a_named_group_s_topic_hidden(strict: KafkaBroker, plays: str) -> None:
 
     row = seen.row(group, plays)
     assert (row.why, seen.group(group).unknown) == (Why.NO_COMMITTED_OFFSET, 1)
+    assert (*seen.states(group), *seen.in_an_hour().states(group)) == (State.PENDING, State.UNKNOWN)
 
 
 def test_a_group_hidden(strict: KafkaBroker, plays: str) -> None:
@@ -136,6 +142,8 @@ def test_a_group_hidden(strict: KafkaBroker, plays: str) -> None:
         assert found.detail
         assert "GROUP_AUTHORIZATION_FAILED" in found.detail
         assert found.members is None
+        assert seen.states(group) == [State.PENDING]
+        assert seen.in_an_hour().states(group) == [State.UNKNOWN]
     assert back.group(group).why is None
 
 
@@ -162,6 +170,8 @@ def test_a_group_vanished(strict: KafkaBroker, plays: str) -> None:
         assert seen.lag.complete  # the list itself does not say that it keeps something back
         assert seen.group(group).why is Why.GROUP_UNREADABLE
         assert seen.group(other).lag == 0
+        assert seen.states(group, other) == [State.PENDING, State.OK]
+        assert seen.in_an_hour().states(group, other) == [State.UNKNOWN, State.OK]
     assert back.group(group).why is None
 
 
@@ -183,6 +193,8 @@ def test_a_hidden_group_deleted(strict: KafkaBroker, plays: str) -> None:
 
     assert (during.group(group).lag, during.group(group).why) == (None, Why.GROUP_UNREADABLE)
     assert after.lag.complete
+    assert during.states(group) == [State.PENDING]
+    assert during.in_an_hour().states(group) == [State.UNKNOWN]
 
 
 def test_nothing_may_be_seen(strict: KafkaBroker, plays: str) -> None:
@@ -198,4 +210,5 @@ def test_nothing_may_be_seen(strict: KafkaBroker, plays: str) -> None:
 
     assert seen.snapshot.error is None
     assert (seen.group(group).why, seen.group(group).unknown) == (Why.NO_COMMITTED_OFFSET, 1)
+    assert (*seen.states(group), *seen.in_an_hour().states(group)) == (State.PENDING, State.UNKNOWN)
     assert back.group(group).unknown == 0

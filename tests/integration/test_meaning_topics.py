@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import pytest
 from confluent_kafka.cimpl import NewPartitions
 
-from lagmon.model import Why
+from lagmon.model import State, Why
+from lagmon.readings import TopicPartition
 from tests.infra.records import produce
 from tests.integration.meaning import (
     ANSWER_SECONDS,
@@ -43,6 +44,9 @@ def test_partitions_added(kafka: KafkaBroker, topic: str) -> None:
     assert [row.lag for row in seen.group(group).partitions] == [0, None, None]
     assert [row.waiting for row in seen.group(group).partitions] == [False, False, True]
     assert (seen.group(group).lag, seen.group(group).uncommitted) == (0, 2)
+    assert [row.judged for row in seen.group(group).partitions] == [
+        State.OK, State.OK, State.PENDING,  # read, empty, and unread by nobody
+    ]  # fmt: skip
 
 
 def test_a_deleted_topic(kafka: KafkaBroker, topic: str) -> None:
@@ -65,6 +69,9 @@ def test_a_deleted_topic(kafka: KafkaBroker, topic: str) -> None:
     found = after.group(group)
     assert (found.lag, found.unknown, found.uncommitted) == (3, 0, 0)
     assert before.group(group).unknown == between.group(group).unknown == 0
+    assert all(row.judged is None for row in left)
+    assert {*between.states(group), *after.states(group)} == {State.PENDING}
+    assert after.in_an_hour().states(group) == [State.STOPPED]
 
 
 def test_the_only_topic_deleted(kafka: KafkaBroker) -> None:
@@ -82,6 +89,8 @@ def test_the_only_topic_deleted(kafka: KafkaBroker) -> None:
     # The coordinator forgets the group at its next round, minutes later.
     for one in seen.lag.groups:
         assert (one.lag, one.unknown, one.uncommitted) == (None, 0, 0)
+        assert (one.judged, one.reason) == (State.PENDING, "has no commits any more")
+        assert seen.in_an_hour().states(group) == [State.PENDING]
 
 
 @pytest.mark.parametrize("protocol", ["classic", "consumer"])
@@ -102,6 +111,7 @@ def test_a_topic_deleted_under_a_member(kafka: KafkaBroker, protocol: str) -> No
 
     found = seen.group(group)
     assert (found.lag, found.unknown, found.uncommitted) == (None, 0, 0)
+    assert seen.states(group) == seen.in_an_hour().states(group) == [State.PENDING]
 
 
 def test_a_named_topic_that_does_not_exist(kafka: KafkaBroker, topic: str) -> None:
@@ -114,12 +124,15 @@ def test_a_named_topic_that_does_not_exist(kafka: KafkaBroker, topic: str) -> No
 
     assert seen.row(group, missing).why is Why.TOPIC_DELETED
     assert (seen.group(group).lag, seen.group(group).unknown) == (2, 0)
+    assert seen.row(group, missing).judged is None
+    assert (*seen.states(group), *seen.in_an_hour().states(group)) == (State.PENDING, State.STOPPED)
 
 
 def test_a_topic_made_again(kafka: KafkaBroker) -> None:
     """15. A topic deleted and made again: a reader of its first life commits past the end; lag 0.
 
-    Kafka accepts that commit. Only the topic's identity tells that the end did not move back.
+    Kafka accepts that commit. Only the topic's identity tells that the end did not move back: what
+    was remembered of its first life is forgotten.
     """
     group, servers, topic = new_name(), kafka.bootstrap_servers, new_name("again")
     kafka.create_topic(topic)
@@ -127,6 +140,7 @@ def test_a_topic_made_again(kafka: KafkaBroker) -> None:
     commit(servers, group, topic, 20)
     watched = Watched(servers, group)
     first = watched.until(lambda s: s.has(group), "the group")
+    before = watched.memory.history.of(TopicPartition(topic, 0))
 
     kafka.delete_topic(topic)
     watched.until(lambda s: not s.group(group).partitions, "the commit to go with its topic")
@@ -134,10 +148,16 @@ def test_a_topic_made_again(kafka: KafkaBroker) -> None:
     produce(servers, topic, *[b"play"] * 5)
     commit(servers, group, topic, 20)
     second = watched.until(lambda s: s.group(group).lag is not None, "the group's new commit")
+    third = watched.look()
+    after = watched.memory.history.of(TopicPartition(topic, 0))
 
     row = second.row(group, topic)
     assert (row.lag, row.committed, row.end, row.clamped) == (0, 20, 5, False)
     assert identity(first, topic) != identity(second, topic)
+    assert before
+    assert after
+    assert (max(after.ends), before.life == after.life) == (5, False)
+    assert [*second.states(group), *third.states(group)] == [State.PENDING, State.BEYOND_END]
 
 
 def identity(seen: Seen, topic: str) -> str:

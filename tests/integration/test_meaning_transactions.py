@@ -13,8 +13,8 @@ import pytest
 from confluent_kafka import Consumer, Producer
 from confluent_kafka import TopicPartition as Offset
 
-from lagmon.model import Why
-from lagmon.readings import Isolation
+from lagmon.model import State, Why
+from lagmon.readings import Isolation, PeekRequest, TopicPartition
 from tests.infra.records import produce
 from tests.infra.wait import until
 from tests.integration.meaning import (
@@ -57,6 +57,8 @@ def test_an_open_transaction(kafka: KafkaBroker, topic: str) -> None:
     log = seen.log(topic)
     assert (log.stable, log.high) == (2, 5)
     assert not seen.row(group, topic).clamped
+    assert seen.states(group) == [State.OPEN_TRANSACTION]
+    assert seen.in_an_hour().states(group) == [State.HANGING_TRANSACTION]
 
 
 def test_a_committed_transaction(kafka: KafkaBroker, topic: str) -> None:
@@ -70,6 +72,7 @@ def test_a_committed_transaction(kafka: KafkaBroker, topic: str) -> None:
         seen = Watched(servers, group).until(lambda s: s.group(group).lag == 0, "a lag of 0")
 
     assert (seen.log(topic).stable, seen.log(topic).high) == (4, 4)
+    assert seen.states(group) == seen.in_an_hour().states(group) == [State.OK]
 
 
 def test_a_tail_of_control_records(kafka: KafkaBroker, topic: str) -> None:
@@ -85,10 +88,13 @@ def test_a_tail_of_control_records(kafka: KafkaBroker, topic: str) -> None:
 
     seen = watched.until(lambda s: len(s.lag.groups) == 2, "two groups")
     at_done, at_behind = watched.peek(topic, 3), watched.peek(topic, 2)
+    looked = watched.look(oldest(topic, 3), oldest(topic, 2)).in_an_hour()
 
     assert [seen.group(name).lag for name in (done, behind)] == [1, 2]
     assert (at_done.found_offset, str(at_done.error).startswith(END)) == (None, True)
     assert (at_behind.found_offset, at_behind.error) == (2, None)
+    assert seen.states(done, behind) == [State.PENDING, State.PENDING]
+    assert looked.states(done, behind) == [State.OK, State.STOPPED]
 
 
 def test_an_aborted_transaction(kafka: KafkaBroker, topic: str) -> None:
@@ -105,6 +111,7 @@ def test_an_aborted_transaction(kafka: KafkaBroker, topic: str) -> None:
 
     before = watched.until(lambda s: s.has(group) and s.log(topic).stable == 5, "the abort")
     peek, uncommitted = watched.peek(topic, 1), watched.peek(topic, 1, Isolation.READ_UNCOMMITTED)
+    looked = watched.look(oldest(topic, 1)).in_an_hour()
     with member(servers, group, topic) as consumer:
         read_out(consumer, 5)
         consumer.commit(offsets=consumer.position(consumer.assignment()), asynchronous=False)
@@ -114,6 +121,8 @@ def test_an_aborted_transaction(kafka: KafkaBroker, topic: str) -> None:
     assert (peek.found_offset, str(peek.error).startswith(END)) == (None, True)
     assert uncommitted.found_offset == 1
     assert after.group(group).lag == 0
+    assert [*before.states(group), *after.states(group)] == [State.PENDING, State.OK]
+    assert looked.states(group) == [State.OK]
 
 
 def test_an_aborted_transaction_before_a_record(kafka: KafkaBroker, topic: str) -> None:
@@ -133,6 +142,9 @@ def test_an_aborted_transaction_before_a_record(kafka: KafkaBroker, topic: str) 
 
     assert (seen.group(group).lag, watched.peek(topic, 0).found_offset) == (4, 3)
     assert watched.probe(topic, 1.0).offset == 0
+    assert seen.states(group) == [State.PENDING]
+    looked = watched.look(oldest(topic, 0)).in_an_hour()
+    assert looked.states(group) == [State.STOPPED]
 
 
 def test_a_hanging_transaction(kafka: KafkaBroker, topic: str) -> None:
@@ -151,6 +163,11 @@ def test_a_hanging_transaction(kafka: KafkaBroker, topic: str) -> None:
     assert [one.log(topic).stable for one in (first, second)] == [0, 0]
     assert [one.log(topic).high for one in (first, second)] == [1, 5]
     assert (third.log(topic).high, third.group(group).lag) == (6, 6)
+    assert {*first.states(group), *second.states(group)} == {State.OPEN_TRANSACTION}
+    assert second.in_an_hour().states(group) == [State.HANGING_TRANSACTION]
+    assert (third.states(group), third.in_an_hour().states(group)) == (
+        [State.PENDING], [State.STOPPED],
+    )  # fmt: skip
 
 
 def test_a_first_commit_in_a_transaction(kafka: KafkaBroker, topic: str) -> None:
@@ -175,6 +192,9 @@ def test_a_first_commit_in_a_transaction(kafka: KafkaBroker, topic: str) -> None
     )
     assert during.group(group).unknown == 0
     assert after.row(group, topic).committed == 2
+    assert [*during.states(group), *after.states(group)] == [State.PENDING, State.PENDING]
+    assert during.in_an_hour().states(group) == [State.PENDING]
+    assert after.in_an_hour().states(group) == [State.STOPPED]
 
 
 def test_a_later_commit_in_a_transaction(kafka: KafkaBroker, topic: str) -> None:
@@ -193,6 +213,8 @@ def test_a_later_commit_in_a_transaction(kafka: KafkaBroker, topic: str) -> None
 
     assert (during.row(group, topic).committed, during.group(group).lag) == (1, 4)
     assert (after.row(group, topic).committed, after.group(group).lag) == (4, 1)
+    assert [*during.states(group), *after.states(group)] == [State.PENDING, State.PENDING]
+    assert after.in_an_hour().states(group) == [State.STOPPED]
 
 
 def test_an_aborted_commit(kafka: KafkaBroker, topic: str) -> None:
@@ -206,6 +228,12 @@ def test_an_aborted_commit(kafka: KafkaBroker, topic: str) -> None:
     seen = Watched(servers, group).until(lambda s: s.has(group), "the group")
 
     assert (seen.row(group, topic).committed, seen.group(group).lag) == (1, 4)
+    assert (*seen.states(group), *seen.in_an_hour().states(group)) == (State.PENDING, State.STOPPED)
+
+
+def oldest(topic: str, offset: int) -> PeekRequest:
+    """Ask what a reader of committed records finds at *offset*."""
+    return PeekRequest(TopicPartition(topic, 0), offset)
 
 
 def committed(servers: str, topic: str, count: int) -> None:

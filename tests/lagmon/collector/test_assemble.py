@@ -9,8 +9,19 @@ import pytest
 from lagmon.collector import assemble
 from lagmon.collector.answers import GONE, LEADERLESS, Failure
 from lagmon.configuration.settings import Selection
-from lagmon.readings import Committed, GroupReading, Member, PartitionOffsets, TopicPartition
+from lagmon.judge.judging import Memory, Policy, judge
+from lagmon.model import State
+from lagmon.readings import (
+    Committed,
+    GroupReading,
+    Member,
+    PartitionOffsets,
+    Snapshot,
+    TopicPartition,
+)
+from tests.lagmon.builders import CLUSTER, NOON
 
+POLICY = Policy((), poll_interval_seconds=5, peeks_per_cycle=0)
 P0, P1, P2 = (TopicPartition("plays", number) for number in range(3))
 OTHER = TopicPartition("other", 0)
 LEADERS = {P0: None, P1: LEADERLESS, P2: None}
@@ -27,14 +38,20 @@ DEAD = GroupReading("g", "dead", "classic", 0)
 def test_a_group_from_two_coordinators_is_one(order: int) -> None:
     """43. Listed by the old coordinator and by the new one: one group, as it is described.
 
-    Its lag must not be counted twice, and which of the two answered last must not matter.
+    Its lag must not be counted twice, and which of the two answered last must not matter: it is
+    judged once, and as long as nothing more is known it is pending.
     """
     twice = [LISTED, replace(LISTED, state="stable")][::order]
 
     listed = assemble.by_name(twice, Selection())
 
     assert listed.keys() == {"g"}
-    assert assemble.heads(listed, {"g": DESCRIBED}, ()) == {"g": DESCRIBED}
+    found = assemble.heads(listed, {"g": DESCRIBED}, ())
+    assert found == {"g": DESCRIBED}
+    read = tuple(replace(each, committed=(Committed(P0, 4),)) for each in found.values())
+    snapshot = Snapshot(NOON, CLUSTER, (PartitionOffsets(P0, 0, 9, 9),), read)
+    (group,) = judge(Memory.of(POLICY), snapshot, POLICY).lag.groups
+    assert (group.lag, group.judged) == (5, State.PENDING)
 
 
 def test_only_selected_groups_are_listed() -> None:

@@ -245,13 +245,27 @@ def test_a_clock_that_was_set_back_over_a_restart_begins_the_watch_anew(
 def test_a_clock_that_was_set_back_forgets_what_was_said_by_it() -> None:
     """Since when a group is in its state is told to people: it must not lie ahead of them."""
     progress = Progress()
-    told(during(9000, 9900, BEHIND), progress=progress)
+    told(during(9000, 9050, BEHIND), progress=progress)
 
     found = told(during(0, 10, BEHIND) + during(20, 20, BEHIND, error=REFUSED), progress=progress)
 
-    assert [one and (one.judged.state, one.judged.since) for one in found] == [
+    said = [(one.judged, *one.partitions) for one in found if one is not None]
+    assert [len(each) for each in said] == [2, 2, 1]
+    assert {(one.state, one.since) for each in said for one in each if one is not None} == {
         (State.PENDING, NOON)
-    ] * 3
+    }
+
+
+def test_cycles_without_a_group_are_counted_anew_after_the_clock_was_set_back() -> None:
+    """Two before it and two after it are not four: it is three in a row that make it unknown."""
+    progress = Progress()
+    told(during(9000, 9100, MOVES) + during(9110, 9120, MOVES, error=REFUSED), progress=progress)
+
+    found = told(during(0, 20, MOVES, error=REFUSED), progress=progress)
+
+    assert [one and one.judged.state for one in found] == [
+        State.PENDING, State.PENDING, State.UNKNOWN,
+    ]  # fmt: skip
 
 
 def test_a_commit_of_a_lost_cycle_makes_no_pause_of_less_than_nothing() -> None:
