@@ -3,7 +3,8 @@
 ``list`` and ``show`` only read, and commit nothing. ``replay`` only reads too, unless ``--yes``.
 
 Exit codes: 0 when it is done; 1 when Kafka could not be asked, there is no such letter, or a letter
-could not be replayed, with a line that says why.
+could not be replayed, with a line that says why; 130 after Ctrl-C, which leaves no letter half
+replayed.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
 LIMIT = 50
 PLACES_SHOWN = 5
+INTERRUPTED = 130  # as a shell says it of SIGINT
 
 T = TypeVar("T")
 
@@ -46,7 +48,10 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     _add_filters(listing)
     listing.add_argument("--all", action="store_true", help="those too that were replayed")
     listing.add_argument(
-        "--limit", type=_natural, default=LIMIT, metavar="N", help=f"the last N alone ({LIMIT})"
+        "--limit",
+        type=_natural,
+        metavar="N",
+        help=f"the last N alone ({LIMIT}; with --json all)",
     )
 
     showing = actions.add_parser("show", help="show one dead letter with its headers")
@@ -87,6 +92,8 @@ def run(chosen: argparse.Namespace) -> int:
     except Fatal as error:
         sys.stderr.write(f"consumers dlq: {error}\n")
         return 1
+    except KeyboardInterrupt:
+        return INTERRUPTED
     except BrokenPipeError:  # whoever read has seen enough, such as head
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
@@ -98,10 +105,10 @@ def _list(chosen: argparse.Namespace, settings: DeadLetterSettings) -> int:
         survey = topic.survey(_selection(chosen))
     open_ones = [one for one in survey.letters if one.id not in survey.replayed]
     found = survey.letters if chosen.all else open_ones
-    shown = found[-chosen.limit :]
     if chosen.json:
-        _print_json(shown, survey.replayed)
+        _print_json(found[-(chosen.limit or 0) :], survey.replayed)
         return 0
+    shown = found[-(chosen.limit or LIMIT) :]
     if shown:
         sys.stdout.write(wording.table(shown) + "\n")
     notes = [f"{wording.counted(len(found), 'dead letter')} in {settings.dlq_topic}"]

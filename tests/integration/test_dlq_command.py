@@ -250,7 +250,10 @@ def test_many_letters_go_back_once_each_and_in_order(game: Game) -> None:
         values = [int(one.value() or b"") for one in back if one.partition() == partition]
         assert values == sorted(values)
     assert game.offsets() == []
-    assert len(game.listed("--all")) == LIMIT
+    assert len(game.listed("--all")) == 230
+    last = game.dlq_command("list", "--all").stdout.splitlines()
+    assert len(last) == 1 + LIMIT + 2
+    assert f"the last {LIMIT} are shown" in last[-1]
 
 
 def test_a_letter_that_no_longer_fits_does_not_stop_the_others(game: Game) -> None:
