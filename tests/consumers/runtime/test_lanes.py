@@ -81,3 +81,57 @@ def test_a_dropped_partition_has_nothing_to_run() -> None:
     assert lanes.drop([TopicPartition(TOPIC, 0), TopicPartition(TOPIC, 7)]) == 2
     assert taken(lanes) == []
     assert lanes.waiting() == set()
+
+
+def by_key(*keys: bytes) -> tuple[Lanes, list[Attempt]]:
+    """Give lanes from which a record of each of *keys*, at 0, 1, 2 ..., was taken."""
+    lanes = Lanes(by_key=True)
+    for offset, key in enumerate(keys):
+        lanes.add(Attempt(record(offset, key=key)))
+    return lanes, lanes.take(0, most=len(keys))
+
+
+def test_one_record_asks_for_all_that_wait_for_a_dependency() -> None:
+    """Of several keys that found it away one is tried again; with its answer all go on."""
+    lanes, (first, second) = by_key(b"a", b"b")
+    lanes.put_off(first, 10, everything=True)
+    lanes.put_off(second, 5, everything=True)
+    lanes.add(Attempt(record(2, key=b"c")))
+
+    assert lanes.held() == {TopicPartition(TOPIC, 0)}
+    assert lanes.take(9, most=9) == []
+    assert lanes.take(10, most=9) == [first]
+    assert lanes.take(10, most=9) == []
+
+    lanes.ended(first)
+
+    assert lanes.held() == set()
+    assert [one.record.offset for one in lanes.take(10)] == [1]
+    assert [one.record.offset for one in lanes.take(10)] == [2]
+
+
+def test_a_record_that_fails_by_itself_is_an_answer_too() -> None:
+    """The dependency is back when the record that asked fails for a reason of its own."""
+    lanes, (first, second) = by_key(b"a", b"b")
+    lanes.put_off(first, 10, everything=True)
+    lanes.put_off(second, 10, everything=True)
+    assert lanes.take(10) == [first]
+
+    lanes.put_off(first, 30, everything=False)
+
+    assert lanes.held() == set()
+    assert lanes.take(10) == [second]
+    assert lanes.next_due() == 30
+
+
+def test_a_dependency_that_is_still_away_is_asked_again_by_the_same_record() -> None:
+    """The partition stays held until there is an answer."""
+    lanes, (first, second) = by_key(b"a", b"b")
+    lanes.put_off(first, 10, everything=True)
+    lanes.put_off(second, 10, everything=True)
+    assert lanes.take(10) == [first]
+
+    lanes.put_off(first, 20, everything=True)
+
+    assert lanes.take(19) == []
+    assert lanes.take(20) == [first]
