@@ -14,6 +14,7 @@ from consumers.assembly import make_producer
 from consumers.commands.service import (
     AFTERWARDS,
     add_settings,
+    make_guard,
     open_store,
     read,
     run_service,
@@ -57,7 +58,8 @@ def run(chosen: argparse.Namespace) -> int:
 def serve_api(settings: ApiSettings, stop: Stop, stack: ExitStack) -> None:
     """Serve the game until *stop*. What must be closed is left on *stack*."""
     metrics = Metrics()
-    store = open_store(settings, NAME, CONNECTIONS, stop, stack)
+    postgres = make_guard("postgres", settings, metrics)
+    store = open_store(settings, NAME, postgres, connections=CONNECTIONS, stop=stop, stack=stack)
     client_log = ClientLog("api", metrics)
     publisher = KafkaPublisher(
         make_producer(settings, client_log),
@@ -66,9 +68,10 @@ def serve_api(settings: ApiSettings, stop: Stop, stack: ExitStack) -> None:
     )
     publisher.start()
     stack.callback(lambda: _flush(publisher, stop))
+    database = Cached(store.ready)
     ready: dict[str, health.Check] = {
         "kafka": Cached(publisher.ready),
-        "database": Cached(store.ready),
+        "database": lambda: database() or postgres.refuses(),
     }
     routes = health.routes(metrics.registry, ready=ready)
     server = serve(game_app(publisher, store, metrics, routes=routes), settings, metrics)

@@ -21,10 +21,12 @@ import psycopg
 import structlog
 from psycopg.conninfo import conninfo_to_dict
 
+from consumers.breaker import BreakerPolicy
 from consumers.configuration.loading import load
 from consumers.configuration.settings import Settings
 from consumers.errors import ConsumersError, SettingsError
 from consumers.game.store import Store
+from consumers.guard import Guard
 from consumers.serving.web import Server, measured
 from propagation.integrations import logs, postgres
 from propagation.integrations.asgi import traced
@@ -140,11 +142,18 @@ def run_service(
     return 0
 
 
+def make_guard(name: str, settings: Settings, metrics: Metrics) -> Guard:
+    """Make the circuit breaker of the dependency *name*."""
+    policy = BreakerPolicy(settings.breaker_failures, settings.breaker_open.total_seconds())
+    return Guard(name, metrics, policy)
+
+
 def open_store(
-    settings: Settings, name: str, connections: int, stop: Stop, stack: ExitStack
+    settings: Settings, name: str, guard: Guard, *, connections: int, stop: Stop, stack: ExitStack
 ) -> Store:
-    """Open the tables for the service *name*; closing them is left on *stack*."""
-    store = Store(settings.database_url.get_secret_value(), name, connections=connections)
+    """Open the tables for the service *name*, behind *guard*; closing them is left on *stack*."""
+    url = settings.database_url.get_secret_value()
+    store = Store(url, name, connections=connections, guard=guard)
     store.open()
     stack.callback(lambda: store.close(stop.left()))
     return store

@@ -13,6 +13,7 @@ from consumers.assembly import make_worker
 from consumers.commands.service import (
     AFTERWARDS,
     add_settings,
+    make_guard,
     open_store,
     read,
     run_service,
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from contextlib import ExitStack
 
     from consumers.commands.service import Stop
+    from consumers.guard import Guard
 
 NAME = "game-consumer"
 
@@ -51,9 +53,13 @@ def run(chosen: argparse.Namespace) -> int:
 def run_worker(settings: WorkerSettings, stop: Stop, stack: ExitStack) -> None:
     """Settle plays until *stop*. What must be closed is left on *stack*."""
     metrics = Metrics()
+    postgres = make_guard("postgres", settings, metrics)
     # One connection for each record in work, one for /readyz.
-    store = open_store(settings, NAME, settings.lanes + 1, stop, stack)
-    partner = open_partner(settings, stack)
+    store = open_store(
+        settings, NAME, postgres, connections=settings.lanes + 1, stop=stop, stack=stack
+    )
+    fintech = make_guard("fintech", settings, metrics)
+    partner = open_partner(settings, fintech, stack)
     work = max(settings.shutdown_timeout - AFTERWARDS, settings.shutdown_timeout / 2)
     client_log = ClientLog("consumer", metrics)
     runtime = make_worker(
@@ -62,19 +68,24 @@ def run_worker(settings: WorkerSettings, stop: Stop, stack: ExitStack) -> None:
         metrics,
         client_log,
     )
+    database = Cached(store.ready)
     ready: dict[str, health.Check] = {
         "kafka": lambda: runtime.unassigned() or client_log.silent(),
-        "database": Cached(store.ready),
+        "database": lambda: database() or postgres.refuses(),
     }
+    if partner:
+        ready["fintech"] = fintech.refuses
     routes = health.routes(metrics.registry, alive=runtime.stuck, ready=ready)
     server = serve(Starlette(routes=routes), settings, metrics)
     stack.callback(lambda: stop_server(server, stop))
     runtime.run(stop.event)
 
 
-def open_partner(settings: WorkerSettings, stack: ExitStack) -> Fintech | None:
-    """Make ready to call the partner, if there is one; closing is left on *stack*."""
+def open_partner(settings: WorkerSettings, guard: Guard, stack: ExitStack) -> Fintech | None:
+    """Make ready to call the partner, if there is one, behind *guard*; closing is on *stack*."""
     if not settings.fintech_url:
         return None
     timeout_seconds = settings.fintech_timeout.total_seconds()
-    return stack.enter_context(Fintech(settings.fintech_url, timeout_seconds=timeout_seconds))
+    return stack.enter_context(
+        Fintech(settings.fintech_url, timeout_seconds=timeout_seconds, guard=guard)
+    )

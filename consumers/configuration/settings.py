@@ -51,6 +51,9 @@ class Settings(BaseSettings):
     *backoff_max*. An HTTP request that takes longer than *slow_request* is warned of in the log, a
     handler that takes longer than *slow_handler* too.
 
+    After *breaker_failures* calls in a row that a dependency could not answer it is left alone for
+    *breaker_open*, then asked by one call alone.
+
     Records that are given up go to *dlq_topic*, which *dlq_create* lets the worker make. More than
     *dlq_limit_consecutive* in a row, or than *dlq_limit_ratio* of the last thousand, stop it.
 
@@ -87,6 +90,8 @@ class Settings(BaseSettings):
     retries: Annotated[int, Field(ge=0, le=100)] = 3
     backoff_initial: Duration = timedelta(seconds=1)
     backoff_max: Duration = timedelta(seconds=30)
+    breaker_failures: Annotated[int, Field(ge=1, le=1000)] = 5
+    breaker_open: Duration = timedelta(seconds=5)
     lanes: Annotated[int, Field(ge=1, le=256)] = 1
     batch_records: Annotated[int, Field(ge=1, le=10_000)] = 100
     batch_wait: Duration = timedelta(milliseconds=100)
