@@ -1,4 +1,4 @@
-"""Stand between a client and a server: cut the connections, heal them, slow them down.
+"""Stand between a client and a server: cut connections, heal them, slow them, lose answers.
 
 TCP on 127.0.0.1, bytes in both directions, nothing understood. It runs in a thread of its own;
 every method may be called from any other thread and returns when its effect is there.
@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from tests.infra.ports import free_port
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Callable, Coroutine
     from typing import Self
 
 # Bytes and when they are due; no bytes are the end of the stream.
 Chunks: TypeAlias = "asyncio.Queue[tuple[float, bytes]]"
+Look: TypeAlias = "Callable[[bytes, asyncio.Event], None]"
 
 CHUNK_BYTES = 1 << 16
 CHUNKS_UNDERWAY = 64  # in each direction of a delayed connection; then the sender has to wait
@@ -37,6 +38,8 @@ class TcpProxy:
         self.port = port or free_port()
         self._target = (target_host, target_port)
         self._delay_seconds = 0.0
+        self._question, self._to_lose = b"", 0
+        self.lost = 0  # answers that the server gave and nobody got
         self._listener: socket.socket | None = None
         self._joined: set[asyncio.Task[Any]] = set()
         self._failures: list[Exception] = []
@@ -80,6 +83,13 @@ class TcpProxy:
     def delay(self, seconds: float) -> None:
         """Keep every byte back for *seconds*, in each direction, from now on; 0 for no delay."""
         self._delay_seconds = seconds
+
+    def lose_answers(self, to: bytes, times: int) -> None:
+        """Reset the next *times* connections that send *to*, when the server has answered that.
+
+        The server did what it was asked for, and nobody knows. `lost` counts them.
+        """
+        self._question, self._to_lose = to, times
 
     def _do(self, work: Coroutine[Any, Any, None]) -> None:
         if self._loop is None:
@@ -126,11 +136,12 @@ class TcpProxy:
 
     async def _join(self, *ways: tuple[asyncio.StreamReader, asyncio.StreamWriter]) -> None:
         """Carry bytes both *ways* until both have ended; reset both if one breaks."""
+        doomed = asyncio.Event()
         try:
             async with asyncio.TaskGroup() as tasks:
-                for reader, writer in ways:
+                for (reader, writer), look in zip(ways, (self._asked, self._answered), strict=True):
                     chunks: Chunks = asyncio.Queue(CHUNKS_UNDERWAY)
-                    tasks.create_task(self._take(reader, chunks))
+                    tasks.create_task(self._take(reader, chunks, look, doomed))
                     tasks.create_task(deliver(chunks, writer))
             for _, writer in ways:
                 writer.close()
@@ -139,9 +150,22 @@ class TcpProxy:
             for _, writer in ways:
                 abort(writer)
 
-    async def _take(self, reader: asyncio.StreamReader, chunks: Chunks) -> None:
+    def _asked(self, chunk: bytes, doomed: asyncio.Event) -> None:
+        if self._to_lose and self._question in chunk:
+            self._to_lose -= 1
+            doomed.set()
+
+    def _answered(self, _: bytes, doomed: asyncio.Event) -> None:
+        if doomed.is_set():
+            self.lost += 1
+            raise ConnectionResetError("its answer is to be lost")
+
+    async def _take(
+        self, reader: asyncio.StreamReader, chunks: Chunks, look: Look, doomed: asyncio.Event
+    ) -> None:
         """Put what *reader* gives into *chunks* with the time when it is due."""
         while chunk := await reader.read(CHUNK_BYTES):
+            look(chunk, doomed)
             await chunks.put((time.monotonic() + self._delay_seconds, chunk))
         await chunks.put((time.monotonic() + self._delay_seconds, b""))
 

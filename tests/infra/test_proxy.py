@@ -109,6 +109,21 @@ def test_a_delay_holds_back_each_direction(echo_port: int, proxy: ProxyFactory) 
     assert took >= 0.4
 
 
+def test_an_answer_can_be_lost(echo_port: int, proxy: ProxyFactory) -> None:
+    """The server answers the question and the client is reset; other questions are answered."""
+    between = proxy("127.0.0.1", echo_port)
+    between.lose_answers(b"COMMIT", times=1)
+
+    with connected(between.port) as client:
+        other = answer(client, b"BEGIN")
+    with connected(between.port) as client, pytest.raises(ConnectionResetError):
+        answer(client, b"COMMIT")
+    with connected(between.port) as client:
+        again = answer(client, b"COMMIT")
+
+    assert (other, again, between.lost) == (b"BEGIN", b"COMMIT", 1)
+
+
 def test_a_server_that_is_not_there_resets_the_client(proxy: ProxyFactory) -> None:
     """A client whose server is down is not left waiting."""
     between = proxy("127.0.0.1", 1)
