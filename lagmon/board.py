@@ -30,7 +30,7 @@ KEPT_CYCLES = 3
 # Counted beside the groups' own reasons: the list itself did not come from every broker.
 LIST_INCOMPLETE = "list_incomplete"
 
-_NOT_AN_ERROR = frozenset({Why.NEVER_COMMITTED, Why.TOPIC_DELETED})
+_NOT_AN_ERROR = frozenset({Why.NEVER_COMMITTED, Why.NO_COMMITS, Why.TOPIC_DELETED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +101,7 @@ def advance(report: ClusterReport, cycle: Cycle) -> ClusterReport:
         last_success=cycle.snapshot.at,
         lag=cycle.lag,
         list_errors=cycle.snapshot.list_errors,
+        missing_rights=cycle.snapshot.missing_rights,
         topics=cycle.snapshot.topics,
         durations=cycle.snapshot.durations,
         group_errors=_add(report.group_errors, _errors(cycle.lag)),
@@ -114,7 +115,15 @@ def _blind(report: ClusterReport, error: str) -> ClusterReport:
     if report.failed_cycles <= KEPT_CYCLES:
         return report
     own = tuple(key for key in report.maintenance if key.group is None)
-    return replace(report, lag=None, list_errors=(), topics=(), durations=(), maintenance=own)
+    return replace(
+        report,
+        lag=None,
+        list_errors=(),
+        missing_rights=(),
+        topics=(),
+        durations=(),
+        maintenance=own,
+    )
 
 
 def _kept(report: ClusterReport, cycle: Cycle) -> tuple[IncidentKey, ...]:

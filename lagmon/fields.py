@@ -122,9 +122,9 @@ class Fields:
         known = value is None or isinstance(value, bool)
         return value if known else self._refuse(key, "true or false")
 
-    def choice(self, key: str, words: type[E], *, default: E) -> E:
-        """Give the one of *words* at *key*."""
-        value = self._values.get(key, default.value)
+    def choice(self, key: str, words: type[E], *, default: E | None = None) -> E:
+        """Give the one of *words* at *key*, which has to be there without a *default*."""
+        value = self._values.get(key, default)
         known = [word for word in words if word.value == value]
         return known[0] if known else self._refuse(key, f"one of {', '.join(words)}")
 

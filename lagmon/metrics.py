@@ -146,6 +146,12 @@ GROUPS = Metric(
     "Consumer groups in the last snapshot.",
     _CLUSTER,
 )
+MISSING_RIGHTS = Metric(
+    "lagmon_missing_rights",
+    Kind.GAUGE,
+    "Things of a kind that lagmon may not DESCRIBE, so that something may be hidden; 0 if none.",
+    (*_CLUSTER, "resource"),
+)
 CYCLES = Metric(
     "lagmon_cycles_total",
     Kind.COUNTER,
@@ -229,6 +235,7 @@ REGISTER: tuple[Metric, ...] = tuple(
             UP,
             LAST_SUCCESS,
             GROUPS,
+            MISSING_RIGHTS,
             CYCLES,
             RESTARTS,
             COLLECT_DURATION,

@@ -23,6 +23,7 @@ class Why(StrEnum):
     """Why a value is missing."""
 
     NEVER_COMMITTED = "never_committed"
+    NO_COMMITS = "no_commits"
     NO_END_OFFSET = "no_end_offset"
     NO_COMMITTED_OFFSET = "no_committed_offset"
     TOPIC_DELETED = "topic_deleted"
@@ -115,7 +116,7 @@ class GroupLag:
     *state* is Kafka's word for the group. *age* is the highest of its partitions' that are known.
     *judged* is the worst of its partitions' states, *since* when it began, *reason* why in words.
     *rate* is by how many messages a second the lag grew lately, below 0 where it shrank. From *age*
-    on it is filled in.
+    to *rate* it is filled in. *hidden*: it may have commits on topics that lagmon may not see.
     """
 
     group: str
@@ -132,6 +133,7 @@ class GroupLag:
     since: float | None = None
     reason: str | None = None
     rate: float | None = None
+    hidden: bool = False
 
 
 @dataclass(frozen=True, slots=True)

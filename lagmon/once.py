@@ -4,8 +4,9 @@ In: what the stages made of the snapshots of one look, a few seconds apart at mo
 its exit code, and lines of text.
 
 What pages: a P1 whose condition holds now. Nobody can wait for a rule's ``for`` in one look, so
-that it counts as over; a state that takes time to tell is `pending` here, and pages nobody. A
-cluster that did not answer pages too: that nothing is known of it is no good news.
+that it counts as over; a state that takes time to tell is `pending` here, and pages nobody. What is
+not known is no good news: a cluster that did not answer, a list that may lack something, and a
+group that could not be read, or not all of it, count as much as a page.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from lagmon import waited
 from lagmon.alerts.rules import Priority
 from lagmon.labels import safe
-from lagmon.model import Change
+from lagmon.model import Change, Why
 from lagmon.notify.phrases import summary
 from lagmon.replay import AGE_DIGITS
 from lagmon.replay import report as replayed
@@ -54,9 +55,18 @@ class Look:
         )
 
     @property
+    def unknown(self) -> int:
+        """How many groups could not be read, or not all of them."""
+        return sum(
+            group.why is Why.GROUP_UNREADABLE or group.unknown > 0 or group.hidden
+            for group in self.judged.lag.groups
+        )
+
+    @property
     def pages(self) -> bool:
         """Whether somebody has to look."""
-        return bool(self.paging) or self.snapshot.error is not None
+        silent = self.snapshot.error is not None
+        return silent or not self.judged.lag.complete or bool(self.paging) or self.unknown > 0
 
 
 def at_once(rules: Iterable[Rule]) -> tuple[Rule, ...]:
@@ -150,6 +160,8 @@ def _notes(group: GroupLag) -> Iterable[str]:
         yield safe(group.detail)
     if group.unknown:
         yield f"{counted(group.unknown, 'partition')} unknown"
+    if group.hidden and group.partitions:
+        yield "more topics may be hidden"
     if group.uncommitted:
         yield f"{counted(group.uncommitted, 'partition')} never committed"
     lost = sum(part.lost for part in group.partitions)
@@ -162,7 +174,7 @@ def _footing(look: Look) -> Iterable[str]:
     if look.snapshot.error is not None:
         yield f"{cluster} did not answer: {safe(look.snapshot.error)}"
     for error in look.snapshot.list_errors:
-        yield f"{cluster}: groups may be missing from the list: {safe(error)}"
+        yield f"{cluster}: something may be missing: {safe(error)}"
     for notice in look.opened:
         held = " (held back by maintenance)" if notice.change.incident.held else ""
         yield f"{notice.rule.priority.value} {notice.rule.name}{held}: {summary(notice)}"
@@ -186,6 +198,10 @@ def _verdict(looks: Sequence[Look]) -> str:
     blind = sum(look.snapshot.error is not None for look in looks)
     said = [counted(paging, "page")] if paging else []
     said += [f"{counted(blind, 'cluster')} not answering"] if blind else []
+    partial = sum(look.snapshot.error is None and not look.judged.lag.complete for look in looks)
+    said += [f"{counted(partial, 'cluster')} not known wholly"] if partial else []
+    unknown = sum(look.unknown for look in looks)
+    said += [f"{counted(unknown, 'group')} not known wholly"] if unknown else []
     return ", ".join(said) or "nothing pages"
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from lagmon import metrics, retention
 from lagmon.labels import safe
 from lagmon.model import Why
+from lagmon.readings import Resource
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -62,6 +63,7 @@ def _cluster(cluster: ClusterReport) -> Iterator[_Sample]:
     yield metrics.UP, labels, int(cluster.error is None)
     yield metrics.LAST_SUCCESS, labels, cluster.last_success
     yield metrics.GROUPS, labels, _group_count(cluster.lag)
+    yield from _missing_rights(cluster)
     yield metrics.RESTARTS, labels, cluster.restarts
     yield metrics.LAG_CLAMPED, labels, cluster.clamped
     yield metrics.LABELS_SANITISED, labels, cluster.sanitised
@@ -72,6 +74,18 @@ def _cluster(cluster: ClusterReport) -> Iterator[_Sample]:
     for took in sorted(cluster.durations, key=lambda took: took.step):
         labels = _labels(metrics.COLLECT_DURATION, name, took.step)
         yield metrics.COLLECT_DURATION, labels, took.seconds
+
+
+def _missing_rights(cluster: ClusterReport) -> Iterator[_Sample]:
+    if cluster.lag is None:
+        return
+    for resource in Resource:
+        count = sum(one.resource is resource for one in cluster.missing_rights)
+        yield (
+            metrics.MISSING_RIGHTS,
+            _labels(metrics.MISSING_RIGHTS, cluster.cluster, resource),
+            count,
+        )
 
 
 def _group_count(lag: ClusterLag | None) -> int | None:

@@ -140,6 +140,26 @@ class TopicId:
     id: str
 
 
+class Resource(StrEnum):
+    """What Kafka grants rights on, as far as lagmon needs them."""
+
+    CLUSTER = "cluster"
+    GROUP = "group"
+    TOPIC = "topic"
+
+
+@dataclass(frozen=True, slots=True)
+class MissingRight:
+    """The right to DESCRIBE that lagmon lacks on *name*, or on all names that begin with it.
+
+    ``*`` is every name. Of the cluster there is one, which has no name.
+    """
+
+    resource: Resource
+    name: str = ""
+    prefixed: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class KnownGroup:
     """A group that there was, and the partitions on which it had commits, or was refused."""
@@ -174,7 +194,9 @@ class Snapshot:
     """Everything one collecting cycle learnt about one cluster.
 
     *error*: no snapshot came at all, and why; the rest is then empty. *list_errors*: the list of
-    groups came, but not from every broker, so that a missing group may still exist.
+    groups came, but not from every broker, or not with all that it should have had, so that a
+    missing group may still exist. *missing_rights* are those because of which something may be
+    hidden; each is among the *list_errors* too, in words.
     """
 
     at: float
@@ -187,3 +209,4 @@ class Snapshot:
     error: str | None = None
     probes: tuple[Probe, ...] = ()
     topic_ids: tuple[TopicId, ...] = ()
+    missing_rights: tuple[MissingRight, ...] = ()

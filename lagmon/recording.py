@@ -30,8 +30,10 @@ from lagmon.readings import (
     GroupReading,
     KnownGroup,
     Member,
+    MissingRight,
     PartitionOffsets,
     Plan,
+    Resource,
     Snapshot,
     StepDuration,
     TopicId,
@@ -70,6 +72,8 @@ def snapshot_out(snapshot: Snapshot) -> dict[str, Any]:
         line["topic_ids"] = {one.topic: one.id for one in snapshot.topic_ids}
     if snapshot.list_errors:
         line["list_errors"] = list(snapshot.list_errors)
+    if snapshot.missing_rights:
+        line["missing_rights"] = [_right_out(one) for one in snapshot.missing_rights]
     if snapshot.durations:
         line["durations"] = {one.step: one.seconds for one in snapshot.durations}
     if snapshot.error is not None:
@@ -92,6 +96,7 @@ def snapshot_in(fields: Fields) -> Snapshot:
         probes=tuple(probe_in(probe) for probe in fields.each("probes")),
         topic_ids=tuple(TopicId(topic, ids.text(topic)) for topic in sorted(ids)),
         list_errors=fields.texts("list_errors"),
+        missing_rights=tuple(_right_in(one) for one in fields.each("missing_rights")),
         durations=tuple(StepDuration(step, durations.number(step)) for step in durations),
         error=fields.maybe_text("error"),
     )
@@ -166,6 +171,18 @@ def _offsets_in(at: TopicPartition, log: Fields) -> PartitionOffsets:
         log.maybe_whole("high"),
         log.maybe_whole("stable"),
         log.maybe_text("error"),
+    )
+
+
+def _right_out(right: MissingRight) -> dict[str, object]:
+    return {"resource": right.resource.value, "name": right.name, "prefixed": right.prefixed}
+
+
+def _right_in(one: Fields) -> MissingRight:
+    return MissingRight(
+        one.choice("resource", Resource),
+        one.maybe_text("name") or "",
+        prefixed=one.maybe_truth("prefixed") or False,
     )
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from lagmon.alerts.rules import Rule
     from lagmon.judge.suspects import Answer
     from lagmon.model import ClusterLag, GroupLag, Incident, IncidentChange, IncidentKey
-    from lagmon.readings import PartitionOffsets, StepDuration, TopicPartition
+    from lagmon.readings import MissingRight, PartitionOffsets, StepDuration, TopicPartition
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,8 @@ class ClusterReport:
 
     *lag* and *topics* are the last known values, for as long as they may be shown: *failed_cycles*
     tells how stale they are, and after too many *lag* is ``None``. *asked* counts every cycle.
-    *list_errors* say, as long as *lag* is shown, why groups may be missing from it.
+    *list_errors* say, as long as *lag* is shown, why something may be missing from it, and
+    *missing_rights* name those of the reasons that are rights.
     *error* says why the last one failed; ``None`` means that the cluster is up. *records* has the
     one to show for each group that an incident is open or pending for, *answers* what was found at
     each of their partitions. *maintenance* is what nobody is to be woken by. *restarts*,
@@ -66,6 +67,7 @@ class ClusterReport:
     last_success: float | None = None
     lag: ClusterLag | None = None
     list_errors: tuple[str, ...] = ()
+    missing_rights: tuple[MissingRight, ...] = ()
     topics: tuple[PartitionOffsets, ...] = ()
     durations: tuple[StepDuration, ...] = ()
     pending: frozenset[str] = frozenset()

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from lagmon.model import PartitionLag
 
 _BY = {Method.HISTORY: ", by history", Method.TIMESTAMPS: ", by timestamps", Method.CAUGHT_UP: ""}
-_NOTHING_TO_READ = frozenset({Why.NEVER_COMMITTED, Why.TOPIC_DELETED})
+_NOTHING_TO_READ = frozenset({Why.NEVER_COMMITTED, Why.NO_COMMITS, Why.TOPIC_DELETED})
 _NOISE = 1e-6  # seconds that come of adding such numbers; they are no error
 _UNITS = ((86_400, "d"), (3600, "h"), (60, "m"))
 

@@ -38,6 +38,7 @@ PURE = (
     "lagmon/collector/patience.py",
     "lagmon/collector/lanes.py",
     "lagmon/collector/carried.py",
+    "lagmon/collector/grants.py",
     "consumers/types.py",
     "consumers/runtime/status.py",
     "consumers/errors.py",

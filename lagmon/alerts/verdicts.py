@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     _Subject = tuple[GroupLag, str | None, int | None]
 
 # Reasons for having no lag that are answers, not the lack of one.
-NOTHING_TO_READ = frozenset({Why.NEVER_COMMITTED, Why.TOPIC_DELETED})
+NOTHING_TO_READ = frozenset({Why.NEVER_COMMITTED, Why.NO_COMMITS, Why.TOPIC_DELETED})
 
 _NOT_SAID = frozenset({None, State.PENDING, State.UNKNOWN})
 

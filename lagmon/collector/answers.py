@@ -46,6 +46,7 @@ SOUND = frozenset(
 )
 DELETED = "UNKNOWN_TOPIC_OR_PART"  # Kafka's name for what does not exist; a refusal has another
 HIDDEN = "TOPIC_AUTHORIZATION_FAILED"
+REFUSED = (HIDDEN, "GROUP_AUTHORIZATION_FAILED")
 GONE = f"{DELETED}: the cluster does not have it"
 APPEARED = "not asked: its topic appeared while the cycle ran"
 NO_TOPIC_ID = "AAAAAAAAAAAAAAAAAAAAAA"  # all zeros

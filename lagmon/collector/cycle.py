@@ -16,10 +16,12 @@ from lagmon.collector.answers import partitions
 from lagmon.collector.caches import Sizes, Starts, TopicIds
 from lagmon.collector.calls import Calls, Deadline
 from lagmon.collector.client import Client
+from lagmon.collector.grants import words
 from lagmon.collector.groups import Groups
 from lagmon.collector.peek import look
 from lagmon.collector.probes import probe
 from lagmon.collector.questions import Questions
+from lagmon.collector.rights import Rights
 from lagmon.errors import ClusterError
 from lagmon.readings import Isolation, Snapshot, StepDuration
 
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from lagmon.configuration.settings import CollectorSettings
     from lagmon.readings import GroupReading, PartitionOffsets, Plan
 
+TOLD_AT_MOST = 10  # missing rights, in words
 COMMITS_SHARE = 0.5  # of the time that is left: without ends no commit is worth anything
 
 
@@ -45,6 +48,7 @@ class Cycle:
         )
         self._questions = Questions(self._calls, self._client)
         self._groups = Groups(settings, self._questions)
+        self._rights = Rights(settings.cluster, self._calls, self._questions)
         self._sizes = Sizes()
         self._ids = TopicIds()
         self._starts = Starts()
@@ -84,6 +88,8 @@ class Cycle:
             soon = until.shorter(COMMITS_SHARE * until.left())
             groups, missing = self._groups.read(heads, topics, changed, soon, now)
         at = time.time()
+        with self._step("rights"):
+            missing_rights = self._rights.missing(topics, until, now)
         logs = self._logs(groups, leaders, missing, until, now)
         with self._step("peeks"):
             peeks = look(
@@ -97,10 +103,11 @@ class Cycle:
             logs,
             groups,
             peeks,
-            list_errors,
+            (*list_errors, *(words(one, self._cluster) for one in missing_rights[:TOLD_AT_MOST])),
             tuple(self._durations),
             probes=probes,
             topic_ids=self._ids.all(),
+            missing_rights=missing_rights,
         )
 
     def _logs(

@@ -193,6 +193,10 @@ class Questions:
             if not isinstance(one, Failure) and (found := topic_id(one)) is not None
         }
 
+    def refusals(self, topics: Collection[str], until: Deadline) -> dict[str, object]:
+        """Ask for each of *topics* by name; the `Failure` of one may be a refusal."""
+        return dict(self._described(topics, until, hurry=True))
+
     def starts(
         self, asked: Collection[TopicPartition], until: Deadline
     ) -> dict[TopicPartition, int | Failure]:

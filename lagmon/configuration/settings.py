@@ -73,9 +73,13 @@ class Selection(Part):
 
     def accepts(self, name: str) -> bool:
         """Tell whether *name* is selected."""
-        if any(pattern.fullmatch(name) for pattern in self.exclude):
+        if self.excludes(name):
             return False
         return not self.include or any(pattern.fullmatch(name) for pattern in self.include)
+
+    def excludes(self, name: str) -> bool:
+        """Tell whether *name* is left out, whatever includes it."""
+        return any(pattern.fullmatch(name) for pattern in self.exclude)
 
 
 class Groups(Selection):

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from lagmon.model import ClusterLag, GroupLag, PartitionLag
 
 # The worse, the higher: the model lists the states in this order.
+HIDDEN = "it may have commits on topics that are hidden from lagmon"
 BADNESS = {state: number for number, state in enumerate(State)}
 
 
@@ -48,7 +49,7 @@ def _group(around: Around) -> GroupVerdict:
     judged = tuple(_partitions(around))
     worst = _worst(group, judged)
     if worst is None:
-        found = _bare(group, had=memory.valued)
+        found = _at_best(group, _bare(group, had=memory.valued))
         return GroupVerdict(_stands(memory.judged, found, around.now), judged)
     at = group.partitions[worst].at
     one = judged[worst]
@@ -56,8 +57,15 @@ def _group(around: Around) -> GroupVerdict:
     reason = one.reason and (
         f"{at.topic}[{at.partition}]: {one.reason}" if len(judged) > 1 else one.reason
     )
-    found = (one.state, reason)
+    found = _at_best(group, (one.state, reason))
     return GroupVerdict(_stands(memory.judged, found, around.now), judged, at, memory.rate)
+
+
+def _at_best(group: GroupLag, found: Answer) -> Answer:
+    """Give what was *found*, unless it is good news of a part of the group alone."""
+    if not group.hidden or BADNESS[found[0]] >= BADNESS[State.UNKNOWN]:
+        return found
+    return State.UNKNOWN, HIDDEN
 
 
 def _partitions(around: Around) -> Iterable[Judged | None]:
@@ -125,4 +133,4 @@ def _bare(group: GroupLag, *, had: bool) -> Answer:
     """
     if group.partitions:
         return State.PENDING, "its topics are deleted"
-    return State.PENDING, "has no commits any more" if had else "has committed nothing"
+    return State.PENDING, "has no commits any more" if had else "no commit of it is there"

@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lagmon.model import ClusterLag, GroupLag, PartitionLag, Why
-from lagmon.readings import PartitionOffsets
+from lagmon.readings import PartitionOffsets, Resource
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,6 +24,7 @@ DELETED = "UNKNOWN_TOPIC_OR_PART"  # Kafka's name for it opens the error texts o
 DEAD = (
     "dead"  # Kafka's word for a group that is not there, or that is of a kind it will not describe
 )
+HIDDEN = "no commit of it is to be seen, but topics may be hidden from lagmon"
 UNDESCRIBED = "its members are not known, and no commit may be seen"
 
 # What a group without any known lag says, the first that holds for one of its partitions.
@@ -37,11 +38,12 @@ def measure(snapshot: Snapshot) -> ClusterLag:
         return ClusterLag(snapshot.at, snapshot.cluster, complete=False, error=snapshot.error)
     offsets = {one.at: one for one in snapshot.topics}
     topics = frozenset(at.topic for at in offsets)
+    hides = any(one.resource is Resource.TOPIC for one in snapshot.missing_rights)
     return ClusterLag(
         snapshot.at,
         snapshot.cluster,
-        tuple(_group(reading, offsets, topics) for reading in snapshot.groups),
-        complete=not snapshot.list_errors,
+        tuple(_group(reading, offsets, topics, hides=hides) for reading in snapshot.groups),
+        complete=not (snapshot.list_errors or snapshot.missing_rights),
     )
 
 
@@ -49,8 +51,12 @@ def _group(
     reading: GroupReading,
     offsets: Mapping[TopicPartition, PartitionOffsets],
     topics: frozenset[str],
+    *,
+    hides: bool,
 ) -> GroupLag:
-    unread = reading.error or (UNDESCRIBED if _tells_nothing(reading) else None)
+    # A member names its partitions; without any, those on hidden topics are left out silently.
+    hidden = hides and not reading.members
+    unread = reading.error or _why_nothing(reading, hidden=hidden)
     if unread is not None:
         return GroupLag(
             reading.group,
@@ -59,6 +65,7 @@ def _group(
             reading.state,
             reading.members,
             detail=unread,
+            hidden=hidden,
         )
     owners = {at: member for member in reading.assignments for at in member.partitions}
     rows = tuple(
@@ -78,15 +85,20 @@ def _group(
         uncommitted=sum(row.why is Why.NEVER_COMMITTED for row in rows),
         unknown=sum(row.why in UNKNOWN for row in rows),
         detail=detail,
+        hidden=hidden,
     )
 
 
-def _tells_nothing(reading: GroupReading) -> bool:
-    """Tell whether neither a commit nor a member is known of a group.
+def _why_nothing(reading: GroupReading, *, hidden: bool) -> str | None:
+    """Say why nothing is known of a group, if neither a commit nor a member is.
 
     Where its members are known, theirs are the partitions that it never committed.
     """
-    return reading.members is None and not reading.committed
+    if reading.committed:
+        return None
+    if reading.members is None:
+        return UNDESCRIBED
+    return HIDDEN if hidden else None
 
 
 def _is_denied(reading: GroupReading) -> bool:
@@ -173,4 +185,4 @@ def _gravest(rows: tuple[PartitionLag, ...]) -> tuple[Why, str | None]:
         for row in rows:
             if row.why is why:
                 return why, row.detail
-    return Why.NEVER_COMMITTED, None
+    return Why.NO_COMMITS, None

@@ -33,6 +33,7 @@ NOTHING_UNREAD = "nothing is unread"
 NO_INCIDENT = "not looked at: no incident of the group is open or pending"
 _UNKNOWN = {
     Why.NEVER_COMMITTED: "the group never committed an offset here",
+    Why.NO_COMMITS: "no commit of the group is there",
     Why.NO_END_OFFSET: "the end of the partition is not known",
     Why.NO_COMMITTED_OFFSET: "the committed offset is not known",
     Why.TOPIC_DELETED: "the topic is deleted",

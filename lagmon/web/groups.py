@@ -30,6 +30,7 @@ UNKNOWN = "–"  # noqa: RUF001 - typography for people, not a minus sign
 
 _WHY = {
     "never_committed": "has no committed offset",
+    "no_commits": "no commit is there",
     "no_end_offset": "end of the partition unknown",
     "no_committed_offset": "committed offset unknown",
     "topic_deleted": "topic deleted",

@@ -12,7 +12,7 @@ from lagmon.alerts.rules import KAFKA_CONSUMER_LAG, SHIPPED, Override, Priority
 from lagmon.judge.judging import Judgement, Memory, Policy, judge
 from lagmon.model import Age, Change, GroupLag, Method, State, Why
 from lagmon.once import Look, at_once, report, still_open, table
-from lagmon.readings import Snapshot
+from lagmon.readings import MissingRight, Resource, Snapshot
 from tests.lagmon.builders import (
     CLUSTER,
     GROUP,
@@ -33,15 +33,38 @@ if TYPE_CHECKING:
 POLICY = Policy(at_once(SHIPPED), poll_interval_seconds=5, peeks_per_cycle=20)
 
 
-def look(*groups: GroupLag, opened: tuple[Notice, ...] = (), error: str | None = None) -> Look:
+def look(
+    *groups: GroupLag,
+    opened: tuple[Notice, ...] = (),
+    error: str | None = None,
+    complete: bool = True,
+) -> Look:
     """Build a look at *groups* that found what was *opened*."""
-    judged = Judgement(Memory(Incidents()), lags(*groups, error=error), ())
+    judged = Judgement(Memory(Incidents()), lags(*groups, complete=complete, error=error), ())
     return Look(Snapshot(NOON, CLUSTER, error=error), judged, opened)
 
 
 def rows(*looks: Look) -> list[list[str]]:
     """Give the table of *looks*, cut at two blanks."""
     return [[cell for cell in line.split("  ") if cell] for line in table(looks).splitlines()]
+
+
+def test_a_right_that_is_missing_is_no_quiet_look() -> None:
+    """A lag of 0 is that of the topics that may be seen: the group is unknown, and that is said."""
+    missing = (MissingRight(Resource.TOPIC, "plays"),)
+    seen = snapshot(0)
+    empty = tuple(replace(one, members=0, state="empty") for one in seen.groups)
+    partly = replace(seen, groups=empty, missing_rights=missing, list_errors=("no DESCRIBE",))
+
+    judged = judge(Memory.of(POLICY), partly, POLICY)
+    one = Look(partly, judged, tuple(still_open({}, judged).values()))
+
+    assert [(each.lag, each.judged) for each in judged.lag.groups] == [(0, State.UNKNOWN)]
+    assert one.pages
+    lines = table([one]).splitlines()
+    assert lines[1].endswith("more topics may be hidden; 1 partition never committed")
+    assert "local: something may be missing: no DESCRIBE" in lines
+    assert lines[-1] == "1 page, 1 cluster not known wholly, 1 group not known wholly"
 
 
 def test_what_holds_now_pages_however_short_it_has() -> None:
@@ -97,10 +120,18 @@ def test_what_is_over_by_the_last_cycle_does_not_page() -> None:
             False,
             id="it is no P1",
         ),
+        pytest.param(look(group(None, why=Why.GROUP_UNREADABLE)), True, id="a group is unreadable"),
+        pytest.param(look(group(5, unknown=1)), True, id="a partition is unknown"),
+        pytest.param(look(replace(group(0), hidden=True)), True, id="topics may be hidden"),
+        pytest.param(look(group(5), complete=False), True, id="groups may be missing"),
+        pytest.param(look(group(None, why=Why.NO_COMMITS)), False, id="a group has no commits"),
+        pytest.param(
+            look(group(5, GROUP, part(0, 5, lost=3), members=0)), False, id="a dead group has lost"
+        ),
     ],
 )
 def test_only_what_would_wake_somebody_pages(one: Look, *, pages: bool) -> None:
-    """A P1 that nothing holds back, or a cluster out of sight; nothing else."""
+    """A P1 that nothing holds back, and what could not be seen, wholly or in part; nothing else."""
     assert one.pages is pages
 
 
@@ -156,7 +187,7 @@ def test_an_incomplete_list_is_said() -> None:
 
     lines = table([part_of_it]).splitlines()
 
-    assert "local: groups may be missing from the list: _TRANSPORT: gone" in lines
+    assert "local: something may be missing: _TRANSPORT: gone" in lines
 
 
 def test_what_is_sent_once_more_is_still_open() -> None:

@@ -16,7 +16,7 @@ from lagmon.board import advance
 from lagmon.labels import safe
 from lagmon.model import Age, IncidentKey, Method, State, Why
 from lagmon.page import render
-from lagmon.readings import StepDuration
+from lagmon.readings import MissingRight, Resource, StepDuration
 from lagmon.report import ClusterReport, Report, Sent
 from tests.infra.require import need
 from tests.lagmon.builders import (
@@ -81,6 +81,20 @@ def partition(number: int) -> Labels:
     return labels(group=GROUP, topic=TOPIC, partition=str(number))
 
 
+def test_missing_rights_are_counted_by_kind_while_values_are_shown() -> None:
+    """Without a picture of the cluster nobody knows what is missing."""
+    missing = (MissingRight(Resource.TOPIC, "plays"), MissingRight(Resource.TOPIC, "fees"))
+    seen = replace(FULL, snapshot=replace(FULL.snapshot, missing_rights=missing))
+    silent = cycle(lags(error="no answer"))
+
+    counts = parsed(page(seen))["lagmon_missing_rights"]
+    gone = parsed(page(seen, *[silent] * 4))
+
+    assert counts[labels(resource="topic")] == len(missing)
+    assert counts[labels(resource="cluster")] == 0
+    assert "lagmon_missing_rights" not in gone
+
+
 def test_a_full_page_holds_every_value_of_the_report() -> None:
     """A page reads back, by a parser that is not ours, as exactly the values put in."""
     found = parsed(page(FULL, sent=(Sent("log", "sent", 3),)))
@@ -95,6 +109,9 @@ def test_a_full_page_holds_every_value_of_the_report() -> None:
         "lagmon_up": {labels(): 1},
         "lagmon_last_success_timestamp_seconds": {labels(): NOON},
         "lagmon_groups": {labels(): 2},
+        "lagmon_missing_rights": {
+            labels(resource="cluster"): 0, labels(resource="group"): 0, labels(resource="topic"): 0
+        },
         "lagmon_cycles_total": {labels(outcome="ok"): 1},
         "lagmon_collector_restarts_total": {labels(): 1},
         "lagmon_lag_clamped_total": {labels(): 0},

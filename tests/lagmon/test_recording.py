@@ -17,12 +17,14 @@ from lagmon.readings import (
     Isolation,
     KnownGroup,
     Member,
+    MissingRight,
     PartitionOffsets,
     Peek,
     PeekRequest,
     Plan,
     Probe,
     ProbeRequest,
+    Resource,
     Snapshot,
     StepDuration,
     TopicId,
@@ -101,6 +103,9 @@ snapshots = st.builds(
     error,
     st.lists(probes, max_size=3).map(tuple),
     several(st.builds(TopicId, names, names), "topic"),
+    st.lists(
+        st.builds(MissingRight, st.sampled_from(Resource), names, st.booleans()), max_size=3
+    ).map(tuple),
 )
 known = st.builds(
     KnownGroup, names, st.lists(at, max_size=4, unique=True).map(lambda held: tuple(sorted(held)))

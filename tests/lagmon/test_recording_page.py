@@ -15,11 +15,13 @@ from lagmon.readings import (
     GroupReading,
     Isolation,
     Member,
+    MissingRight,
     PartitionOffsets,
     Peek,
     PeekRequest,
     Probe,
     ProbeRequest,
+    Resource,
     Snapshot,
     StepDuration,
     TopicId,
@@ -71,6 +73,7 @@ EVERYTHING = Snapshot(
     error="none",
     probes=(Probe(ProbeRequest(at(), NOON), 5, NOON, "odd"),),
     topic_ids=(TopicId("plays", "id"),),
+    missing_rights=(MissingRight(Resource.TOPIC, "plays"),),
 )
 
 

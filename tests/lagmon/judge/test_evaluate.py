@@ -862,7 +862,7 @@ def test_the_numbers_of_badness_are_those_of_the_design() -> None:
 @pytest.mark.parametrize(
     ("history", "reason"),
     [
-        (during(0, 900), "has committed nothing"),
+        (during(0, 900), "no commit of it is there"),
         (during(0, 900, Side(5, error=GONE)), "its topics are deleted"),
         (during(0, 10, BEHIND) + during(20, 900), "has no commits any more"),
     ],

@@ -12,7 +12,9 @@ from lagmon.readings import (
     Committed,
     GroupReading,
     Member,
+    MissingRight,
     PartitionOffsets,
+    Resource,
     Snapshot,
     TopicPartition,
 )
@@ -274,7 +276,7 @@ def test_a_deleted_topic_is_neither_unknown_nor_uncommitted() -> None:
 @pytest.mark.parametrize(
     ("commits", "why", "detail"),
     [
-        ((), Why.NEVER_COMMITTED, None),
+        ((), Why.NO_COMMITS, None),
         ((partition(0, None),), Why.NEVER_COMMITTED, None),
         ((partition(0, None), partition(1, 5)), Why.NO_END_OFFSET, SILENT),
         ((partition(1, 5), partition(0, None, REFUSED)), Why.NO_COMMITTED_OFFSET, REFUSED),
@@ -288,6 +290,36 @@ def test_a_group_without_any_lag_says_the_gravest_reason(
     group = one(measured(reading(*commits), logs=ends(100, None)))
 
     assert (group.lag, group.why, group.detail) == (None, why, detail)
+
+
+def test_without_the_right_to_see_all_topics_a_group_without_members_may_have_more() -> None:
+    """Kafka leaves out commits on hidden topics; a member would name its partitions."""
+    missing = (MissingRight(Resource.TOPIC, "*"),)
+    seen = Snapshot(
+        NOON,
+        "local",
+        ends(100),
+        (
+            reading(partition(0, 90), members=0, group="some"),
+            reading(members=0, group="none"),
+            reading(partition(0, 90), members=1, group="led"),
+        ),
+    )
+
+    lag = measure(replace(seen, missing_rights=missing))
+    told, freely = lag.groups, measure(seen).groups
+
+    assert not lag.complete
+
+    found = {group.group: (group.lag, group.why, group.hidden) for group in told}
+    assert found == {
+        "some": (10, None, True),
+        "none": (None, Why.GROUP_UNREADABLE, True),
+        "led": (10, None, False),
+    }
+    assert [(group.why, group.hidden) for group in freely] == [
+        (None, False), (Why.NO_COMMITS, False), (None, False),
+    ]  # fmt: skip
 
 
 def test_an_unreadable_group_says_why() -> None:
