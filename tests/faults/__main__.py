@@ -1,0 +1,54 @@
+"""``python -m tests.faults [ROW…] [--plays N]``: play rows one after the other on one stack.
+
+Each row ends with a line of JSON, its `tests.faults.rows.Report`. After a row that went wrong the
+next one gets a new stack. Without names every row is played. Exit code 1 if anything was wrong.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import signal
+import sys
+import time
+import traceback
+from contextlib import ExitStack
+
+from tests.faults.rows import Report, play
+from tests.faults.stack import Stack
+from tests.faults.table import ROWS
+
+SHORT = 500  # plays
+
+
+def main() -> int:
+    """Play the rows that were named."""
+    parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
+    parser.add_argument("rows", nargs="*", metavar="ROW", help=", ".join(ROWS))
+    parser.add_argument("--plays", type=int, default=SHORT, help="of each row, at least")
+    chosen = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended"))  # and so takes everything along
+    if unknown := set(chosen.rows) - ROWS.keys():
+        parser.error(f"no such row: {', '.join(sorted(unknown))}")
+    bad = 0
+    with ExitStack() as holder:
+        stack: Stack | None = None
+        for name in chosen.rows or ROWS:
+            began = time.monotonic()
+            try:
+                stack = stack or holder.enter_context(Stack())
+                report = play(ROWS[name], stack, chosen.plays)
+            except Exception:  # noqa: BLE001 - the other rows are to be played all the same
+                seconds = round(time.monotonic() - began, 1)
+                report = Report(name, "", (traceback.format_exc(),), seconds)
+            sys.stdout.write(json.dumps(report.fields()) + "\n")
+            sys.stdout.flush()
+            if report.wrong:
+                bad += 1
+                holder.close()
+                stack = None
+    return 1 if bad else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,262 @@
+"""Everything a fault can meet, for real: Kafka, Postgres, the partner, the API and the workers.
+
+Each is a process of its own. The workers reach Kafka and Postgres through proxies, the API and the
+watch directly. Rows are played on a stack one after the other; each leaves it healed.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+from contextlib import ExitStack
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit, urlunsplit
+
+import httpx
+import psycopg
+from confluent_kafka import TopicPartition
+from confluent_kafka.admin import OffsetSpec  # type: ignore[attr-defined] # documented there
+from psycopg.rows import class_row
+
+from tests.faults.account import Books, Place, Settled, Total
+from tests.faults.load import Load
+from tests.faults.told import Told
+from tests.faults.watch import Watch
+from tests.infra.kafka import KafkaBroker
+from tests.infra.ports import free_port
+from tests.infra.postgres import Postgres
+from tests.infra.product import Product
+from tests.infra.proxy import TcpProxy
+from tests.infra.wait import until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Self
+
+    from tests.infra.process import Service
+
+TOPIC, GROUP, PARTITIONS = "plays", "game-consumer", 4
+SESSION_SECONDS = 3.0  # after which the group gives a silent worker's partitions to another
+START_SECONDS = 60
+DRAIN_SECONDS = 90
+ANSWER_SECONDS = 10
+RATE = 90.0  # plays a second
+# A broker that was killed is let in again when its old session has ended, 9 s by default.
+SOON_BACK = {"broker.session.timeout.ms": "3000", "broker.heartbeat.interval.ms": "500"}
+CLIENT = {
+    "auto.offset.reset": "earliest",
+    "session.timeout.ms": f"{SESSION_SECONDS * 1000:.0f}",
+    "heartbeat.interval.ms": "500",
+    "max.poll.interval.ms": "6000",
+    "reconnect.backoff.ms": "100",
+    "reconnect.backoff.max.ms": "1000",
+}
+PACE = {
+    "CONSUMERS_TOPIC": TOPIC,
+    "CONSUMERS_GROUP": GROUP,
+    "CONSUMERS_LANES": "4",
+    "CONSUMERS_BACKOFF_INITIAL": "100ms",
+    "CONSUMERS_BACKOFF_MAX": "1s",
+    "CONSUMERS_PRODUCE_TIMEOUT": "3s",
+    "CONSUMERS_FINTECH_TIMEOUT": "2s",
+    "CONSUMERS_SHUTDOWN_TIMEOUT": "8s",
+}
+
+
+class Stack:
+    """The stack, with `workers` that rows may end and start. A context manager.
+
+    Only the main thread may enter it and start workers.
+    """
+
+    def __init__(self) -> None:
+        self._exit = ExitStack()
+        self._loads = 0
+        self._poison: set[Place] = set()
+        self._acknowledged: set[str] = set()
+        self._unanswered = 0
+        self.workers: list[Service] = []
+
+    def __enter__(self) -> Self:
+        with ExitStack() as stack:
+            self._start(stack)
+            self._exit = stack.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._exit.close()
+
+    def _start(self, stack: ExitStack) -> None:
+        broker = KafkaBroker(own=True, advertised_port=free_port(), settings=SOON_BACK)
+        self.kafka = stack.enter_context(broker)
+        self.kafka.create_topic(TOPIC, PARTITIONS)
+        self.kafka.create_topic(f"{TOPIC}.dlq", max_message_bytes=1_200_000)
+        self.kafka_proxy = stack.enter_context(
+            TcpProxy("127.0.0.1", broker.inner_port, broker.advertised_port)
+        )
+        self.postgres = stack.enter_context(Postgres(own=True))
+        self.database = self.postgres.create_database()
+        at = urlsplit(self.database)
+        assert at.port is not None
+        self.postgres_proxy = stack.enter_context(TcpProxy(at.hostname or "127.0.0.1", at.port))
+        self._start_product(stack)
+        servers = self.kafka.bootstrap_servers
+        watch = Watch(servers, GROUP, TOPIC, PARTITIONS, self.database)
+        self.watch = stack.enter_context(watch)
+        self.worker()
+
+    def _start_product(self, stack: ExitStack) -> None:
+        folder = Path(stack.enter_context(TemporaryDirectory(prefix="lagmon-faults-")))
+        product = Product(kafka=self.kafka.bootstrap_servers, database=self.database, client=CLIENT)
+        self._product = stack.enter_context(product)
+        fintech, api = free_port(), free_port()
+        self.fintech_url, self.api_url = (f"http://127.0.0.1:{port}" for port in (fintech, api))
+        self._product.environment |= {**PACE, "CONSUMERS_FINTECH_URL": self.fintech_url}
+        self._product.migrate()
+        self._fintech_settings = {
+            "CONSUMERS_PORT": str(fintech),
+            "CONSUMERS_FINTECH_LEDGER": str(folder / "ledger"),
+        }
+        self.start_fintech()
+        self.api = self._product.api(CONSUMERS_PORT=str(api), CONSUMERS_LOG_LEVEL="WARNING")
+        answers(self.api_url)
+
+    # ---- workers
+
+    def worker(self, *, wait: bool = True, **extra: str) -> Service:
+        """Start one more worker with *extra* variables; wait until it has partitions."""
+        proxied = urlsplit(self.database)
+        place = f"{proxied.username}@127.0.0.1:{self.postgres_proxy.port}"
+        worker = self._product.worker(
+            **{
+                "CONSUMERS_BOOTSTRAP_SERVERS": self.kafka.proxied_servers,
+                "CONSUMERS_DATABASE_URL": urlunsplit(proxied._replace(netloc=place)),
+                **extra,
+            }
+        )
+        self.workers.append(worker)
+        if wait:
+            worker.wait_for_log("partitions_assigned", START_SECONDS)
+        return worker
+
+    def two_workers(self) -> tuple[Service, Service]:
+        """Give two workers that share the partitions; start what is missing."""
+        while len(self.workers) < 2:
+            self.worker()
+        first, second = self.workers
+        return first, second
+
+    def kill(self, worker: Service) -> None:
+        """End *worker* in the middle of what it does."""
+        code = worker.kill()
+        assert code == -signal.SIGKILL, f"it had ended with {code} before"
+        self.workers.remove(worker)
+
+    def stop(self, worker: Service, timeout: float = 20) -> int:
+        """Ask *worker* to end; give its exit code."""
+        self.workers.remove(worker)
+        return worker.stop(timeout)
+
+    # ---- the partner
+
+    def start_fintech(self) -> None:
+        """Start the partner, on the ledger that it had."""
+        self.fintech = self._product.fintech(**self._fintech_settings)
+        answers(self.fintech_url)
+
+    def fault(self, mode: str, **more: Any) -> None:
+        """Let the partner behave as *mode* says, see ``PUT /faults``."""
+        httpx.put(f"{self.fintech_url}/faults", json={"mode": mode, **more}).raise_for_status()
+
+    def hits(self) -> int:
+        """Count the requests that the partner's fault has met."""
+        return int(httpx.get(f"{self.fintech_url}/faults").json()["hits"])
+
+    def repeated(self) -> int:
+        """Count the settlements that the partner was asked for again."""
+        return len(Told(self.fintech).events("settlement_repeated"))
+
+    # ---- plays
+
+    def ready(self) -> None:
+        """See that everything works, and that there is a worker."""
+        self.fault("none")
+        if not self.workers:
+            self.worker()
+
+    def load(self, at_least: int) -> Load:
+        """Make the players of one row."""
+        self._loads += 1
+        return Load(self.api_url, f"row-{self._loads}", at_least=at_least, rate=RATE)
+
+    def note(self, load: Load) -> None:
+        """Take over what *load* was told, for the account."""
+        assert not load.refused, load.refused[:3]
+        self._acknowledged |= load.acknowledged
+        self._unanswered += load.unsettled
+
+    def poison(self, *places: Place) -> None:
+        """Expect that the records at *places* become dead letters."""
+        self._poison.update(places)
+
+    def accepted(self, *plays: str) -> None:
+        """Expect *plays*, which were written without the API."""
+        self._acknowledged.update(plays)
+
+    def drain(self) -> None:
+        """Wait until the group has committed everything that is in the topic."""
+        ends = {partition: end for partition, end in self._ends().items() if end}
+        until(
+            lambda: self.watch.committed == ends,
+            timeout=DRAIN_SECONDS,
+            what=f"commits of {ends}",
+        )
+
+    def books(self) -> Books:
+        """Count everything."""
+        with psycopg.connect(self.database) as connection:
+            plays = connection.cursor(row_factory=class_row(Settled)).execute(
+                "SELECT play_id, player_id, bet, payout, settlement_id FROM plays"
+            )
+            totals = connection.cursor(row_factory=class_row(Total)).execute(
+                "SELECT player_id, plays, wagered, won FROM player_totals"
+            )
+            return Books(
+                acknowledged=frozenset(self._acknowledged),
+                unanswered=self._unanswered,
+                plays=tuple(plays),
+                totals=tuple(totals),
+                ledger=tuple(self._ledger()),
+                records=dict(self.watch.records),
+                committed=dict(self.watch.committed),
+                letters=tuple(self.watch.letters),
+                poison=frozenset(self._poison),
+                passed=tuple(self.watch.passed),
+            )
+
+    def _ends(self) -> dict[int, int]:
+        """Ask for the end of each partition."""
+        latest = OffsetSpec.latest()  # type: ignore[no-untyped-call] # the library's
+        wanted = {TopicPartition(TOPIC, number): latest for number in range(PARTITIONS)}
+        admin = self.kafka.admin()
+        answers = admin.list_offsets(wanted, request_timeout=ANSWER_SECONDS)
+        return {at.partition: answer.result().offset for at, answer in answers.items()}
+
+    def _ledger(self) -> Iterator[Settled]:
+        for line in httpx.get(f"{self.fintech_url}/v1/ledger").text.splitlines():
+            entry = json.loads(line)
+            yield Settled(*(entry[name] for name in Settled._fields))
+
+
+def answers(url: str) -> None:
+    """Wait until a service is ready at *url*."""
+
+    def ready() -> bool:
+        try:
+            return httpx.get(f"{url}/readyz", timeout=5).is_success
+        except httpx.TransportError:
+            return False
+
+    until(ready, timeout=START_SECONDS, what=f"{url} to be ready")
