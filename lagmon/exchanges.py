@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from lagmon.fields import AMOUNTS, PARTITIONS, RECORD_TIMES
 from lagmon.readings import Isolation, Peek, PeekRequest, Probe, ProbeRequest, TopicPartition
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ def peek_request_out(question: PeekRequest) -> dict[str, object]:
 def peek_request_in(one: Fields) -> PeekRequest:
     """Read a question; without ``isolation`` it is about committed records."""
     isolation = one.choice("isolation", Isolation, default=Isolation.READ_COMMITTED)
-    return PeekRequest(_at_in(one), one.whole("offset"), isolation)
+    return PeekRequest(_at_in(one), one.whole("offset", AMOUNTS), isolation)
 
 
 def peek_out(peek: Peek) -> dict[str, object]:
@@ -52,9 +53,9 @@ def peek_in(one: Fields) -> Peek:
     headers = one.below("headers", default={})
     return Peek(
         peek_request_in(one),
-        found_offset=one.maybe_whole("found_offset"),
-        timestamp=one.maybe_number("timestamp"),
-        size=one.maybe_whole("size"),
+        found_offset=one.maybe_whole("found_offset", AMOUNTS),
+        timestamp=one.maybe_number("timestamp", RECORD_TIMES),
+        size=one.maybe_whole("size", AMOUNTS),
         key_hash=one.maybe_text("key_hash"),
         trace_id=one.maybe_text("trace_id"),
         sampled=one.maybe_truth("sampled"),
@@ -71,7 +72,7 @@ def probe_request_out(question: ProbeRequest) -> dict[str, object]:
 
 def probe_request_in(one: Fields) -> ProbeRequest:
     """Read a question."""
-    return ProbeRequest(_at_in(one), one.number("timestamp"))
+    return ProbeRequest(_at_in(one), one.number("timestamp", RECORD_TIMES))
 
 
 def probe_out(probe: Probe) -> dict[str, object]:
@@ -88,8 +89,8 @@ def probe_in(one: Fields) -> Probe:
     """Read an answer."""
     return Probe(
         probe_request_in(one),
-        offset=one.maybe_whole("offset"),
-        record_timestamp=one.maybe_number("record_timestamp"),
+        offset=one.maybe_whole("offset", AMOUNTS),
+        record_timestamp=one.maybe_number("record_timestamp", RECORD_TIMES),
         error=one.maybe_text("error"),
     )
 
@@ -99,7 +100,7 @@ def _at_out(at: TopicPartition) -> dict[str, object]:
 
 
 def _at_in(one: Fields) -> TopicPartition:
-    return TopicPartition(one.text("topic"), one.whole("partition"))
+    return TopicPartition(one.text("topic"), one.whole("partition", PARTITIONS))
 
 
 def _known(answers: Mapping[str, object]) -> dict[str, object]:

@@ -26,7 +26,11 @@ SHOWN = 40  # characters of a wrong value in an error; more would only hide the 
 TIMES = (0, 253_402_300_799)
 AMOUNTS = (0, 2**63 - 1)  # offsets and what is counted in them, and seconds that passed
 PARTITIONS = (0, 2**31 - 1)
-PARTITION = re.compile(r"\d{1,10}", re.ASCII)
+# What strangers wrote, and Kafka hands on as it is: the times of records, and what a member of a
+# classic group says that it owns.
+RECORD_TIMES = (-(10**16), 10**16)  # of 64 bits in milliseconds, which end a little below
+CLAIMED = (-(2**31), 2**31 - 1)
+PARTITION = re.compile(r"0|[1-9]\d{0,9}", re.ASCII)  # "00" would be "0" once more
 MISSING: Any = object()
 
 
@@ -99,10 +103,11 @@ class Fields:
         number: int = value if _whole(value) else self._refuse(key, "a whole number")
         return self._inside(key, number, within)
 
-    def wholes(self, key: str) -> tuple[int, ...]:
+    def wholes(self, key: str, within: Range | None = None) -> tuple[int, ...]:
         """Give the whole numbers of the list at *key*."""
         values = self._list(key)
-        return tuple(v if _whole(v) else self._refuse(key, "whole numbers") for v in values)
+        known = (v if _whole(v) else self._refuse(key, "whole numbers") for v in values)
+        return tuple(self._inside(key, v, within) for v in known)
 
     def number(self, key: str, within: Range | None = None) -> float:
         """Give the number at *key*."""
@@ -130,7 +135,7 @@ class Fields:
 
     def partition(self, key: str) -> int:
         """Read *key* itself as the number of a partition."""
-        if not PARTITION.fullmatch(key):
+        if not PARTITION.fullmatch(key) or int(key) > PARTITIONS[1]:
             raise RecordingError(f"{self._at(key)}: {_shown(key)} is no partition number")
         return int(key)
 

@@ -3,13 +3,15 @@
 The pipe of a collector carries plans as they are here, and snapshots as `wire` shortens them. One
 value a line, in ASCII, without line breaks. Unknown keys of a line are passed over, so that
 version 1 can grow; a missing one that has a default gets it. Order carries no meaning: what is read
-back is sorted by topic and partition, by group, by member, and a repeated entry counts once.
-Strict where it would otherwise guess: a wrong type raises `RecordingError` with its path.
+back is sorted by topic and partition, by group, by member. In a list a repeated entry counts once.
+Strict where it would otherwise guess: a wrong type, a number that cannot be, a partition written in
+two ways and a key that stands twice raise `RecordingError`.
 """
 
 from __future__ import annotations
 
 import json
+from collections import Counter
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +26,7 @@ from lagmon.exchanges import (
     probe_request_in,
     probe_request_out,
 )
-from lagmon.fields import Fields
+from lagmon.fields import AMOUNTS, CLAIMED, TIMES, Fields
 from lagmon.readings import (
     Committed,
     GroupReading,
@@ -56,7 +58,7 @@ def snapshot_to_json(snapshot: Snapshot) -> str:
 
 def snapshot_from_json(line: str | bytes) -> Snapshot:
     """Read one *line*; raise RecordingError with the path of what is wrong in it."""
-    return snapshot_in(Fields.of(line_in(line)))
+    return snapshot_in(Fields.of(line_in(line, once=True)))
 
 
 def snapshot_out(snapshot: Snapshot) -> dict[str, Any]:
@@ -88,7 +90,7 @@ def snapshot_in(fields: Fields) -> Snapshot:
     ids = fields.below("topic_ids", default={})
     durations = fields.below("durations", default={})
     return Snapshot(
-        at=fields.number("at"),
+        at=fields.number("at", TIMES),
         cluster=fields.text("cluster"),
         topics=tuple(_offsets_in(at, log) for at, log in _partitions(topics)),
         groups=tuple(_group_in(name, groups.below(name)) for name in sorted(groups)),
@@ -97,7 +99,7 @@ def snapshot_in(fields: Fields) -> Snapshot:
         topic_ids=tuple(TopicId(topic, ids.text(topic)) for topic in sorted(ids)),
         list_errors=fields.texts("list_errors"),
         missing_rights=tuple(_right_in(one) for one in fields.each("missing_rights")),
-        durations=tuple(StepDuration(step, durations.number(step)) for step in durations),
+        durations=tuple(StepDuration(step, durations.number(step, AMOUNTS)) for step in durations),
         error=fields.maybe_text("error"),
     )
 
@@ -128,16 +130,29 @@ def line_out(value: dict[str, Any]) -> str:
     return json.dumps(value, separators=(",", ":"), allow_nan=False)
 
 
-def line_in(line: str | bytes) -> dict[str, Any]:
-    """Read the object of one *line* of our version."""
+def line_in(line: str | bytes, *, once: bool = False) -> dict[str, Any]:
+    """Read the object of one *line* of our version; no key may stand twice if each is there *once*.
+
+    What lagmon writes itself need not be looked at for that: it takes as long as the reading.
+    """
     try:
-        value = json.loads(line)
+        value = json.loads(line, object_pairs_hook=_once if once else None)
+    except RecordingError:
+        raise
     except (ValueError, RecursionError) as error:
         raise RecordingError(f"the line is no JSON: {error}") from None
     version = Fields.of(value).whole("v")
     if version != VERSION:
         raise RecordingError(f"v: is {version}; this lagmon reads version {VERSION}")
     return value  # type: ignore[no-any-return] # Fields takes an object alone
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(pairs)
+    if len(value) < len(pairs):
+        ((twice, _),) = Counter(key for key, _ in pairs).most_common(1)
+        raise RecordingError(f"{twice}: stands twice in one object")
+    return value
 
 
 def _by_topic(rows: Iterable[T], out: Callable[[T], object]) -> dict[str, dict[str, object]]:
@@ -167,9 +182,9 @@ def _offsets_out(log: PartitionOffsets) -> dict[str, object]:
 def _offsets_in(at: TopicPartition, log: Fields) -> PartitionOffsets:
     return PartitionOffsets(
         at,
-        log.maybe_whole("start"),
-        log.maybe_whole("high"),
-        log.maybe_whole("stable"),
+        log.maybe_whole("start", AMOUNTS),
+        log.maybe_whole("high", AMOUNTS),
+        log.maybe_whole("stable", AMOUNTS),
         log.maybe_text("error"),
     )
 
@@ -193,9 +208,9 @@ def _committed_out(one: Committed) -> object:
 def _committed_in(topic: str, key: str, commits: Fields) -> Committed:
     at = TopicPartition(topic, commits.partition(key))
     if not commits.is_object(key):
-        return Committed(at, commits.maybe_whole(key))
+        return Committed(at, commits.maybe_whole(key, AMOUNTS))
     failed = commits.below(key)
-    return Committed(at, failed.maybe_whole("offset"), failed.maybe_text("error"))
+    return Committed(at, failed.maybe_whole("offset", AMOUNTS), failed.maybe_text("error"))
 
 
 def _group_out(reading: GroupReading) -> dict[str, object]:
@@ -225,11 +240,11 @@ def _group_in(name: str, group: Fields) -> GroupReading:
         group=name,
         state=group.maybe_text("state"),
         kind=group.maybe_text("type"),
-        members=group.maybe_whole("members"),
+        members=group.maybe_whole("members", AMOUNTS),
         committed=tuple(sorted(commits, key=lambda one: one.at)),
         assignments=tuple(_member_in(one, members.below(one)) for one in sorted(members)),
         error=group.maybe_text("error"),
-        read_at=group.maybe_number("read_at"),
+        read_at=group.maybe_number("read_at", TIMES),
     )
 
 
@@ -251,5 +266,7 @@ def _numbers_out(partitions: Iterable[TopicPartition]) -> dict[str, list[int]]:
 
 
 def _numbers_in(topics: Fields) -> tuple[TopicPartition, ...]:
-    found = (TopicPartition(topic, one) for topic in topics for one in topics.wholes(topic))
+    found = {
+        TopicPartition(topic, one) for topic in topics for one in topics.wholes(topic, CLAIMED)
+    }
     return tuple(sorted(found))

@@ -63,6 +63,9 @@ def replay(
             yield number, player.judge(line)
         except RecordingError as error:
             yield number, error
+        except Exception as error:  # noqa: BLE001 - of one line; the others are judged all the same
+            what = f"{type(error).__name__}: {error}"
+            yield number, RecordingError(f"the line cannot be judged: {what}")
 
 
 def report(snapshot: Snapshot, judged: Judgement) -> dict[str, object]:

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lagmon.errors import RecordingError
+from lagmon.fields import RECORD_TIMES, TIMES
 from lagmon.readings import (
     Committed,
     GroupReading,
@@ -46,11 +47,12 @@ EXAMPLE = """{"v": 1, "at": 1764000000.0, "cluster": "local",
 names = st.text(min_size=1, max_size=8)
 offset = st.integers(0, 2**63 - 1)
 maybe = st.none() | offset
-moment = st.floats(0, 4e9, allow_nan=False)
+moment = st.floats(*TIMES, allow_nan=False)
+record_time = st.floats(*RECORD_TIMES, allow_nan=False)
 error = st.none() | names
 at = st.builds(TopicPartition, names, st.integers(0, 2**31 - 1))
 question = st.builds(PeekRequest, at, offset, st.sampled_from(Isolation))
-probe_question = st.builds(ProbeRequest, at, moment)
+probe_question = st.builds(ProbeRequest, at, record_time)
 commits = st.builds(Committed, at, maybe, error)
 members = st.builds(
     Member, names, names, names, st.lists(at, unique=True).map(lambda p: tuple(sorted(p)))
@@ -81,7 +83,7 @@ peeks = st.builds(
     Peek,
     question,
     maybe,
-    st.none() | moment,
+    st.none() | record_time,
     maybe,
     error,
     error,
@@ -90,7 +92,7 @@ peeks = st.builds(
     error,
     st.dictionaries(names, st.text(max_size=8), max_size=2).map(lambda held: tuple(held.items())),
 )
-probes = st.builds(Probe, probe_question, maybe, st.none() | moment, error)
+probes = st.builds(Probe, probe_question, maybe, st.none() | record_time, error)
 snapshots = st.builds(
     Snapshot,
     moment,
@@ -195,6 +197,27 @@ def broken(path: str, value: Any) -> str:
         ("at", True, "at: wants a number, got True"),
         ("at", 10**400, "at: wants a number"),
         ("at", float("nan"), "at: wants a number, got nan"),
+        ("at", -1, "at: wants a number from 0 to 253402300799, got -1"),
+        ("at", 1e300, "at: wants a number from 0 to 253402300799, got 1e+300"),
+        ("topics.plays.0.high", -1001, "topics.plays.0.high: wants a number from 0 to"),
+        ("topics.plays.0.stable", 2**63, "topics.plays.0.stable: wants a number from 0 to"),
+        ("topics.plays.00", {}, "topics.plays.00: '00' is no partition number"),
+        ("topics.plays.2147483648", {}, "2147483648: '2147483648' is no partition number"),
+        ("groups.settle.committed.plays.0", -1001, "committed.plays.0: wants a number from 0"),
+        ("groups.settle.committed.plays.01", 5, "plays.01: '01' is no partition number"),
+        ("groups.settle.members", -1, "groups.settle.members: wants a number from 0"),
+        ("groups.settle.read_at", -1.0, "groups.settle.read_at: wants a number from 0"),
+        (
+            "probes",
+            [{"topic": "t", "partition": 0, "timestamp": 1e308}],
+            "probes[0].timestamp: wants a number from -10000000000000000 to",
+        ),
+        (
+            "peeks",
+            [{"topic": "t", "partition": 2**31, "offset": 1}],
+            "peeks[0].partition: wants a number from 0 to 2147483647, got 2147483648",
+        ),
+        ("missing_rights", [{"name": "t"}], "missing_rights[0].resource: wants one of cluster"),
         ("cluster", 5, "cluster: wants text, got 5"),
         ("topics", [], "topics: wants an object, got []"),
         ("topics.plays.x", {}, "topics.plays.x: 'x' is no partition number"),
@@ -232,6 +255,23 @@ def test_what_is_wrong_is_named(path: str, value: Any, told: str) -> None:
         snapshot_from_json(broken(path, value))
 
     assert told in str(caught.value)
+
+
+def test_a_key_that_stands_twice_is_named() -> None:
+    """Which of the two is meant nobody can tell."""
+    with pytest.raises(RecordingError, match=r"^0: stands twice in one object$"):
+        snapshot_from_json(EXAMPLE.replace('"1": null', '"0": 4000'))
+
+
+def test_a_partition_that_a_member_owns_twice_counts_once() -> None:
+    """In a list nothing contradicts itself."""
+    owner = {"host": "/host", "client_id": "reader", "partitions": {"plays": [1, 0, 1]}}
+
+    (group,) = snapshot_from_json(broken("groups.settle.assignments", {"m": owner})).groups
+
+    assert group.assignments[0].partitions == (
+        TopicPartition("plays", 0), TopicPartition("plays", 1),
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize("line", ["", "{", '{"v": 1', b"\xff\xfe", "[" * 100_000])

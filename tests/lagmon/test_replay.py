@@ -193,6 +193,17 @@ def test_a_wrong_line_is_named_and_costs_no_other() -> None:
     assert '"change":"opened"' in last
 
 
+def test_a_line_that_breaks_the_judging_costs_no_other() -> None:
+    """Whatever a stage stumbles over, the lines behind it are judged; the recording says which."""
+    policy = replace(POLICY, rules=(*POLICY.rules, None))  # type: ignore[arg-type] # what breaks
+    lines = [snapshot_to_json(snapshot()), '{"v":1,"at":"noon"}', snapshot_to_json(snapshot())]
+
+    told = list(replay(lines, policy))
+
+    assert [number for number, _ in told] == [1, 2, 3]
+    assert str(told[0][1]).startswith("the line cannot be judged: AttributeError")
+
+
 @settings(deadline=None)
 @given(snapshots)
 def test_whatever_can_be_read_can_be_judged(told: Snapshot) -> None:
