@@ -53,6 +53,7 @@ PURE = (
     "consumers/deadletters/selection.py",
     "consumers/deadletters/wording.py",
     "consumers/kafka/properties.py",
+    "consumers/game/catalogue.py",
     "consumers/game/events.py",
     "consumers/game/service.py",
     "consumers/game/answers.py",

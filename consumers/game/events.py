@@ -13,8 +13,10 @@ A record's value::
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
+import uuid
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -30,7 +32,8 @@ MIN_BET = 1  # cents
 MAX_BET = 100_000  # cents: 1,000.00, the most that one spin may cost
 MAX_PLAYER_ID = 64  # characters
 MAX_GAME = 32  # characters
-MAX_PLAY_ID = 128  # characters; it comes from a client when an Idempotency-Key is given
+MAX_PLAY_ID = 128  # characters
+MAX_KEY = 128  # characters of an Idempotency-Key
 SEED_BYTES = 16
 MAX_VALUE = 4096  # bytes of a record's value; the largest good one has about 400
 
@@ -38,6 +41,7 @@ MAX_VALUE = 4096  # bytes of a record's value; the largest good one has about 40
 # They begin with a letter or digit: "." and ".." mean something else in a path. A player id may
 # also look like an address, and like an id with a prefix.
 PLAY_ID = re.compile(rf"[A-Za-z0-9][A-Za-z0-9._~-]{{0,{MAX_PLAY_ID - 1}}}")
+KEY = re.compile(rf"[A-Za-z0-9][A-Za-z0-9._~-]{{0,{MAX_KEY - 1}}}")
 PLAYER_ID = re.compile(rf"[A-Za-z0-9][A-Za-z0-9._~:@+-]{{0,{MAX_PLAYER_ID - 1}}}")
 GAME = re.compile(rf"[a-z0-9][a-z0-9-]{{0,{MAX_GAME - 1}}}")
 SEED = re.compile(rf"[0-9a-f]{{{2 * SEED_BYTES}}}")
@@ -88,6 +92,22 @@ def parse_bet(body: bytes) -> Bet:
 def parse_play_id(text: str) -> str:
     """Check a play id that somebody else chose. Raises `InvalidPlayError`."""
     return _play_id(text, "play_id")
+
+
+def parse_key(text: str, field: str) -> str:
+    """Check the key in *field* under which a client bets once. Raises `InvalidPlayError`."""
+    return _key(text, field)
+
+
+def play_id_under(player_id: str, key: str) -> str:
+    """Name the play that *player_id* makes under *key*: always the same, and no other player's.
+
+    A UUID of version 8 (RFC 9562, section 5.8) from a hash, so that neither player nor key can be
+    read from what stands in URLs and logs. Neither of them may hold a slash: no two pairs are one.
+    """
+    digest = int.from_bytes(hashlib.sha256(f"{player_id}/{key}".encode()).digest()[:16])
+    versioned = digest & ~(0xF << 76) | 0x8 << 76
+    return str(uuid.UUID(int=versioned & ~(0x3 << 62) | 0x2 << 62))
 
 
 def encode(play: Play) -> bytes:
@@ -190,6 +210,11 @@ _play_id = _text(
     PLAY_ID,
     "invalid_play_id",
     f"1 to {MAX_PLAY_ID} of A-Z a-z 0-9 . _ ~ -, the first a letter or digit",
+)
+_key = _text(
+    KEY,
+    "invalid_idempotency_key",
+    f"1 to {MAX_KEY} of A-Z a-z 0-9 . _ ~ -, the first a letter or digit",
 )
 _BET: dict[str, Check] = {
     "player_id": _text(

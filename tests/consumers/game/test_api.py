@@ -3,110 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import threading
-from datetime import UTC, datetime
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-import httpx
 import pytest
-from opentelemetry import trace
 
 from consumers.errors import Unavailable
-from consumers.game.api import MAX_BODY, MAX_READS, game_app
+from consumers.game.api import MAX_BODY, MAX_READS
 from consumers.game.events import MAX_BET, decode, encode
-from consumers.game.store import SettledPlay
-from consumers.metrics import Metrics
-from propagation.integrations.asgi import traced
 from propagation.testing import captured_spans
 from tests.consumers.game.builders import ACCEPTED_AT, bet
+from tests.consumers.game.served import SETTLED, Api, error_of
 from tests.infra.wait import until
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator
 
-    from consumers.game.events import Play
-
-AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
-SETTLED = SettledPlay(
-    "play-1", "ada", "sevens", 250, ["bell", "bell", "bell"], 3000, "0" * 31 + "1", AT, AT
-)
-
-
-class InMemory:
-    """Both ports of the API: keeps what was published and in which span, finds what is settled."""
-
-    def __init__(self) -> None:
-        self.published: list[Play] = []
-        self.spans: list[int] = []
-        self.settled: dict[str, SettledPlay] = {}
-        self.away: Unavailable | None = None
-        self.reading = 0
-        self.answers = threading.Event()
-        self.answers.set()
-
-    async def publish(self, play: Play) -> None:
-        """Keep *play*, unless this is away."""
-        if self.away:
-            raise self.away
-        self.published.append(play)
-        self.spans.append(trace.get_current_span().get_span_context().span_id)
-
-    def find(self, play_id: str) -> SettledPlay | None:
-        """Give what was settled, unless this is away; only while it answers."""
-        self.reading += 1
-        assert self.answers.wait(10)
-        if self.away:
-            raise self.away
-        return self.settled.get(play_id)
-
-
-class Api:
-    """The application in this process, and what stands behind it."""
-
-    def __init__(self) -> None:
-        self.behind = InMemory()
-        self.metrics = Metrics()
-        app = game_app(self.behind, self.behind, self.metrics, now=lambda: ACCEPTED_AT / 1000)
-        self._app = traced(app)
-
-    def send(self, method: str, path: str, **parts: Any) -> httpx.Response:
-        """Send one request and give its response."""
-
-        async def sent() -> httpx.Response:
-            async with self.client() as client:
-                return await client.request(method, path, **parts)
-
-        return asyncio.run(sent())
-
-    def client(self) -> httpx.AsyncClient:
-        """Give a client to send several requests with."""
-        transport = httpx.ASGITransport(self._app)
-        return httpx.AsyncClient(transport=transport, base_url="http://api")
-
-    def play(self, body: Any = None, headers: Mapping[str, str] | None = None) -> httpx.Response:
-        """Post one play; *body* replaces a good one, as it is if it is bytes."""
-        content = body if isinstance(body, bytes) else json.dumps(body or bet()).encode()
-        sent = {"content-type": "application/json"} | dict(headers or {})
-        return self.send("POST", "/game/slots/play", content=content, headers=sent)
-
-    def counted(self, name: str, **labels: str) -> float | None:
-        """Read a counter."""
-        return self.metrics.registry.get_sample_value(name, labels)
+    import httpx
 
 
 @pytest.fixture
 def api() -> Api:
     """Give an API of which both sides are up."""
     return Api()
-
-
-def error_of(response: httpx.Response) -> dict[str, Any]:
-    """Give the error of *response*; every error carries the trace id of its header."""
-    error: dict[str, Any] = response.json()["error"]
-    assert error["trace_id"] == response.headers["x-trace-id"]
-    assert error["message"]
-    return error
 
 
 def test_an_accepted_play_is_published_and_named(api: Api) -> None:
@@ -143,13 +62,27 @@ def test_what_is_published_is_a_play(api: Api) -> None:
     assert decode(encode(published)) == published
 
 
-@pytest.mark.parametrize("key", ["key-1", '"key-1"'])
-def test_an_idempotency_key_is_the_id(api: Api, key: str) -> None:
-    """A key, quoted as the draft has it or bare, becomes the play's id, each time it is sent."""
-    answers = [api.play(headers={"Idempotency-Key": key}) for _ in range(2)]
+def test_one_key_is_one_play(api: Api) -> None:
+    """Under a key, quoted as the draft has it or bare, a player makes one play however often."""
+    keys = ["key-1", '"key-1"', "key-1"]
 
-    assert [answer.json()["play_id"] for answer in answers] == ["key-1", "key-1"]
-    assert [published.play_id for published in api.behind.published] == ["key-1", "key-1"]
+    answers = [api.play(headers={"Idempotency-Key": key}) for key in keys]
+
+    (play_id,) = {answer.json()["play_id"] for answer in answers}
+    assert {published.play_id for published in api.behind.published} == {play_id}
+
+
+def test_a_key_of_two_players_is_two_plays(api: Api) -> None:
+    """The same key of another player names another play, and leads to nobody else's."""
+    key = {"Idempotency-Key": "1"}
+
+    ada, eve = (api.play(bet(player_id=who), key).json()["play_id"] for who in ("ada", "eve"))
+    api.behind.settled[ada] = replace(SETTLED, play_id=ada)
+    again = api.play(bet(player_id="eve"), key).json()["play_id"]
+
+    assert ada != eve == again
+    assert [published.player_id for published in api.behind.published] == ["ada", "eve", "eve"]
+    assert api.send("GET", f"/game/plays/{eve}").status_code == 404
 
 
 @pytest.mark.parametrize("key", ["", '""', '"', "a b", "a/b", "k" * 129, "..", "clé"])
@@ -163,7 +96,8 @@ def test_a_bad_idempotency_key_is_refused(api: Api, key: str) -> None:
     )
 
     assert response.status_code == 400
-    assert error_of(response)["field"] == "Idempotency-Key"
+    assert error_of(response)["code"] == "invalid_idempotency_key"
+    assert error_of(response)["details"].keys() == {"Idempotency-Key"}
     assert api.behind.published == []
 
 
@@ -174,7 +108,8 @@ def test_two_idempotency_keys_are_refused(api: Api) -> None:
     response = api.send("POST", "/game/slots/play", json=bet(), headers=headers)
 
     assert response.status_code == 400
-    assert error_of(response)["field"] == "Idempotency-Key"
+    assert error_of(response)["code"] == "invalid_idempotency_key"
+    assert error_of(response)["details"].keys() == {"Idempotency-Key"}
     assert api.behind.published == []
 
 
@@ -199,7 +134,8 @@ def test_a_bad_body_is_refused_and_not_published(
 
     error = error_of(response)
     assert response.status_code == 400
-    assert (error["code"], error.get("field"), error["retryable"]) == (code, field, False)
+    assert (error["code"], error["retryable"]) == (code, False)
+    assert error.get("details") == ({field: [error["message"]]} if field else None)
     assert api.behind.published == []
     assert api.counted("consumers_plays_refused_total", reason="invalid") == 1
 
@@ -248,19 +184,20 @@ def test_a_body_that_is_too_large_is_not_read_to_its_end(api: Api) -> None:
 
 
 def test_a_play_that_kafka_did_not_take_can_be_sent_again(api: Api) -> None:
-    """Without an acknowledgement: 503, retryable, with the id under which a retry bets once."""
+    """Without an acknowledgement: 503, retryable, with the key under which a retry bets once."""
     api.behind.away = Unavailable("the broker did not acknowledge in time")
 
     response = api.play()
     error = error_of(response)
     api.behind.away = None
-    again = api.play(headers={"Idempotency-Key": error["play_id"]})
+    (tried,) = api.behind.tried
+    (key,) = error["details"]["idempotency_key"]
+    answers = [api.play(headers={"Idempotency-Key": key}).json()["play_id"] for _ in range(2)]
 
     assert response.status_code == 503
     assert int(response.headers["retry-after"]) >= 1
     assert (error["code"], error["retryable"]) == ("kafka_unavailable", True)
-    assert error["play_id"] in error["message"]
-    assert again.json()["play_id"] == error["play_id"]
+    assert tried.play_id == answers[0] == answers[1]
     assert api.counted("consumers_plays_refused_total", reason="unavailable") == 1
 
 
