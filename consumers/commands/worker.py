@@ -59,7 +59,7 @@ def run_worker(settings: WorkerSettings, stop: Stop, stack: ExitStack) -> None:
         settings, NAME, postgres, connections=settings.lanes + 1, stop=stop, stack=stack
     )
     fintech = make_guard("fintech", settings, metrics)
-    partner = open_partner(settings, fintech, stack)
+    partner = open_partner(settings, fintech, metrics, stack)
     work = max(settings.shutdown_timeout - AFTERWARDS, settings.shutdown_timeout / 2)
     client_log = ClientLog("consumer", metrics)
     runtime = make_worker(
@@ -81,11 +81,18 @@ def run_worker(settings: WorkerSettings, stop: Stop, stack: ExitStack) -> None:
     runtime.run(stop.event)
 
 
-def open_partner(settings: WorkerSettings, guard: Guard, stack: ExitStack) -> Fintech | None:
+def open_partner(
+    settings: WorkerSettings, guard: Guard, metrics: Metrics, stack: ExitStack
+) -> Fintech | None:
     """Make ready to call the partner, if there is one, behind *guard*; closing is on *stack*."""
     if not settings.fintech_url:
         return None
     timeout_seconds = settings.fintech_timeout.total_seconds()
     return stack.enter_context(
-        Fintech(settings.fintech_url, timeout_seconds=timeout_seconds, guard=guard)
+        Fintech(
+            settings.fintech_url,
+            timeout_seconds=timeout_seconds,
+            guard=guard,
+            observe=metrics.http_client("fintech"),
+        )
     )

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Protocol
 import structlog
 from opentelemetry import trace
 
+from consumers.errors import Poison, Reaction, reaction_to
 from consumers.game.answers import Refused
 from consumers.game.events import decode
 from consumers.game.service import spin
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
     from consumers.game.service import Outcome
     from consumers.metrics import Metrics
     from consumers.types import Record
+
+# By what becomes of the record; any other is an ``error``.
+WHY = {Reaction.DEAD_LETTER: "refused", Reaction.WAIT: "unavailable"}
 
 log = structlog.get_logger(__name__)
 
@@ -60,18 +64,21 @@ class SettlePlay:
         metrics: Metrics,
         partner: Partner | None = None,
         clock: Callable[[], float] = time.perf_counter,
+        wall: Callable[[], float] = time.time,
     ) -> None:
         self._store = store
         self._partner = partner
-        self._clock = clock
+        self._clock, self._wall = clock, wall
+        self._end_to_end = metrics.end_to_end
         self._settled = metrics.plays_settled.labels("settled")
         self._duplicate = metrics.plays_settled.labels("duplicate")
+        self._failed = metrics.plays_failed
 
     def __call__(self, record: Record) -> None:
         """Settle the play in *record*; nothing happens if it was settled before."""
         began = self._clock()
-        play = decode(record.value)
-        settlement = self._settle(play, spin(play.play_id, play.seed, play.bet))
+        play = self._decoded(record.value)
+        settlement = self._settled_as(play, spin(play.play_id, play.seed, play.bet))
         latency_ms = round((self._clock() - began) * 1000, 3)
         where = {
             "play_id": play.play_id,
@@ -82,6 +89,7 @@ class SettlePlay:
         match settlement:
             case Settlement.WRITTEN:
                 self._settled.inc()
+                self._end_to_end(self._wall() - play.accepted_at / 1000)
                 log.info("play_settled", **where, latency_ms=latency_ms)
             case Settlement.DUPLICATE:
                 self._duplicate.inc()
@@ -90,6 +98,20 @@ class SettlePlay:
                 self._duplicate.inc()
                 # A client used one Idempotency-Key for two bets. The first one counts.
                 log.warning("play_conflicts", **where, latency_ms=latency_ms)
+
+    def _decoded(self, value: bytes | None) -> Play:
+        try:
+            return decode(value)
+        except Poison:
+            self._failed.labels("invalid").inc()
+            raise
+
+    def _settled_as(self, play: Play, outcome: Outcome) -> Settlement:
+        try:
+            return self._settle(play, outcome)
+        except Exception as error:
+            self._failed.labels(WHY.get(reaction_to(error), "error")).inc()
+            raise
 
     def _settle(self, play: Play, outcome: Outcome) -> Settlement:
         settlement_id = None

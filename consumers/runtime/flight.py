@@ -111,6 +111,9 @@ class Flight:
             self._batch_from = None
             if attempts[0].failures:
                 self._gauge_waiting()
+            for attempt in attempts:
+                if not attempt.failures:
+                    self._metrics.queued(attempt.record.timestamp_ms)
             run = Run(attempts)
             self.runs.append(run)
             self._executor.start(run)

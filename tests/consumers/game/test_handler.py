@@ -203,3 +203,44 @@ def test_a_play_that_is_settled_is_no_poison(known: Settlement, event: str) -> N
 
     assert line["event"] == event
     assert table.rows == []
+
+
+def test_a_settled_play_tells_how_long_it_took_from_the_request() -> None:
+    """From the API's acceptance to the committed write; what was known already tells nothing."""
+    metrics, accepted = Metrics(), play()
+    seconds = accepted.accepted_at / 1000 + 0.25
+
+    for settlement in (Settlement.WRITTEN, Settlement.DUPLICATE, Settlement.CONFLICT):
+        SettlePlay(Table(settlement), metrics, wall=lambda: seconds)(record(encode(accepted)))
+
+    read = metrics.registry.get_sample_value
+    assert read("consumers_end_to_end_seconds_count") == 1
+    assert read("consumers_end_to_end_seconds_sum") == pytest.approx(0.25)
+
+
+@pytest.mark.parametrize(
+    ("value", "error", "reason"),
+    [
+        (b"no play", None, "invalid"),
+        (encode(play()), Refused("fintech answered 409"), "refused"),
+        (encode(play()), Poison("fintech answered 400"), "refused"),
+        (encode(play()), Unavailable("fintech answered 503"), "unavailable"),
+        (encode(play()), ConnectionRefusedError(), "unavailable"),
+        (encode(play()), Retryable("fintech answered 201 without a settlement_id"), "error"),
+        (encode(play()), ValueError("a bug"), "error"),
+    ],
+)
+def test_a_play_that_is_not_settled_is_counted_by_why(
+    value: bytes, error: Exception | None, reason: str
+) -> None:
+    """Each try that fails counts once, under one reason, and the runtime hears of it."""
+    metrics, table = Metrics(), Table()
+    handler = SettlePlay(table, metrics, Partner(table, error))
+
+    with pytest.raises(type(error) if error else Poison):
+        handler(record(value))
+
+    read = metrics.registry.get_sample_value
+    reasons = ("invalid", "refused", "unavailable", "error")
+    counts = {one: read("consumers_plays_failed_total", {"reason": one}) for one in reasons}
+    assert counts == dict.fromkeys(reasons, 0) | {reason: 1}

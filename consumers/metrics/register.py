@@ -1,38 +1,34 @@
 """Every metric of the package, in one register: name, type, help, labels, and values that exist.
 
-`REGISTER` is the list; the reference page is compared with it. `Metrics` makes them in a registry
-of its own, so that two services can live in one process, and tests start at zero. A label whose
-values are known beforehand gets its children at once: a counter that is 0 is seen as 0, not absent.
-
-Nothing here decides anything, and no label carries what a client can choose freely.
+`REGISTER` is the list; the reference page is compared with it. Nothing here decides anything, and
+no label carries what a client can choose freely.
 """
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
-from prometheus_client import (
-    CollectorRegistry,
-    Counter,
-    Gauge,
-    Histogram,
-    PlatformCollector,
-    ProcessCollector,
-)
+from prometheus_client import Counter, Gauge, Histogram
 
 # Seconds. The upper end covers the longest backoff, the lower a write on a local database.
 HANDLER_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 REQUEST_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+# What waits in Kafka too: from a good day's milliseconds to an outage of half an hour.
+WAITING_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800)
 
 
 class Definition(NamedTuple):
-    """One metric. *values* lists the known values of its only label, if it has just one."""
+    """One metric. *values* lists the known values of its only label, if it has just one.
+
+    *buckets* are the upper bounds of a histogram, in seconds.
+    """
 
     name: str
     kind: type[Counter | Gauge | Histogram]
     help: str
     labels: tuple[str, ...] = ()
     values: tuple[str, ...] = ()
+    buckets: tuple[float, ...] = ()
 
 
 RECORDS = Definition(
@@ -46,6 +42,19 @@ HANDLER_SECONDS = Definition(
     "consumers_handler_duration_seconds",
     Histogram,
     "Time that one call of the handler took, failed ones too.",
+    buckets=HANDLER_BUCKETS,
+)
+QUEUE_SECONDS = Definition(
+    "consumers_queue_seconds",
+    Histogram,
+    "Time from a record's timestamp to its first try.",
+    buckets=WAITING_BUCKETS,
+)
+END_TO_END_SECONDS = Definition(
+    "consumers_end_to_end_seconds",
+    Histogram,
+    "Time from the request that was accepted to the committed write.",
+    buckets=WAITING_BUCKETS,
 )
 RETRIES = Definition(
     "consumers_retries_total",
@@ -128,11 +137,25 @@ HTTP_SECONDS = Definition(
     Histogram,
     "Time from the request's arrival to the end of its answer.",
     ("method", "route"),
+    buckets=REQUEST_BUCKETS,
 )
 HTTP_IN_FLIGHT = Definition(
     "consumers_http_in_flight_requests",
     Gauge,
     "HTTP requests that have arrived and are not answered yet; a scrape sees itself.",
+)
+HTTP_CLIENT_REQUESTS = Definition(
+    "http_client_requests_total",
+    Counter,
+    "HTTP requests made, by who was asked and how it ended: a status, timeout or error.",
+    ("peer", "status"),
+)
+HTTP_CLIENT_SECONDS = Definition(
+    "http_client_request_duration_seconds",
+    Histogram,
+    "Time that an HTTP request took which was made, unanswered ones too.",
+    ("peer",),
+    buckets=REQUEST_BUCKETS,
 )
 PLAYS_ACCEPTED = Definition(
     "consumers_plays_accepted_total",
@@ -153,10 +176,19 @@ PLAYS_SETTLED = Definition(
     ("result",),
     ("settled", "duplicate"),
 )
+PLAYS_FAILED = Definition(
+    "consumers_plays_failed_total",
+    Counter,
+    "Tries that did not settle a play: it is none, is refused for good, somebody is away, or else.",
+    ("reason",),
+    ("invalid", "refused", "unavailable", "error"),
+)
 
 REGISTER = (
     RECORDS,
     HANDLER_SECONDS,
+    QUEUE_SECONDS,
+    END_TO_END_SECONDS,
     RETRIES,
     DEAD_LETTERS,
     DEAD_LETTER_FAILURES,
@@ -172,59 +204,10 @@ REGISTER = (
     HTTP_REQUESTS,
     HTTP_SECONDS,
     HTTP_IN_FLIGHT,
+    HTTP_CLIENT_REQUESTS,
+    HTTP_CLIENT_SECONDS,
     PLAYS_ACCEPTED,
     PLAYS_REFUSED,
     PLAYS_SETTLED,
+    PLAYS_FAILED,
 )
-
-
-class Metrics:
-    """The metrics of one service, each under the name of what it counts.
-
-    Every service has the whole register: what it never touches stays at zero.
-    """
-
-    def __init__(self) -> None:
-        self.registry = CollectorRegistry(auto_describe=True)
-        ProcessCollector(registry=self.registry)
-        PlatformCollector(registry=self.registry)
-        self.records = self._counter(RECORDS)
-        self.handler_seconds = self._histogram(HANDLER_SECONDS, HANDLER_BUCKETS)
-        self.retries = self._counter(RETRIES)
-        self.dead_letters = self._counter(DEAD_LETTERS)
-        self.dead_letter_failures = self._counter(DEAD_LETTER_FAILURES)
-        self.in_flight = self._gauge(IN_FLIGHT)
-        self.waiting_partitions = self._gauge(WAITING)
-        self.assigned_partitions = self._gauge(ASSIGNED)
-        self.rebalances = self._counter(REBALANCES)
-        self.commits = self._counter(COMMITS)
-        self.kafka_errors = self._counter(KAFKA_ERRORS)
-        self.breaker_state = self._gauge(BREAKER_STATE)
-        self.breaker_changes = self._counter(BREAKER_CHANGES)
-        self.breaker_refused = self._counter(BREAKER_REFUSED)
-        self.http_requests = self._counter(HTTP_REQUESTS)
-        self.http_seconds = self._histogram(HTTP_SECONDS, REQUEST_BUCKETS)
-        self.http_in_flight = self._gauge(HTTP_IN_FLIGHT)
-        self.plays_accepted = self._counter(PLAYS_ACCEPTED)
-        self.plays_refused = self._counter(PLAYS_REFUSED)
-        self.plays_settled = self._counter(PLAYS_SETTLED)
-
-    def _counter(self, definition: Definition) -> Counter:
-        counter = Counter(
-            definition.name, definition.help, definition.labels, registry=self.registry
-        )
-        for value in definition.values:
-            counter.labels(value)
-        return counter
-
-    def _gauge(self, definition: Definition) -> Gauge:
-        return Gauge(definition.name, definition.help, definition.labels, registry=self.registry)
-
-    def _histogram(self, definition: Definition, buckets: tuple[float, ...]) -> Histogram:
-        return Histogram(
-            definition.name,
-            definition.help,
-            definition.labels,
-            buckets=buckets,
-            registry=self.registry,
-        )
