@@ -26,14 +26,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from contextlib import AbstractContextManager
 
-    from consumers.configuration.settings import Settings, WorkerSettings
+    from consumers.configuration.common import ConsumerSettings, KafkaSettings
     from consumers.metrics import Metrics
     from consumers.ports import AnyHandler, DeadLetters
     from consumers.types import Record
 
 
 def make_worker(
-    settings: WorkerSettings,
+    settings: ConsumerSettings,
     handler: AnyHandler,
     metrics: Metrics,
     client_log: ClientLog,
@@ -78,7 +78,7 @@ def trace_id_of(record: Record) -> str | None:
 
 
 def _surroundings(
-    settings: WorkerSettings, source: KafkaSource, dead_letters: DeadLetters, metrics: Metrics
+    settings: ConsumerSettings, source: KafkaSource, dead_letters: DeadLetters, metrics: Metrics
 ) -> Surroundings:
     def in_trace(record: Record) -> AbstractContextManager[object]:
         return processing(record.message, consumer=source.consumer)
@@ -95,13 +95,14 @@ def _surroundings(
             retries=settings.retries,
             initial_seconds=settings.backoff_initial.total_seconds(),
             max_seconds=settings.backoff_max.total_seconds(),
+            jitter=settings.backoff_jitter,
         ),
         metrics=metrics,
         limit=Limit(settings.dlq_limit_consecutive, settings.dlq_limit_ratio),
     )
 
 
-def make_dead_letters(settings: Settings, metrics: Metrics) -> DeadLetterQueue:
+def make_dead_letters(settings: ConsumerSettings, metrics: Metrics) -> DeadLetterQueue:
     """Make the queue of the records that are given up; it looks at its topic when it is served."""
     producer = make_producer(settings, ClientLog("dead-letters", metrics), PROPERTIES)
     check = TopicCheck(
@@ -121,7 +122,7 @@ def make_dead_letters(settings: Settings, metrics: Metrics) -> DeadLetterQueue:
 
 
 def make_producer(
-    settings: Settings, client_log: ClientLog, more: Mapping[str, Any] | None = None
+    settings: KafkaSettings, client_log: ClientLog, more: Mapping[str, Any] | None = None
 ) -> Producer:
     """Make a producer that carries the current trace. Whoever made it polls and flushes it.
 

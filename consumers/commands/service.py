@@ -22,8 +22,8 @@ import structlog
 from psycopg.conninfo import conninfo_to_dict
 
 from consumers.breaker import BreakerPolicy
+from consumers.configuration.common import DatabaseSettings, Settings
 from consumers.configuration.loading import load
-from consumers.configuration.settings import Settings
 from consumers.errors import ConsumersError, SettingsError
 from consumers.game.store import Store
 from consumers.guard import Guard
@@ -103,7 +103,8 @@ def read(kind: type[AnySettings], path: Path | None) -> AnySettings:
     settings = None
     try:
         settings = load(kind, path)
-        conninfo_to_dict(settings.database_url.get_secret_value())
+        if isinstance(settings, DatabaseSettings):
+            conninfo_to_dict(settings.database_url.get_secret_value())
     except SettingsError as error:
         problems += error.problems
     except psycopg.ProgrammingError:
@@ -142,14 +143,20 @@ def run_service(
     return 0
 
 
-def make_guard(name: str, settings: Settings, metrics: Metrics) -> Guard:
+def make_guard(name: str, settings: DatabaseSettings, metrics: Metrics) -> Guard:
     """Make the circuit breaker of the dependency *name*."""
     policy = BreakerPolicy(settings.breaker_failures, settings.breaker_open.total_seconds())
     return Guard(name, metrics, policy)
 
 
 def open_store(
-    settings: Settings, name: str, guard: Guard, *, connections: int, stop: Stop, stack: ExitStack
+    settings: DatabaseSettings,
+    name: str,
+    guard: Guard,
+    *,
+    connections: int,
+    stop: Stop,
+    stack: ExitStack,
 ) -> Store:
     """Open the tables for the service *name*, behind *guard*; closing them is left on *stack*."""
     url = settings.database_url.get_secret_value()

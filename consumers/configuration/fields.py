@@ -21,6 +21,8 @@ TOPIC = re.compile(r"[a-zA-Z0-9._-]{1,249}")
 WEB_ADDRESS = re.compile(
     r"https?://(?:[^\s/?#@\[\]:]+|\[[0-9a-fA-F:]+\])(?::\d{1,5})?(?:/[^\s?#@]*)?"
 )
+RATE = re.compile(r"[1-9]\d{0,6}/(?:second|minute|hour)")
+UNLIMITED = "unlimited"  # not "off", which is false in YAML
 SERVER = re.compile(r"(?:[^\s,:/]+|\[[0-9a-fA-F:]+\]):\d{1,5}")
 
 # librdkafka properties that the runtime's promises hang on: nothing is committed before it is done.
@@ -73,6 +75,13 @@ def group(value: str) -> str:
     return value
 
 
+def instance(value: str) -> str:
+    """Check the name of a member of a group: librdkafka takes a blank one for none."""
+    if not value or value != value.strip() or not value.isprintable():
+        raise ValueError("a member has a name without control characters, or spaces at its ends")
+    return value
+
+
 def host(value: str) -> str:
     """Check an address to listen on: to the system an empty one means all there are."""
     if not value or not value.isprintable() or " " in value:
@@ -99,6 +108,13 @@ def web_address(value: str) -> str:
     if WEB_ADDRESS.fullmatch(value) is None:
         raise ValueError("write http://HOST:PORT or https://HOST, without a password or a query")
     return value.rstrip("/")
+
+
+def rate(value: str) -> str:
+    """Check how often something may happen."""
+    if value != UNLIMITED and RATE.fullmatch(value) is None:
+        raise ValueError("write NUMBER/second, NUMBER/minute, NUMBER/hour, or unlimited")
+    return value
 
 
 def database_url(value: SecretStr) -> SecretStr:
@@ -130,8 +146,10 @@ def client_properties(value: object) -> object:
 Duration = Annotated[timedelta, BeforeValidator(parse_duration), AfterValidator(_bounded)]
 Topic = Annotated[str, AfterValidator(topic)]
 Group = Annotated[str, AfterValidator(group)]
+Instance = Annotated[str, AfterValidator(instance)]
 Host = Annotated[str, AfterValidator(host)]
 Port = Annotated[int, Field(ge=0, le=65535)]
+Rate = Annotated[str, AfterValidator(rate)]
 WebAddress = Annotated[str, AfterValidator(web_address)]
 Servers = Annotated[str, AfterValidator(servers)]
 DatabaseUrl = Annotated[SecretStr, AfterValidator(database_url)]

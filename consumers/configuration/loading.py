@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import yaml
 from pydantic import ValidationError
 
-from consumers.configuration.settings import PREFIX, SERVICES, Settings
+from consumers.configuration.common import PREFIX, Settings
+from consumers.configuration.settings import SERVICES
 from consumers.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -33,7 +34,8 @@ def load(kind: type[AnySettings], path: Path | None = None) -> AnySettings:
     """
     values, problems = _read(path)
     problems += _unknown(values, os.environ)
-    problems += _read_secret("database_url", values, os.environ)
+    if "database_url" in kind.model_fields:
+        problems += _read_secret("database_url", values, os.environ)
     known = {key: value for key, value in values.items() if key in kind.model_fields}
     try:
         settings = kind(**known)
@@ -81,7 +83,7 @@ def _read_secret(name: str, values: dict[str, Any], environ: Mapping[str, str]) 
 
 
 def _unknown(values: Mapping[str, Any], environ: Mapping[str, str]) -> list[str]:
-    known = sorted({name for kind in SERVICES for name in kind.model_fields})
+    known = sorted({name for kind in SERVICES.values() for name in kind.model_fields})
     keys = [
         f"{key}: is not a setting; {_meant(key, known, '')}"
         for key in sorted(values)

@@ -14,7 +14,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from consumers.deadletters.letters import Letter, Place, letter_of, replayed_by
 from consumers.deadletters.words import LastWords
 from consumers.errors import Fatal
-from consumers.kafka.properties import consumer_properties
+from consumers.kafka.properties import reader_properties
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from confluent_kafka import Message
 
-    from consumers.configuration.settings import Settings
+    from consumers.configuration.common import KafkaSettings
     from consumers.deadletters.selection import Selection
 
 ANSWER_SECONDS = 10.0
@@ -50,7 +50,7 @@ class Survey:
 class DeadLetterTopic:
     """The dead-letter topic of *settings*. A context manager: closes its client."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: KafkaSettings) -> None:
         self.name = settings.dlq_topic
         self._servers = settings.bootstrap_servers
         self._heard = LastWords()
@@ -175,12 +175,13 @@ def _position(message: Message) -> tuple[int, int]:
     return partition, offset
 
 
-def _properties(settings: Settings) -> dict[str, Any]:
+def _properties(settings: KafkaSettings) -> dict[str, Any]:
     """Give the properties of a consumer that joins no group."""
     joining = {"group.instance.id", "group.protocol", "group.remote.assignor"}
-    given = consumer_properties(settings)
+    given = reader_properties(settings)
     return {
         **{name: value for name, value in given.items() if name not in joining},
+        "client.id": READER,
         "group.id": READER,
         "auto.offset.reset": "earliest",
         "enable.partition.eof": True,

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from confluent_kafka import Message
 
-    from consumers.configuration.settings import Settings
+    from consumers.configuration.common import KafkaSettings
     from consumers.deadletters.letters import Letter
     from consumers.types import Headers
 
@@ -127,7 +127,7 @@ def returned(message: Message, replays: int) -> Headers:
     return [*kept, (REPLAYS, str(replays).encode())]
 
 
-def make_producer(settings: Settings) -> Producer:
+def make_producer(settings: KafkaSettings) -> Producer:
     """Make the producer of a replay, and end any other replay of the same topic.
 
     Raises `Fatal` when that cannot be done.

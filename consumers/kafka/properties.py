@@ -10,20 +10,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from consumers.configuration.settings import Settings
+    from consumers.configuration.common import ConsumerSettings, KafkaSettings
 
 Properties = dict[str, Any]
 
 # A broker that is away is asked once a second, then more slowly: 23 lines of log in 11 s, not 186.
 SHARED: Properties = {"reconnect.backoff.ms": 1000, "reconnect.backoff.max.ms": 5000}
 
-# A new group begins at the oldest record: librdkafka's own default, the newest, would silently skip
-# what was written before the worker's first start. A topic that is made after the worker started
-# is found within ten seconds instead of five minutes.
-CONSUMER: Properties = {
-    "auto.offset.reset": "earliest",
-    "topic.metadata.refresh.interval.ms": 10_000,
-}
+# A topic that is made after the worker started is found within ten seconds, not five minutes.
+CONSUMER: Properties = {"topic.metadata.refresh.interval.ms": 10_000}
 COOPERATIVE: Properties = {"partition.assignment.strategy": "cooperative-sticky"}
 
 # librdkafka warns about a property that belongs to the other kind of client (CONFIGURATION.md,
@@ -51,25 +46,34 @@ PRODUCER_ONLY = frozenset(
 )
 
 
-def consumer_properties(settings: Settings) -> Properties:
-    """Give the properties of the worker's consumer."""
-    given = {key: value for key, value in settings.client.items() if key not in PRODUCER_ONLY}
+def consumer_properties(settings: ConsumerSettings) -> Properties:
+    """Give the properties of a worker's consumer."""
+    member: Properties = {
+        "client.id": settings.group,
+        "auto.offset.reset": settings.offset_reset,
+        "group.protocol": settings.group_protocol,
+    }
+    if settings.instance_id:
+        member["group.instance.id"] = settings.instance_id
+    wanted = {**member, **reader_properties(settings), "group.id": settings.group}
     # With the new protocol (KIP-848) the broker assigns, and librdkafka refuses a strategy.
-    classic = given.get("group.protocol", "classic") == "classic"
+    return {**(COOPERATIVE if wanted["group.protocol"] == "classic" else {}), **wanted}
+
+
+def reader_properties(settings: KafkaSettings) -> Properties:
+    """Give the properties of any consumer; who it is and where it begins is left to the caller."""
+    given = {key: value for key, value in settings.client.items() if key not in PRODUCER_ONLY}
     return {
         **SHARED,
         **CONSUMER,
-        **(COOPERATIVE if classic else {}),
-        "client.id": settings.group,
         **given,
         "bootstrap.servers": settings.bootstrap_servers,
-        "group.id": settings.group,
         "enable.auto.commit": False,
         "enable.auto.offset.store": False,
     }
 
 
-def producer_properties(settings: Settings) -> Properties:
+def producer_properties(settings: KafkaSettings) -> Properties:
     """Give the properties of a producer that is asked for one record and waits for its answer.
 
     A record is given up after ``produce_timeout``, so that none arrives long after its writer was

@@ -150,16 +150,16 @@ class KafkaSource:
     def _is_record(self, message: Message) -> bool:
         error = message.error()
         if error is not None:
-            self._note(error)
+            self._note(error, f"{message.topic()}[{message.partition()}]")
         return error is None
 
-    def _note(self, error: KafkaError) -> None:
+    def _note(self, error: KafkaError, place: str) -> None:
         if error.code() == _END_OF_PARTITION:
             return
         if error.code() == _NO_STARTING_POINT:
             raise Fatal(
-                f"there is no offset to begin at: {error.str()}. Set auto.offset.reset under client"
-                " to earliest (read again what is kept) or latest (skip it), or commit an offset"
+                f"the group has no offset to begin at in {place}: {error.str()}. Set offset_reset"
+                " to earliest (read all that is kept) or latest (skip it), or commit an offset"
             )
         self._client_log.error(error)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from consumers.breaker import BreakerPolicy, State
-from consumers.configuration.settings import Settings
+from consumers.configuration.common import DatabaseSettings
 from consumers.metrics import REGISTER
 
 PAGE = (Path(__file__).parents[2] / "docs/reference/consumers-breaker.md").read_text()
@@ -41,7 +41,7 @@ def test_the_metrics_are_named(name: str) -> None:
 
 def test_the_bounds_are_the_real_ones() -> None:
     """The settings' defaults are the policy's, and a probe has the time that the page gives it."""
-    policy, fields = BreakerPolicy(), Settings.model_fields
+    policy, fields = BreakerPolicy(), DatabaseSettings.model_fields
 
     assert fields["breaker_failures"].default == policy.failures
     assert fields["breaker_open"].default.total_seconds() == policy.open_seconds

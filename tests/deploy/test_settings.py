@@ -13,6 +13,7 @@ from opentelemetry.sdk import environment_variables as sdk_variables
 
 from consumers.configuration.loading import load
 from consumers.configuration.settings import (
+    SERVICES,
     ApiSettings,
     FintechSettings,
     MigrateSettings,
@@ -26,14 +27,9 @@ from tests.deploy.files import DEPLOY, alerting_rules, listening, ours, publishe
 from tests.infra.product import command
 
 if TYPE_CHECKING:
-    from consumers.configuration.settings import Settings
+    from consumers.configuration.common import DatabaseSettings, KafkaSettings, Settings
+    from consumers.configuration.loading import AnySettings
 
-GAME: dict[str, type[Settings]] = {
-    "api": ApiSettings,
-    "worker": WorkerSettings,
-    "migrate": MigrateSettings,
-}
-ALL = GAME | {"fintech": FintechSettings}
 LAGMON = DEPLOY / "lagmon/lagmon.yml"
 
 
@@ -44,41 +40,56 @@ def secrets(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def settings(name: str, secrets: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    """Load the settings of service *name* as its container would."""
-    for variable, value in services()[name]["environment"].items():
+def settings(
+    kind: type[AnySettings], secrets: Path, monkeypatch: pytest.MonkeyPatch
+) -> AnySettings:
+    """Load the settings of *kind* as the container of their service would."""
+    for variable, value in services()[name_of(kind)]["environment"].items():
         monkeypatch.setenv(variable, str(value).replace("/run/secrets", str(secrets)))
-    return load(ALL[name])
+    return load(kind)
 
 
-@pytest.mark.parametrize("name", GAME)
+def name_of(kind: type[Settings]) -> str:
+    """Give the name of the service that takes settings of *kind*."""
+    (name,) = (name for name, taken in SERVICES.items() if taken is kind)
+    return name
+
+
+@pytest.mark.parametrize("kind", [ApiSettings, WorkerSettings, MigrateSettings], ids=name_of)
 def test_a_game_service_starts_with_its_variables(
-    name: str, secrets: Path, monkeypatch: pytest.MonkeyPatch
+    kind: type[DatabaseSettings], secrets: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The settings take every variable of the service, and none is missing."""
-    found = settings(name, secrets, monkeypatch)
+    found = settings(kind, secrets, monkeypatch)
 
     password = (secrets / "postgres_password").read_text()
-    assert found.bootstrap_servers == "kafka:19092"
     assert found.database_url.get_secret_value() == (
         f"postgresql://game:{password}@postgres:5432/game"
     )
 
 
-@pytest.mark.parametrize("name", ["api", "worker", "fintech"])
+@pytest.mark.parametrize("kind", [ApiSettings, WorkerSettings], ids=name_of)
+def test_a_game_service_finds_kafka(
+    kind: type[KafkaSettings], secrets: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is played and what is settled goes through the broker of the stack."""
+    assert settings(kind, secrets, monkeypatch).bootstrap_servers == "kafka:19092"
+
+
+@pytest.mark.parametrize("kind", [ApiSettings, WorkerSettings, FintechSettings], ids=name_of)
 def test_a_game_service_listens_where_it_is_expected(
-    name: str, secrets: Path, monkeypatch: pytest.MonkeyPatch
+    kind: type[Settings], secrets: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A service listens on every address of its container, on the port that others ask."""
-    found = settings(name, secrets, monkeypatch)
+    found = settings(kind, secrets, monkeypatch)
 
     assert found.host == "0.0.0.0"
-    assert [found.port] == listening(services()[name])
+    assert [found.port] == listening(services()[name_of(kind)])
 
 
 def test_the_worker_finds_the_partner(secrets: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The address that the worker calls is the stand-in's service and port."""
-    worker = settings("worker", secrets, monkeypatch)
+    worker = settings(WorkerSettings, secrets, monkeypatch)
 
     assert worker.fintech_url == f"http://fintech:{listening(services()['fintech'])[0]}"
 
@@ -87,7 +98,7 @@ def test_the_partners_book_outlives_its_container(
     secrets: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The stand-in's book lies in a named volume."""
-    partner = settings("fintech", secrets, monkeypatch)
+    partner = settings(FintechSettings, secrets, monkeypatch)
     folders = [entry.rpartition(":")[2] for entry in services()["fintech"]["volumes"]]
 
     assert partner.fintech_ledger is not None
@@ -96,7 +107,7 @@ def test_the_partners_book_outlives_its_container(
 
 def test_the_topics_of_the_game_are_made(secrets: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The one-shot service makes the topic and the dead-letter topic that the worker will use."""
-    worker = settings("worker", secrets, monkeypatch)
+    worker = settings(WorkerSettings, secrets, monkeypatch)
 
     (script,) = services()["topics"]["command"]
     made = [line.split()[1] for line in script.splitlines() if line.startswith("create ")]
@@ -146,7 +157,7 @@ def test_lagmon_watches_the_group_of_the_worker(
     secrets: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The group and topic that lagmon is told to watch are those that the worker uses."""
-    worker = settings("worker", secrets, monkeypatch)
+    worker = settings(WorkerSettings, secrets, monkeypatch)
 
     (cluster,) = read(LAGMON)["clusters"]
 

@@ -182,15 +182,16 @@ def test_a_fatal_error_ends_the_run_and_commits_nothing(kafka: KafkaBroker, topi
 
 
 def test_a_group_without_a_starting_point_says_what_to_set(kafka: KafkaBroker, topic: str) -> None:
-    """With auto.offset.reset=error a new group stops with a sentence that names the ways out."""
+    """With offset_reset=error a new group stops with a sentence that names the ways out."""
     write(kafka, topic, "a")
-    worker = Worker(kafka, topic, lambda _: None, client={"auto.offset.reset": "error"})
+    worker = Worker(kafka, topic, lambda _: None, offset_reset="error")
     until(worker.failed, timeout=20, what="the end of the run")
 
     worker.ended()
 
     assert isinstance(worker.error, Fatal)
-    assert "Set auto.offset.reset under client to earliest" in str(worker.error)
+    assert f"no offset to begin at in {topic}[0]: " in str(worker.error)
+    assert "Set offset_reset to earliest" in str(worker.error)
 
 
 def test_a_property_that_nobody_knows_is_one_clear_error() -> None:

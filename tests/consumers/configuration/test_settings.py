@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -14,13 +15,15 @@ from consumers.configuration.loading import load
 from consumers.configuration.settings import (
     ApiSettings,
     MigrateSettings,
-    Settings,
+    RunSettings,
     WorkerSettings,
 )
 from consumers.errors import SettingsError
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from consumers.configuration.common import Settings
 
 NEEDED = {
     "CONSUMERS_BOOTSTRAP_SERVERS": "kafka-1:9092",
@@ -73,7 +76,7 @@ def test_a_migration_needs_no_kafka(monkeypatch: pytest.MonkeyPatch) -> None:
     """A migration asks for the database alone."""
     monkeypatch.setenv("CONSUMERS_DATABASE_URL", NEEDED["CONSUMERS_DATABASE_URL"])
 
-    assert load(MigrateSettings).bootstrap_servers == ""
+    assert load(MigrateSettings).database_url.get_secret_value().endswith("@db/game")
 
 
 def test_what_is_missing_is_named() -> None:
@@ -241,6 +244,86 @@ def test_client_properties_that_cannot_be_are_refused(
     assert found.startswith(f"CONSUMERS_CLIENT: {problem}")
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "client"),
+    [
+        ("OFFSET_RESET", "latest", '{"auto.offset.reset": "earliest"}'),
+        ("GROUP_PROTOCOL", "classic", '{"group.protocol": "consumer"}'),
+        ("INSTANCE_ID", "worker-0", '{"group.instance.id": "worker-1"}'),
+    ],
+)
+def test_what_has_a_setting_is_not_said_twice(
+    environ: pytest.MonkeyPatch, name: str, value: str, client: str
+) -> None:
+    """A property under client is taken, but not beside the setting that means the same."""
+    environ.setenv("CONSUMERS_CLIENT", client)
+    load(WorkerSettings)
+    environ.setenv(f"CONSUMERS_{name}", value)
+
+    (found,) = problems()
+
+    assert re.fullmatch(rf"CONSUMERS_{name}: client sets [a-z.]+ too: take it out there", found)
+
+
+def test_the_new_protocol_leaves_sessions_to_the_broker(environ: pytest.MonkeyPatch) -> None:
+    """Properties that librdkafka then refuses are named before a client is made."""
+    environ.setenv("CONSUMERS_CLIENT", '{"session.timeout.ms": 6000}')
+    load(WorkerSettings)
+    environ.setenv("CONSUMERS_GROUP_PROTOCOL", "consumer")
+
+    assert problems() == (
+        (
+            "CONSUMERS_GROUP_PROTOCOL: the broker then decides on session.timeout.ms:"
+            " take it out of client"
+        ),
+    )
+
+
+@pytest.mark.parametrize("text", ["", " ", "worker-0 ", "a\nb"])
+def test_a_member_has_a_name_or_none(environ: pytest.MonkeyPatch, text: str) -> None:
+    """A blank name, which librdkafka would silently take for none, is refused, and odd ones too."""
+    environ.setenv("CONSUMERS_INSTANCE_ID", text)
+
+    (found,) = problems()
+
+    assert found.startswith("CONSUMERS_INSTANCE_ID: a member has a name")
+
+
+@pytest.mark.parametrize("text", ["-0.1", "1.1", "nan"])
+def test_jitter_is_a_part_of_a_wait(environ: pytest.MonkeyPatch, text: str) -> None:
+    """Chance takes away something between nothing and the whole wait."""
+    environ.setenv("CONSUMERS_BACKOFF_JITTER", text)
+
+    (found,) = problems()
+
+    assert found.startswith("CONSUMERS_BACKOFF_JITTER: Input should be ")
+
+
+def test_a_worker_of_ones_own_needs_no_database(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It asks for brokers, a topic and a group: nothing of the game is its default."""
+    asked = [problem.partition(":")[0] for problem in problems(kind=RunSettings)]
+    monkeypatch.setenv("CONSUMERS_BOOTSTRAP_SERVERS", "kafka-1:9092")
+    monkeypatch.setenv("CONSUMERS_TOPIC", "payments")
+    monkeypatch.setenv("CONSUMERS_GROUP", "ledger")
+
+    settings = load(RunSettings)
+
+    assert asked == ["bootstrap_servers", "topic", "group"]
+    assert settings.dlq_topic == "payments.dlq"
+    assert settings.offset_reset == "error"
+
+
+def test_one_file_serves_every_service(file: Path) -> None:
+    """What only another service takes is no problem, right or wrong."""
+    file.write_text(
+        "bootstrap_servers: kafka-1:9092\ntopic: plays\ngroup: settle\n"
+        "database_url_file: /nowhere/url\nfintech_timeout: soon\n"
+    )
+
+    assert load(RunSettings, file).topic == "plays"
+    assert len(problems(file)) == 2
+
+
 def test_the_dead_letters_need_a_topic_of_their_own(environ: pytest.MonkeyPatch) -> None:
     """Dead letters in the topic itself would be handled again for ever."""
     environ.setenv("CONSUMERS_DLQ_TOPIC", "game.slots.plays")
@@ -300,4 +383,24 @@ def test_to_listen_on_every_address_is_said(environ: pytest.MonkeyPatch, text: s
 
     assert problems() == (
         "CONSUMERS_HOST: write one address, such as 127.0.0.1, or 0.0.0.0 to listen on all",
+    )
+
+
+@pytest.mark.parametrize("text", ["20/second", "1/hour", "600/minute", "unlimited"])
+def test_a_rate_is_a_number_in_a_time(environ: pytest.MonkeyPatch, text: str) -> None:
+    """So many plays in a second, minute or hour, or as many as there are."""
+    environ.setenv("CONSUMERS_RATE_LIMIT", text)
+
+    assert load(ApiSettings).rate_limit == text
+
+
+@pytest.mark.parametrize(
+    "text", ["", "20", "0/second", "-1/second", "20/day", "20 / second", "off"]
+)
+def test_any_other_rate_is_refused(environ: pytest.MonkeyPatch, text: str) -> None:
+    """The problem says how a rate is written."""
+    environ.setenv("CONSUMERS_RATE_LIMIT", text)
+
+    assert problems(kind=ApiSettings) == (
+        "CONSUMERS_RATE_LIMIT: write NUMBER/second, NUMBER/minute, NUMBER/hour, or unlimited",
     )

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from confluent_kafka import Consumer, Producer
 
-from consumers.configuration.settings import WorkerSettings
+from consumers.configuration.settings import RunSettings, WorkerSettings
 from consumers.kafka.properties import consumer_properties, producer_properties
 
 
@@ -30,13 +30,26 @@ def test_nothing_is_committed_behind_our_back() -> None:
     assert properties["enable.auto.offset.store"] is False
 
 
-def test_a_new_group_begins_at_the_oldest_record() -> None:
-    """A worker's first start skips nothing, unless the deployment says otherwise."""
+def test_where_a_group_begins_is_always_said() -> None:
+    """Librdkafka's own default, the newest record, would silently skip what is there."""
+    bare = RunSettings(bootstrap_servers="127.0.0.1:1", topic="t", group="g")
+
+    assert consumer_properties(bare)["auto.offset.reset"] == "error"
     assert consumer_properties(settings())["auto.offset.reset"] == "earliest"
+    given = settings(auto_offset_reset="latest")
+    assert consumer_properties(given)["auto.offset.reset"] == "latest"
 
-    given = settings(auto_offset_reset="error")
 
-    assert consumer_properties(given)["auto.offset.reset"] == "error"
+def test_a_member_is_told_by_settings_or_properties() -> None:
+    """Protocol and name of a member come from their settings; without a name it has none."""
+    named = settings().model_copy(update={"group_protocol": "consumer", "instance_id": "worker-0"})
+
+    properties = consumer_properties(named)
+
+    assert properties["group.protocol"] == "consumer"
+    assert properties["group.instance.id"] == "worker-0"
+    assert "partition.assignment.strategy" not in properties
+    assert "group.instance.id" not in consumer_properties(settings())
 
 
 def test_partitions_are_handed_over_one_by_one() -> None:
