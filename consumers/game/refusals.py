@@ -32,6 +32,8 @@ KEY = "idempotency_key"
 CLIENT_ERROR, SERVER_ERROR = 400, 500
 # Starlette's own: nothing is routed here, or not with this method.
 BY_STATUS = {404: catalogue.NOT_FOUND, 405: catalogue.METHOD_NOT_ALLOWED}
+# What is left of such a body must not be taken for the next request, nor be waited for.
+UNREAD = (catalogue.BODY_TIMEOUT, catalogue.BODY_TOO_LARGE)
 
 log = structlog.get_logger(__name__)
 
@@ -92,6 +94,8 @@ class Answers:
             error["details"] = details
         error["retryable"] = entry.retryable
         headers = {"cache-control": "no-store", **(headers or {})}
+        if entry in UNREAD:
+            headers["connection"] = "close"
         if entry.retryable:
             error["retry_after"] = refusal.retry_after_seconds
             headers["retry-after"] = str(refusal.retry_after_seconds)

@@ -39,6 +39,7 @@ SOMETIMES = {"details", "retry_after"}
 HEADERS = {
     "allow",
     "cache-control",
+    "connection",
     "content-length",
     "content-type",
     "retry-after",
