@@ -10,14 +10,14 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
-from consumers.commands import api, dlq, fintech, migrate, worker
+from consumers.commands import api, dlq, fintech, migrate, run, worker
 from consumers.commands.service import VERSION
 from consumers.errors import SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-COMMANDS = (api, worker, migrate, fintech, dlq)
+COMMANDS = (api, worker, run, migrate, fintech, dlq)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -34,7 +34,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def parser() -> argparse.ArgumentParser:
     """Describe the whole command line."""
-    whole = argparse.ArgumentParser(prog="consumers", description="The game's services.")
+    whole = argparse.ArgumentParser(
+        prog="consumers", description="Consumers of Kafka, and the game on them."
+    )
     whole.add_argument("--version", action="version", version=f"consumers {VERSION}")
     commands = whole.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for command in COMMANDS:

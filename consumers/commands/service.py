@@ -138,6 +138,8 @@ def run_service(
             work(settings, stop, stack)
     except ConsumersError as error:
         log.error("service_failed", why=str(error))
+    except SettingsError:
+        raise  # the command line's: told where it was typed
         return 1
     log.info("service_stopped")
     return 0

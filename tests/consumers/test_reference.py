@@ -132,6 +132,7 @@ def test_the_commands_are_listed() -> None:
     assert listed == [
         ["consumers api", api_command.NAME],
         ["consumers worker", worker.NAME],
+        ["consumers run MODULE:NAME"],
         ["consumers migrate", migrate.NAME],
         ["consumers dlq"],
         ["consumers fintech", fintech.NAME],

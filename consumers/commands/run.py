@@ -1,0 +1,62 @@
+"""``consumers run MODULE:NAME``: hand the records of a topic to a handler of one's own.
+
+The name of the service, in its logs and spans, is that of the consumer group.
+
+Exit codes: 0 after SIGTERM or Ctrl-C; 1 when it could not go on, with one line that says why; 2
+also when there is no such handler.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from consumers import handlers
+from consumers.commands.consuming import consume
+from consumers.commands.service import add_settings, read, run_service
+from consumers.configuration.settings import RunSettings
+from consumers.errors import Fatal
+from consumers.metrics import Metrics
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable
+    from contextlib import ExitStack
+
+    from consumers.commands.service import Stop
+
+
+def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add ``run`` to *commands*."""
+    parser = commands.add_parser("run", help="hand the records of a topic to a handler of your own")
+    parser.add_argument("handler", metavar="MODULE:NAME", help="such as handler:handle")
+    parser.add_argument("--batch", action="store_true", help="it takes several records at once")
+    add_settings(parser)
+    parser.set_defaults(run=run)
+
+
+def run(chosen: argparse.Namespace) -> int:
+    """Work until a signal comes."""
+    settings = read(RunSettings, chosen.config)
+
+    def work(settings: RunSettings, stop: Stop, stack: ExitStack) -> None:
+        # Imported when logs and traces are set up: the module may use both at once.
+        found = handlers.find(chosen.handler, batch=chosen.batch)
+        run_handler(found, settings, stop, stack)
+
+    return run_service(settings.group, settings, work)
+
+
+def run_handler(found: handlers.Found, settings: RunSettings, stop: Stop, stack: ExitStack) -> None:
+    """Call *found* with records until *stop*. What must be closed is left on *stack*."""
+    if found.open:
+        _open(found.open)
+    if found.close:
+        stack.callback(found.close)
+    consume(settings, found.call, Metrics(), batch=found.batch, stop=stop, stack=stack)
+
+
+def _open(call: Callable[[], object]) -> None:
+    try:
+        call()
+    except Exception as error:
+        raise Fatal(f"the handler cannot be opened: {type(error).__name__}: {error}") from error
