@@ -4,7 +4,8 @@ In: each cluster's `incidents.State`, and what progress and arrivals give as JSO
 looked into.
 Out: the same at the next start. The file is replaced as a whole: written beside, forced to the
 disk, renamed, so that whatever moment the machine dies in, one of the two is there and whole. A
-file that cannot be read is set aside, never written over, and lagmon starts without it and says so.
+file that makes no sense is set aside; one that the system does not give stays where it is, and
+nothing is kept. Neither is written over, and lagmon starts without it and says so.
 A failure to write is logged once, and costs nothing but the memory: pages go out all the same.
 """
 
@@ -15,6 +16,7 @@ import json
 import os
 import shutil
 from dataclasses import dataclass, replace
+from itertools import chain, count
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -65,23 +67,23 @@ def loads(content: str | bytes) -> dict[str, Saved]:
     return {name: _saved_in(clusters.below(name), value["clusters"][name]) for name in clusters}
 
 
-def read(path: Path) -> dict[str, Saved]:
+def read(path: Path) -> dict[str, Saved] | None:
     """Read the file at *path*, by cluster; nothing where there is none. Never raises.
 
-    One that is wrong is renamed to *path* with `ASIDE` behind it.
+    One that is wrong is renamed to *path* with `ASIDE` behind it. None: there is one, and it must
+    not be written over: it could not be read, or not be moved.
     """
     try:
         clusters = loads(path.read_bytes())
     except FileNotFoundError:
         return {}
     except OSError as error:
-        _set_aside(path, f"cannot be read: {error.strerror}")
+        log.error("state_unreadable", path=str(path), why=f"cannot be read: {error.strerror}")
+        return None
     except RecordingError as error:
-        _set_aside(path, str(error))
-    else:
-        log.info("state_restored", path=str(path), clusters=sorted(clusters))
-        return clusters
-    return {}
+        return _set_aside(path, str(error))
+    log.info("state_restored", path=str(path), clusters=sorted(clusters))
+    return clusters
 
 
 def write(path: Path, content: str) -> None:
@@ -111,9 +113,9 @@ class Keeper:
     """
 
     def __init__(self, path: Path | None, clusters: tuple[str, ...]) -> None:
-        self._path = path
-        found = read(path) if path else {}
-        self._saved = {name: saved for name, saved in found.items() if name in clusters}
+        found = read(path) if path else None
+        self._path = path if found is not None else None
+        self._saved = {name: one for name, one in (found or {}).items() if name in clusters}
         self._kept: dict[str, tuple[float, frozenset[tuple[str, IncidentKey]]]] = {}
         self._writing = asyncio.Lock()
         self._failed = False
@@ -178,18 +180,22 @@ class Keeper:
             self._failed = False
 
 
-def _set_aside(path: Path, why: str) -> None:
+def _set_aside(path: Path, why: str) -> dict[str, Saved] | None:
+    """Move the file at *path* out of the way; None if it stays in it."""
     aside = _aside(path)
     try:
         path.replace(aside)
     except OSError as error:
         log.error("state_unreadable", path=str(path), why=why, error=str(error))
-    else:
-        log.warning("state_set_aside", path=str(path), moved_to=str(aside), why=why)
+        return None
+    log.warning("state_set_aside", path=str(path), moved_to=str(aside), why=why)
+    return {}
 
 
 def _aside(path: Path) -> Path:
-    return path.with_name(path.name + ASIDE)
+    """Give a name that nothing has yet: what was set aside before is evidence too."""
+    names = chain((ASIDE,), (f"{ASIDE}-{number}" for number in count(2)))
+    return next(one for end in names if not os.path.lexists(one := path.with_name(path.name + end)))
 
 
 def _keys(state: State) -> frozenset[tuple[str, IncidentKey]]:

@@ -125,7 +125,7 @@ def _is_near(window: Window, now: float) -> bool:
 
 
 def _matches(pattern: str, name: str) -> bool:
-    return re.fullmatch(pattern, name) is not None
+    return re.fullmatch(pattern, name, re.DOTALL) is not None
 
 
 def _first(wall: datetime, zone: ZoneInfo) -> float:

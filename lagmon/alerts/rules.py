@@ -147,7 +147,7 @@ def _of(rule: Rule, group: str) -> Rule | None:
 
 def matches(pattern: str, name: str) -> bool:
     """Tell whether *pattern* matches the whole of *name*."""
-    return re.fullmatch(pattern, name) is not None
+    return re.fullmatch(pattern, name, re.DOTALL) is not None
 
 
 def _joined(

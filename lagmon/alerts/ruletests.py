@@ -193,6 +193,6 @@ def _made(pattern: str) -> str:
 
 
 def _fits(name: str, wanted: Sequence[str], others: Sequence[str]) -> bool:
-    return all(re.fullmatch(each, name) for each in wanted) and not any(
-        re.fullmatch(each, name) for each in others
+    return all(re.fullmatch(each, name, re.DOTALL) for each in wanted) and not any(
+        re.fullmatch(each, name, re.DOTALL) for each in others
     )

@@ -1,4 +1,7 @@
-"""``lagmon check-config``: say what is wrong with a settings file, or what it would watch."""
+"""``lagmon check-config``: say what is wrong with a settings file, or what it would watch.
+
+librdkafka is asked about its properties. Kafka is asked nothing.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lagmon.collector import properties
 from lagmon.configuration.sources import load
+from lagmon.errors import SettingsError
 
 if TYPE_CHECKING:
     import argparse
@@ -23,7 +28,15 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 def run(chosen: argparse.Namespace) -> int:
     """Read the file; SettingsError with every problem that it has."""
-    sys.stdout.write(f"{chosen.config}: good, {_what(load(chosen.config))}\n")
+    settings = load(chosen.config)
+    problems = [
+        f"clusters[{number}].{problem}"
+        for number, cluster in enumerate(settings.clusters)
+        for problem in properties.problems(cluster)
+    ]
+    if problems:
+        raise SettingsError(problems)
+    sys.stdout.write(f"{chosen.config}: good, {_what(settings)}\n")
     return 0
 
 

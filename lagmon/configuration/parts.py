@@ -35,6 +35,12 @@ def _positive(value: float) -> float:
     return value
 
 
+def _over_lines(pattern: re.Pattern[str]) -> re.Pattern[str]:
+    """Have the dot of *pattern* take line breaks too: Kafka takes any name for a group."""
+    return re.compile(pattern.pattern, pattern.flags | re.DOTALL)
+
+
+Pattern = Annotated[re.Pattern[str], AfterValidator(_over_lines)]
 Span = Annotated[float, BeforeValidator(seconds)]
 Duration = Annotated[float, BeforeValidator(seconds), AfterValidator(_positive)]
 Link = Annotated[str, AfterValidator(addresses.link)]

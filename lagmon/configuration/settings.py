@@ -17,12 +17,19 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from lagmon.configuration import addresses
 from lagmon.configuration.maintenance_settings import WindowSettings
-from lagmon.configuration.parts import Duration, Link, Part
+from lagmon.configuration.parts import Duration, Link, Part, Pattern
 from lagmon.configuration.rule_settings import RuleSettings
 from lagmon.judge.states import Judging
 
@@ -33,7 +40,24 @@ if TYPE_CHECKING:
 
 PREFIX = "LAGMON_"
 NESTED = "__"
-OURS_ALONE = {"bootstrap.servers": "bootstrap_servers of the cluster"}  # written elsewhere
+ELSEWHERE = {"bootstrap.servers": "bootstrap_servers of the cluster"}
+# What one look at a record hangs on: no group is joined, nothing is committed, nothing is created.
+OURS_ALONE = frozenset(
+    {
+        "allow.auto.create.topics",
+        "auto.offset.reset",
+        "enable.auto.commit",
+        "enable.auto.offset.store",
+        "enable.partition.eof",
+        "fetch.max.bytes",
+        "fetch.message.max.bytes",
+        "fetch.wait.max.ms",
+        "group.id",
+        "isolation.level",
+        "max.partition.fetch.bytes",  # another name of fetch.message.max.bytes
+        "queued.min.messages",
+    }
+)
 
 
 def _property(value: object) -> object:
@@ -44,6 +68,7 @@ def _property(value: object) -> object:
 
 Property = Annotated[str | int | float | bool, BeforeValidator(_property)]
 Client = dict[str, Property]
+Static = dict[str, tuple[str, ...]]
 
 
 class FromFile(str):
@@ -68,8 +93,8 @@ class FromFile(str):
 class Selection(Part):
     """Names by pattern: no *include* takes all, *exclude* wins, patterns match in full."""
 
-    include: tuple[re.Pattern[str], ...] = ()
-    exclude: tuple[re.Pattern[str], ...] = ()
+    include: tuple[Pattern, ...] = ()
+    exclude: tuple[Pattern, ...] = ()
 
     def accepts(self, name: str) -> bool:
         """Tell whether *name* is selected."""
@@ -85,11 +110,21 @@ class Selection(Part):
 class Groups(Selection):
     """Which groups of a cluster to watch.
 
-    With *static* (group → its topics) nothing is listed: for clusters that cannot be asked.
+    With *static* (group → its topics) nothing is listed: for clusters that cannot be asked. What is
+    to be excluded is not in it.
     """
 
-    exclude: tuple[re.Pattern[str], ...] = (re.compile("console-consumer-.*"),)
+    exclude: tuple[Pattern, ...] = (re.compile("console-consumer-.*", re.DOTALL),)
     static: dict[str, Annotated[tuple[str, ...], Field(min_length=1)]] = Field(default={})
+
+    @field_validator("static")
+    @classmethod
+    def _exclude_wins(cls, static: Static, told: ValidationInfo) -> Static:
+        excluded = cls.model_construct(exclude=told.data.get("exclude", ()))
+        kept = {name: topics for name, topics in static.items() if not excluded.excludes(name)}
+        if static and not kept:  # empty it would mean all groups there are
+            raise ValueError("names no group that exclude leaves; exclude wins")
+        return kept
 
 
 class Cluster(Part):
@@ -104,9 +139,11 @@ class Cluster(Part):
     @field_validator("client")
     @classmethod
     def _read_secrets(cls, client: Client) -> Client:
-        for name, where in OURS_ALONE.items():
+        for name, where in ELSEWHERE.items():
             if name in client:
                 raise ValueError(f"{name} is not set here but as {where}")
+        if ours := sorted(OURS_ALONE.intersection(client)):
+            raise ValueError(f"{', '.join(ours)}: set by lagmon itself; leave it out")
         for name in client:
             if name.endswith("_file") and name.removesuffix("_file") in client:
                 raise ValueError(f"{name} and {name.removesuffix('_file')} are both set; keep one")
@@ -156,6 +193,13 @@ class State(Part):
     """Where lagmon keeps what a restart must not forget; without *path* it forgets."""
 
     path: Path | None = None
+
+    @field_validator("path")
+    @classmethod
+    def _is_a_file(cls, path: Path | None) -> Path | None:
+        if path is not None and path.is_dir():
+            raise ValueError(f"{path} is a directory; name a file in it")
+        return path
 
 
 class Settings(BaseSettings):

@@ -38,6 +38,29 @@ UNREADABLE = (
 NOTHING_NAMED = "nothing to watch: name it with --bootstrap-servers HOST:PORT or --config FILE"
 
 
+class _TwiceError(yaml.YAMLError):
+    """A key stands twice in one part: the first would be lost without a word."""
+
+    def __init__(self, line: int) -> None:
+        super().__init__()
+        self.line = line
+
+
+class _Loader(yaml.SafeLoader):
+    """Loads plain values, and no key twice. What ``<<`` brings in may be overridden."""
+
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
+        """Compose a part and look at its own keys."""
+        node: yaml.MappingNode = super().compose_mapping_node(anchor)
+        seen = set()
+        for key, _ in node.value:
+            if key.value in seen and isinstance(key, yaml.ScalarNode):
+                raise _TwiceError(key.start_mark.line + 1)
+            if isinstance(key, yaml.ScalarNode):
+                seen.add(key.value)
+        return node
+
+
 def load(
     path: Path | None = None,
     *,
@@ -92,7 +115,7 @@ def _unknown_variables() -> list[str]:
 
 def _from_file(path: Path) -> dict[str, Any]:
     try:
-        given = yaml.safe_load(path.read_text(encoding="utf-8"))
+        given = yaml.load(path.read_text(encoding="utf-8"), _Loader)  # noqa: S506 - it is a safe one
     except OSError as error:
         raise SettingsError([f"{path}: cannot be read: {error.strerror}"]) from None
     except UNREADABLE as error:
@@ -110,6 +133,8 @@ def _unreadable(error: Exception) -> str:
         return "it is not written in UTF-8"
     if isinstance(error, RecursionError):
         return "it is nested too deeply"
+    if isinstance(error, _TwiceError):
+        return f"line {error.line} has a key that its part has already"
     if isinstance(error, yaml.YAMLError):
         mark = getattr(error, "problem_mark", None)
         return f"line {mark.line + 1} breaks its rules" if mark else "a character is not allowed"

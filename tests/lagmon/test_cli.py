@@ -89,6 +89,21 @@ def test_every_problem_of_a_file_is_listed(lagmon: Command) -> None:
     assert {line.split(": ")[1] for line in lines} == {"clusters", "poll_interval", "web.prot"}
 
 
+def test_properties_that_librdkafka_refuses_are_listed(lagmon: Command) -> None:
+    """Each with the cluster that it is of; those that lagmon sets are refused without asking."""
+    client = "client: {sasl.passwrd: hunter2, security.protocl: SSL}"
+    config = GOOD.replace("bootstrap_servers:", f"{client}, bootstrap_servers:", 1)
+
+    said = lagmon("check-config", str(lagmon.file), config=config)
+
+    why = "librdkafka has no such property"
+    assert (said.code, said.out) == (2, "")
+    assert said.err.splitlines() == [
+        f"lagmon: clusters[0].client.sasl.passwrd: {why}; is it sasl.password?",
+        f"lagmon: clusters[0].client.security.protocl: {why}; is it security.protocol?",
+    ]
+
+
 @pytest.mark.parametrize("command", ["check-config", "serve"])
 def test_a_rule_that_does_not_exist_is_a_problem(lagmon: Command, command: str) -> None:
     """A misspelt rule must not go without a word, and stands in the list with all the rest."""

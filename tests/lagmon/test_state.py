@@ -138,15 +138,51 @@ def test_no_file_is_the_first_start(tmp_path: Path) -> None:
     assert lines == []
 
 
-def test_what_cannot_be_read_nor_moved_is_said(tmp_path: Path) -> None:
-    """A folder in the place of the folder of the file: an error, and a start without memory."""
+def test_a_second_file_that_is_wrong_leaves_the_first_alone(tmp_path: Path) -> None:
+    """What was set aside before is evidence too."""
+    path = tmp_path / "state.json"
+
+    for content in ("first", "second", "third"):
+        path.write_text(content)
+        assert read(path) == {}
+
+    kept = {one.name: one.read_text() for one in tmp_path.iterdir()}
+    assert kept == {
+        "state.json.unreadable": "first",
+        "state.json.unreadable-2": "second",
+        "state.json.unreadable-3": "third",
+    }
+
+
+def test_a_folder_or_a_file_that_is_not_given_stays_where_it_is(tmp_path: Path) -> None:
+    """It may be as good as ever: lagmon starts without it, says so, and never writes over it."""
     (tmp_path / "file").write_text("")
+    inside = tmp_path / "folder" / "precious"
+    inside.parent.mkdir()
+    inside.write_text("")
+
+    for path in (tmp_path / "folder", tmp_path / "file" / "state.json"):
+        with capture_logs() as lines:
+            keeper = Keeper(path, (CLUSTER,))
+            asyncio.run(keeper.keep(CLUSTER, OPEN, lambda: None, 0.0))
+
+        assert keeper.restored(CLUSTER) is None
+        assert [line["event"] for line in lines] == ["state_unreadable"]
+    assert inside.exists()
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["file", "folder"]
+
+
+def test_what_cannot_be_moved_is_not_written_over(tmp_path: Path) -> None:
+    """Such as a file for which no longer name is left."""
+    path = tmp_path / ("s" * 250)
+    path.write_text("evidence")
 
     with capture_logs() as lines:
-        found = read(tmp_path / "file" / "state.json")
+        keeper = Keeper(path, (CLUSTER,))
+        asyncio.run(keeper.keep(CLUSTER, OPEN, lambda: None, 0.0))
 
-    assert found == {}
     assert [line["event"] for line in lines] == ["state_unreadable"]
+    assert path.read_text() == "evidence"
 
 
 def test_a_write_that_breaks_leaves_the_old_file_whole(tmp_path: Path) -> None:
@@ -253,7 +289,7 @@ def test_each_cluster_has_its_place_and_one_that_is_no_more_has_none(tmp_path: P
         second = Keeper(path, ("b", "c"))
         await second.keep("c", State(), nothing, 0)
 
-        assert set(read(path)) == {"b", "c"}
+        assert set(read(path) or ()) == {"b", "c"}
         assert (second.restored("a"), second.restored("c")) == (None, Saved(State()))
 
     play(story())

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING
 
 import pytest
 from pydantic import ValidationError
 
+from lagmon.collector.peek import PROPERTIES
 from lagmon.configuration.parts import seconds
-from lagmon.configuration.settings import Cluster, CollectorSettings, Groups, Selection
+from lagmon.configuration.settings import (
+    OURS_ALONE,
+    Cluster,
+    CollectorSettings,
+    Groups,
+    Selection,
+)
 from lagmon.configuration.sources import load
 from lagmon.errors import SettingsError
 
@@ -210,6 +218,8 @@ def test_a_file_that_is_none_is_told(tmp_path: Path, text: str, told: str) -> No
         ("environment: !!timestamp hunter2", "looks like a date or a number and is none"),
         ("environment: !!bool hunter2", "looks like a date or a number and is none"),
         ("environment: !!int hunter2", "looks like a date or a number and is none"),
+        ("a: 1\nhunter2: 1\n\nhunter2: 2", "line 4 has a key that its part has already"),
+        ("a:\n  - {b: 1, 'b': hunter2}", "line 2 has a key that its part has already"),
     ],
 )
 def test_a_broken_file_is_told_without_what_it_holds(tmp_path: Path, text: str, told: str) -> None:
@@ -218,6 +228,26 @@ def test_a_broken_file_is_told_without_what_it_holds(tmp_path: Path, text: str, 
 
     assert told in problem
     assert "hunter2" not in problem
+
+
+def test_what_is_merged_may_be_overridden(tmp_path: Path) -> None:
+    """A key of one's own beside one that ``<<`` brings in is no second one."""
+    text = """
+clusters:
+  - &first {name: a, bootstrap_servers: "kafka:1"}
+  - {<<: *first, name: b}
+"""
+
+    settings = load(written(tmp_path, text))
+
+    assert [cluster.name for cluster in settings.clusters] == ["a", "b"]
+
+
+def test_a_folder_is_no_place_for_the_memory(tmp_path: Path) -> None:
+    """It would have to be moved out of the way."""
+    file = written(tmp_path, f"{FULL}state: {{path: '{tmp_path}'}}\n")
+
+    assert problems(file) == [f"state.path: {tmp_path} is a directory; name a file in it"]
 
 
 def test_a_file_in_another_encoding_is_told(tmp_path: Path) -> None:
@@ -353,6 +383,7 @@ def test_a_secret_file_that_is_missing_is_told(monkeypatch: pytest.MonkeyPatch) 
     [
         ({"bootstrap.servers": "kafka:1"}, "is not set here but as bootstrap_servers"),
         ({"sasl.password": "hunter2", "sasl.password_file": "/x"}, "are both set; keep one"),
+        ({"group.id": "hunter2", "auto.offset.reset": "x"}, "auto.offset.reset, group.id: set by"),
         ({"sasl.password": ["hunter2"]}, "must be text, a number, true or false"),
     ],
 )
@@ -406,6 +437,8 @@ def test_a_collector_gets_its_part_over_the_pipe() -> None:
         (("a|game",), (), "game-consumer", False),
         (("game-.*",), ("game-con.*",), "game-consumer", False),
         ((), ("tmp-.*",), "my-tmp-1", True),
+        ((".*",), (), "two\nlines", True),
+        ((), (".*",), "two\nlines", False),
     ],
 )
 def test_a_selection(
@@ -415,6 +448,30 @@ def test_a_selection(
     selection = Selection.model_validate({"include": include, "exclude": exclude})
 
     assert selection.accepts(name) is wanted
+
+
+def test_what_is_excluded_is_not_watched_though_it_is_named() -> None:
+    """Exclude wins over names as it does over patterns; of all named there has to be one left."""
+    static = {"settle": ["plays"], "tmp-settle": ["plays"]}
+
+    groups = Groups.model_validate({"static": static, "exclude": ["tmp-.*"]})
+
+    assert groups.static == {"settle": ("plays",)}
+    with pytest.raises(ValidationError, match="names no group that exclude leaves"):
+        Groups.model_validate({"static": static, "exclude": [".*"]})
+
+
+def test_what_a_look_at_a_record_needs_cannot_be_set() -> None:
+    """Each property that it overrides is refused, so that none is set in vain."""
+    assert {*PROPERTIES, "isolation.level"} <= OURS_ALONE
+
+
+def test_patterns_go_over_the_pipe_as_they_are() -> None:
+    """The collector reads a name with a line break as its parent does."""
+    read = Groups.model_validate_json(Groups(include=(re.compile(".*"),)).model_dump_json())
+
+    assert read.accepts("two\nlines")
+    assert not read.accepts("console-consumer-\n")
 
 
 def test_console_consumers_are_left_out() -> None:
