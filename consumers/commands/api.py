@@ -21,10 +21,13 @@ from consumers.commands.service import (
     serve,
     stop_server,
 )
+from consumers.configuration.fields import UNLIMITED
 from consumers.configuration.settings import ApiSettings
 from consumers.errors import Fatal
 from consumers.game.api import game_app
+from consumers.game.bounds import Bounds
 from consumers.game.checks import Cached
+from consumers.game.limits import PlayerLimit
 from consumers.game.publisher import KafkaPublisher
 from consumers.kafka.client_log import ClientLog
 from consumers.metrics import Metrics
@@ -73,8 +76,18 @@ def serve_api(settings: ApiSettings, stop: Stop, stack: ExitStack) -> None:
         "kafka": Cached(publisher.ready),
         "database": lambda: database() or postgres.refuses(),
     }
-    routes = health.routes(metrics.registry, ready=ready)
-    server = serve(game_app(publisher, store, metrics, routes=routes), settings, metrics)
+    app = game_app(
+        publisher,
+        store,
+        metrics,
+        routes=health.routes(metrics.registry, ready=ready),
+        bounds=Bounds(
+            requests=settings.max_requests,
+            timeout_seconds=settings.request_timeout.total_seconds(),
+        ),
+        limit=None if settings.rate_limit == UNLIMITED else PlayerLimit(settings.rate_limit),
+    )
+    server = serve(app, settings, metrics)
     stack.callback(lambda: stop_server(server, stop))
     while not stop.event.is_set():
         if client_log.fatal:

@@ -165,9 +165,9 @@ PLAYS_ACCEPTED = Definition(
 PLAYS_REFUSED = Definition(
     "consumers_plays_refused_total",
     Counter,
-    "Plays that were not accepted: the request was wrong, or Kafka did not answer in time.",
+    "Plays that were not accepted: wrong, too many for one player, or not possible in time.",
     ("reason",),
-    ("invalid", "unavailable"),
+    ("invalid", "limited", "unavailable"),
 )
 PLAYS_SETTLED = Definition(
     "consumers_plays_settled_total",

@@ -276,6 +276,26 @@ def test_a_request_in_work_is_finished_first(product: Product, otlp: OtlpReceive
     ]
 
 
+def test_the_bounds_that_are_set_hold(product: Product) -> None:
+    """One request in work, two seconds for a body, one play an hour: each refused with its code."""
+    bounds = {
+        "CONSUMERS_MAX_REQUESTS": "1",
+        "CONSUMERS_REQUEST_TIMEOUT": "4s",
+        "CONSUMERS_RATE_LIMIT": "1/hour",
+    }
+    url = address(product.api(**bounds))
+
+    with half_a_play(url) as (connection, _):
+        second = httpx.post(f"{url}/game/slots/play", json=PLAY, timeout=10)
+        first = connection.makefile("rb").read().decode()
+    third, fourth = (httpx.post(f"{url}/game/slots/play", json=PLAY, timeout=10) for _ in range(2))
+
+    assert second.json()["error"]["code"] == "overloaded"
+    assert "body_timeout" in first
+    assert (third.status_code, fourth.status_code) == (202, 429)
+    assert 3000 < int(fourth.headers["retry-after"]) <= 3600
+
+
 @contextmanager
 def half_a_play(url: str) -> Iterator[tuple[socket.socket, bytes]]:
     """Send the head of a play and wait until the service reads its body; give what is missing."""

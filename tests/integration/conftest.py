@@ -28,7 +28,11 @@ class Game:
         self.dlq = f"{topic}.dlq"
         self.group = f"consumer-of-{topic}"
         self.url = ""
-        product.environment |= {"CONSUMERS_TOPIC": topic, "CONSUMERS_GROUP": self.group}
+        product.environment |= {
+            "CONSUMERS_TOPIC": topic,
+            "CONSUMERS_GROUP": self.group,
+            "CONSUMERS_RATE_LIMIT": "unlimited",  # one player plays for everybody
+        }
 
     def start_api(self, **extra: str) -> Service:
         """Start the API and remember its address."""
