@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from lagmon.collector.questions import Questions
     from lagmon.configuration.settings import Cluster
 
-REFRESH_SECONDS = 30.0
+REFRESH_SECONDS = 10.0
 TOPICS_AT_MOST = 1000  # that rules are about and lagmon does not see; 0.03 s
 
 

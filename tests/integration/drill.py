@@ -2,6 +2,8 @@
 
 What the groups are behind by never changes, so that each page can be held against the truth: a
 value that differs from it without saying that something is missing is a lie, and so is no answer.
+So are alerts: what is true all the time is never resolved, what is not never opens, and nobody is
+told that something cannot be seen beside the very value.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import httpx
+from confluent_kafka import Consumer
 from confluent_kafka.admin import (  # type: ignore[attr-defined] # documented to be there
     AclBinding,
     AclBindingFilter,
@@ -34,7 +37,7 @@ from tests.infra.wait import until
 from tests.integration.meaning import ANSWER_SECONDS, commit
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from typing import Self
 
 TOPIC, GROUPS = "plays", tuple(f"group-{number}" for number in range(12))
@@ -68,6 +71,16 @@ PACE = {
     "request_timeout": "2s",
     "cycle_deadline": "5s",
 }
+LIMIT, FARTHER = "KafkaConsumerLag", "KafkaConsumerFar"
+BLIND, UNKNOWN = "KafkaClusterBlind", "KafkaLagUnknown"
+RULES = {
+    LIMIT: {"threshold": TRUTH - 1, "for": "1s"},  # every group, from the beginning to the end
+    FARTHER: {"condition": f"lag > {TRUTH}"},
+    BLIND: {"for": "2s"},
+    UNKNOWN: {"for": "2s"},
+}
+# Of these groups one has a member of each kind, which reads everything and commits nothing.
+MEMBERS = {GROUPS[0]: "classic", GROUPS[1]: "consumer"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,12 +94,16 @@ class Page:
     groups: float | None  # how many there are
     partitions: frozenset[float]  # all lags of partitions
     called_ok: frozenset[str]  # groups
+    ages: dict[str, float]  # of groups, in seconds
+    open: frozenset[tuple[str, str]]  # rule and group, which of a cluster's is empty
 
     @property
     def whole(self) -> bool:
         """Whether every value is there."""
-        return self.up and all(
-            self.lags.get(name) == TRUTH and self.unknown.get(name) == 0 for name in GROUPS
+        return (
+            self.up
+            and self.groups is not None
+            and all(self.lags.get(name) == TRUTH and self.unknown.get(name) == 0 for name in GROUPS)
         )
 
     @property
@@ -105,7 +122,14 @@ class Page:
             missing = self.unknown.get(name, 0) * EACH
             if lag <= 0 or lag + missing != TRUTH:
                 found.append(f"{name}: {lag}, unknown: {self.unknown.get(name)}")
-        return found
+        found += [f"{name} waits {age} s" for name, age in self.ages.items() if age <= 0]
+        return [*found, *self._false_alerts()]
+
+    def _false_alerts(self) -> Iterator[str]:
+        for rule, name in sorted(self.open):
+            seen = self.whole if rule == BLIND else rule == UNKNOWN and name in self.lags
+            if seen or rule == FARTHER:
+                yield f"{rule} {name} is open, with {self.lags.get(name)}"
 
 
 class Reader(threading.Thread):
@@ -117,6 +141,7 @@ class Reader(threading.Thread):
         self._over = threading.Event()
         self.pages: list[Page] = []
         self.wrong: list[str] = []
+        self._paged: set[str] = set()  # groups
 
     def run(self) -> None:
         """Read."""
@@ -129,8 +154,20 @@ class Reader(threading.Thread):
                 except httpx.HTTPError as error:
                     self.wrong.append(f"the page did not answer: {error!r}")
                 else:
-                    self.wrong += page.lies()
+                    self.wrong += [*page.lies(), *self._resolved(page)]
                     self.pages.append(page)
+
+    def _resolved(self, page: Page) -> list[str]:
+        """List the groups that are behind as ever and whose alert is over."""
+        now = {name for rule, name in page.open if rule == LIMIT}
+        lost = sorted(self._paged - now)
+        self._paged |= now
+        return [f"{LIMIT} of {name} is resolved" for name in lost]
+
+    @property
+    def paged(self) -> int:
+        """How many groups are over the limit, as was said at any time."""
+        return len(self._paged)
 
     def stop(self) -> None:
         """End it."""
@@ -161,7 +198,53 @@ def read(at: float, text: str) -> Page:
             for one in samples
             if one.name == "lagmon_group_state" and one.labels["state"] == "ok" and one.value
         ),
+        ages=by_group("lagmon_group_lag_seconds"),
+        open=frozenset(
+            (one.labels["rule"], one.labels["group"])
+            for one in samples
+            if one.name == "lagmon_incident_open"
+        ),
     )
+
+
+class Members(threading.Thread):
+    """A member in each group of `MEMBERS`, which reads until stopped and never commits."""
+
+    def __init__(self, servers: str) -> None:
+        super().__init__(name="members", daemon=True)
+        self._over = threading.Event()
+        self._consumers = [
+            Consumer(
+                {
+                    "bootstrap.servers": servers,
+                    "group.id": group,
+                    "group.protocol": protocol,
+                    "enable.auto.commit": False,
+                    "log_level": 0,  # what it sees is the drill's doing
+                }
+            )
+            for group, protocol in MEMBERS.items()
+        ]
+
+    @property
+    def assigned(self) -> bool:
+        """Whether each has got its partitions."""
+        return all(len(one.assignment()) == len(NODES) for one in self._consumers)
+
+    def run(self) -> None:
+        """Read."""
+        for one in self._consumers:
+            one.subscribe([TOPIC])
+        while not self._over.is_set():
+            for one in self._consumers:
+                one.poll(READ_SECONDS)
+        for one in self._consumers:
+            one.close()
+
+    def stop(self) -> None:
+        """Leave the groups."""
+        self._over.set()
+        self.join(PATIENCE_SECONDS)
 
 
 class Drill:
@@ -203,11 +286,20 @@ class Drill:
             "sasl.username": USER,
             "sasl.password_file": str(self._password),
         }
-        self.lagmon = product.lagmon(cluster={"client": client}, **PACE)
+        members = Members(self.nodes.bootstrap_servers)
+        members.start()
+        self._stack.callback(members.stop)
+        until(lambda: members.assigned, timeout=RECOVERY_SECONDS, what="the members' partitions")
+        self.lagmon = product.lagmon(cluster={"client": client}, rules=RULES, **PACE)
         self.reader = Reader(address(self.lagmon))
         self.reader.start()
         self._stack.callback(self.reader.stop)
         self.recovered()
+        until(
+            lambda: self.reader.paged == len(GROUPS),
+            timeout=RECOVERY_SECONDS,
+            what="every group to be over the limit",
+        )
 
     def _fill(self) -> None:
         """Leave every group the same way behind on a partition of each broker."""
