@@ -78,6 +78,10 @@ class Load:
         """Wait until *number* more plays are acknowledged."""
         self.reach(len(self.acknowledged) + number)
 
+    def stall(self, seconds: float) -> None:
+        """Go on for *seconds*, whatever the answers are."""
+        self._over.wait(seconds)
+
     def _play(self) -> None:
         with httpx.Client(timeout=ANSWER_SECONDS) as client:
             while not self._over.is_set():

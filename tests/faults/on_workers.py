@@ -1,15 +1,19 @@
-"""Faults of the workers themselves: killed, stopped, frozen, more of them and fewer."""
+"""Faults of the workers themselves: killed, frozen, stopped, more of them and fewer."""
 
 from __future__ import annotations
 
 import os
 import signal
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from tests.faults.stack import SESSION_SECONDS
 from tests.faults.told import Told
 from tests.infra.wait import until
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from tests.faults.load import Load
     from tests.faults.stack import Stack
 
@@ -23,11 +27,11 @@ def nothing(_: Stack, load: Load) -> str:
 
 
 def kill_9(stack: Stack, load: Load) -> str:
-    """Kill a worker while it has records in work, and start another."""
+    """Kill a worker while its records are paid and not written, and start another."""
     worker, _ = stack.two_workers()
     before = stack.repeated()
     stack.fault("slow", seconds=SLOW_SECONDS, settled=True)
-    until(lambda: stack.hits() >= 4, timeout=20, what="records in work")
+    stack.hit(4)
     stack.kill(worker)
     stack.fault("none")
     load.more(50)
@@ -35,16 +39,15 @@ def kill_9(stack: Stack, load: Load) -> str:
     repeated = until(
         lambda: stack.repeated() - before, timeout=30, what="a settlement asked for again"
     )
-    return f"exit code -9 with records in work; {repeated} settlements asked for again"
+    return f"exit code -9 with records in work; {repeated} settlements were asked for again"
 
 
 def zombie(stack: Stack, load: Load) -> str:
     """Freeze a worker for longer than its session lasts, and let it go on where it was."""
     frozen, other = stack.two_workers()
-    taken = Told(other).here()
-    told = Told(frozen).here()
+    taken, told = Told(other).here(), Told(frozen).here()
     stack.fault("slow", seconds=SLOW_SECONDS)
-    until(lambda: stack.hits() >= 4, timeout=20, what="records in work")
+    stack.hit(4)
     os.kill(frozen.pid, signal.SIGSTOP)
     try:
         stack.fault("none")
@@ -54,24 +57,105 @@ def zombie(stack: Stack, load: Load) -> str:
         os.kill(frozen.pid, signal.SIGCONT)
     lost = told.wait("partitions_lost")
     told.wait("partitions_assigned")
-    return f"it lost {len(lost['partitions'])} partitions to the other worker and came back"
+    return (
+        f"after {SESSION_SECONDS:g} s of silence {len(lost['partitions'])} partitions were"
+        " another's; it lost them when it woke, and joined again"
+    )
 
 
 def rebalance_in_record(stack: Stack, load: Load) -> str:
     """Let workers come and go while records are in work."""
-    first, second = stack.two_workers()
-    told = Told(first).here()
-    stack.fault("slow", seconds=0.5)
-    until(lambda: stack.hits() >= 4, timeout=20, what="records in work")
-    third = stack.worker()
-    left = stack.stop(second)
+    stack.fault("slow", seconds=SLOW_SECONDS)
+    with _moved(stack) as told:
+        stack.hit(4)
+    hits = stack.hits()
     stack.fault("none")
     load.more(20)
-    assert left == 0, f"it left with {left}"
-    stack.stop(third)
-    moved = until(
-        lambda: len(told.events("partitions_revoked")) + len(told.events("partitions_assigned")),
-        timeout=20,
-        what="a rebalance",
+    return f"with {hits} slow records 2 workers came and went; {told[0]}"
+
+
+def rebalance_in_backoff(stack: Stack, load: Load) -> str:
+    """Let workers come and go while records wait for another try."""
+    stack.fault("fail", status=503)
+    with _moved(stack) as told:
+        stack.hit(4)
+    hits = stack.hits()
+    stack.fault("none")
+    load.more(20)
+    return f"{hits} tries had failed when 2 workers came and went; {told[0]}"
+
+
+@contextmanager
+def _moved(stack: Stack) -> Iterator[list[str]]:
+    """Start two workers when the body has ended, and stop them again; tell what it did."""
+    stayed = stack.one_worker()
+    told, found = Told(stayed).here(), list[str]()
+    yield found
+    second = stack.worker()
+    third = stack.worker()
+    for worker in (second, third):
+        assert (code := stack.stop(worker)) == 0, f"it left with {code}"
+    taken = told.wait("partitions_revoked")
+    back = until(lambda: told.events("partitions_assigned"), timeout=30, what="all of them back")
+    found.append(
+        f"the one that stayed gave up {len(taken['partitions'])} partitions and more later,"
+        f" and was given some {len(back)} times"
     )
-    return f"3 workers, then 1; the one that stayed was told {moved} times"
+
+
+def stopped_in_record(stack: Stack, load: Load) -> str:
+    """Stop a worker by SIGTERM while records are in work: it finishes and commits them."""
+    stack.fault("slow", seconds=SLOW_SECONDS)
+    words = _stopped(stack, lambda: stack.hit(4))
+    load.more(20)
+    return f"in mid-record: {words}"
+
+
+def stopped_in_backoff(stack: Stack, load: Load) -> str:
+    """Stop a worker by SIGTERM while records wait for another try: they are handed back."""
+    stack.fault("fail", status=503)
+    words = _stopped(stack, lambda: stack.hit(4))
+    load.more(20)
+    return f"in mid-backoff: {words}"
+
+
+def stopped_while_idle(stack: Stack, load: Load) -> str:
+    """Stop a worker by SIGTERM between records, and one that has just been started."""
+    words = _stopped(stack, lambda: load.more(20))
+    early = stack.worker(wait=False)
+    early.wait_for_log("service_started", 30)
+    code = stack.stop(early)
+    assert code == 0, f"one that was joining ended with {code}"
+    return f"between records: {words}; one that was joining ended with {code}"
+
+
+def stopped_twice(stack: Stack, load: Load) -> str:
+    """Send a second SIGTERM while a worker waits for its records: it ends at once."""
+    worker = stack.one_worker()
+    stack.fault("hang")
+    stack.hit(4)
+    stack.workers.remove(worker)
+
+    def ended() -> bool:
+        os.kill(worker.pid, signal.SIGTERM)
+        return not worker.running
+
+    until(ended, timeout=20, what="its end")
+    assert worker.returncode == -signal.SIGTERM, worker.returncode
+    stack.fault("none")
+    stack.worker()
+    load.more(20)
+    return f"in mid-record, twice: ended with {worker.returncode}"
+
+
+def _stopped(stack: Stack, reached: Callable[[], object]) -> str:
+    worker = stack.one_worker()
+    told = Told(worker)
+    reached()
+    code = stack.stop(worker)
+    assert code == 0, f"it ended with {code}"
+    given_up = len(told.events("record_not_finished_in_time"))
+    told.wait("service_stopped")
+    stack.fault("none")
+    stack.worker()
+    return f"exit code 0, {given_up} records handed back unfinished"

@@ -16,29 +16,37 @@ from urllib.parse import urlsplit, urlunsplit
 
 import httpx
 import psycopg
-from confluent_kafka import TopicPartition
-from confluent_kafka.admin import OffsetSpec  # type: ignore[attr-defined] # documented there
+from confluent_kafka import ConsumerGroupTopicPartitions, TopicPartition
+from confluent_kafka.admin import (  # type: ignore[attr-defined] # documented to be there
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    OffsetSpec,
+)
 from psycopg.rows import class_row
 
-from tests.faults.account import Books, Place, Settled, Total
+from tests.faults.account import Books, Letter, Place, Settled, Total
 from tests.faults.load import Load
 from tests.faults.told import Told
-from tests.faults.watch import Watch
+from tests.faults.watch import Watch, letter_of, play_in
+from tests.faults.writing import Written, written
 from tests.infra.kafka import KafkaBroker
 from tests.infra.ports import free_port
 from tests.infra.postgres import Postgres
-from tests.infra.product import Product
+from tests.infra.product import Product, address
 from tests.infra.proxy import TcpProxy
+from tests.infra.records import consume, subscribed
 from tests.infra.wait import until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
     from typing import Self
 
     from tests.infra.process import Service
 
 TOPIC, GROUP, PARTITIONS = "plays", "game-consumer", 4
 SESSION_SECONDS = 3.0  # after which the group gives a silent worker's partitions to another
+POLL_SECONDS = 6.0  # between two polls of a worker; one that takes longer is taken for dead
 START_SECONDS = 60
 DRAIN_SECONDS = 90
 ANSWER_SECONDS = 10
@@ -49,7 +57,7 @@ CLIENT = {
     "auto.offset.reset": "earliest",
     "session.timeout.ms": f"{SESSION_SECONDS * 1000:.0f}",
     "heartbeat.interval.ms": "500",
-    "max.poll.interval.ms": "6000",
+    "max.poll.interval.ms": f"{POLL_SECONDS * 1000:.0f}",
     "reconnect.backoff.ms": "100",
     "reconnect.backoff.max.ms": "1000",
 }
@@ -59,6 +67,9 @@ PACE = {
     "CONSUMERS_LANES": "4",
     "CONSUMERS_BACKOFF_INITIAL": "100ms",
     "CONSUMERS_BACKOFF_MAX": "1s",
+    # So many that no row's passing fault spends them: what is given up is what was sent for it.
+    "CONSUMERS_RETRIES": "8",
+    "CONSUMERS_BREAKER_OPEN": "1s",
     "CONSUMERS_PRODUCE_TIMEOUT": "3s",
     "CONSUMERS_FINTECH_TIMEOUT": "2s",
     "CONSUMERS_SHUTDOWN_TIMEOUT": "8s",
@@ -123,16 +134,21 @@ class Stack:
         self.api = self._product.api(CONSUMERS_PORT=str(api), CONSUMERS_LOG_LEVEL="WARNING")
         answers(self.api_url)
 
+    @property
+    def proxied_database(self) -> str:
+        """The url by which the workers know the database."""
+        direct = urlsplit(self.database)
+        who = direct.netloc.rpartition("@")[0]
+        return urlunsplit(direct._replace(netloc=f"{who}@127.0.0.1:{self.postgres_proxy.port}"))
+
     # ---- workers
 
     def worker(self, *, wait: bool = True, **extra: str) -> Service:
         """Start one more worker with *extra* variables; wait until it has partitions."""
-        proxied = urlsplit(self.database)
-        place = f"{proxied.username}@127.0.0.1:{self.postgres_proxy.port}"
         worker = self._product.worker(
             **{
                 "CONSUMERS_BOOTSTRAP_SERVERS": self.kafka.proxied_servers,
-                "CONSUMERS_DATABASE_URL": urlunsplit(proxied._replace(netloc=place)),
+                "CONSUMERS_DATABASE_URL": self.proxied_database,
                 **extra,
             }
         )
@@ -141,12 +157,18 @@ class Stack:
             worker.wait_for_log("partitions_assigned", START_SECONDS)
         return worker
 
+    def one_worker(self) -> Service:
+        """Give the only worker; stop those beyond it."""
+        if not self.workers:
+            self.worker()
+        for one in self.workers[1:]:
+            assert (code := self.stop(one)) == 0, f"it left with {code}"
+        return self.workers[0]
+
     def two_workers(self) -> tuple[Service, Service]:
         """Give two workers that share the partitions; start what is missing."""
-        while len(self.workers) < 2:
-            self.worker()
-        first, second = self.workers
-        return first, second
+        first = self.one_worker()
+        return first, self.worker()
 
     def kill(self, worker: Service) -> None:
         """End *worker* in the middle of what it does."""
@@ -158,6 +180,12 @@ class Stack:
         """Ask *worker* to end; give its exit code."""
         self.workers.remove(worker)
         return worker.stop(timeout)
+
+    def metric(self, worker: Service, name: str) -> float:
+        """Add up the samples of metric *name* that *worker* shows, whatever their labels."""
+        page = httpx.get(f"{address(worker)}/metrics").text
+        samples = (line.rpartition(" ") for line in page.splitlines() if line.startswith(name))
+        return sum(float(value) for _, _, value in samples)
 
     # ---- the partner
 
@@ -173,6 +201,10 @@ class Stack:
     def hits(self) -> int:
         """Count the requests that the partner's fault has met."""
         return int(httpx.get(f"{self.fintech_url}/faults").json()["hits"])
+
+    def hit(self, number: int) -> None:
+        """Wait until the partner's fault has met *number* requests."""
+        until(lambda: self.hits() >= number, timeout=30, what=f"{number} requests at the partner")
 
     def repeated(self) -> int:
         """Count the settlements that the partner was asked for again."""
@@ -197,22 +229,39 @@ class Stack:
         self._acknowledged |= load.acknowledged
         self._unanswered += load.unsettled
 
-    def poison(self, *places: Place) -> None:
-        """Expect that the records at *places* become dead letters."""
-        self._poison.update(places)
+    def write(self, *records: Written, topic: str = TOPIC) -> list[Place]:
+        """Write *records* around the API; give their places, in order, when all are safe."""
+        return written(self.kafka.bootstrap_servers, topic, records)
 
-    def accepted(self, *plays: str) -> None:
-        """Expect *plays*, which were written without the API."""
-        self._acknowledged.update(plays)
+    def poison(self, *records: Written) -> list[Place]:
+        """Write *records* that can never be settled, and expect a dead letter of each."""
+        places = self.write(*records)
+        self._poison.update(places)
+        return places
+
+    def refused(self, plays: Collection[str]) -> None:
+        """Expect that the records of *plays*, written by anybody, are dead letters."""
+        self._poison |= {at for at, play in self.watch.records.items() if play in plays}
+
+    def good(self, *records: Written) -> list[Place]:
+        """Write *records* that hold a play, and expect each play to be settled."""
+        self._acknowledged |= {play for one in records if (play := play_in(one.value))}
+        return self.write(*records)
 
     def drain(self) -> None:
         """Wait until the group has committed everything that is in the topic."""
-        ends = {partition: end for partition, end in self._ends().items() if end}
+        ends = {at: end for at, end in self.ends(TOPIC, PARTITIONS).items() if end}
         until(
             lambda: self.watch.committed == ends,
             timeout=DRAIN_SECONDS,
             what=f"commits of {ends}",
         )
+
+    def unwritten(self) -> list[str]:
+        """Name the plays that are paid and cannot be seen in Postgres, the latest first."""
+        with psycopg.connect(self.database) as connection:
+            seen = {row[0] for row in connection.execute("SELECT play_id FROM plays")}
+        return [one.play_id for one in self._ledger() if one.play_id not in seen][::-1]
 
     def books(self) -> Books:
         """Count everything."""
@@ -236,10 +285,38 @@ class Stack:
                 passed=tuple(self.watch.passed),
             )
 
-    def _ends(self) -> dict[int, int]:
-        """Ask for the end of each partition."""
+    def letters(self, topic: str) -> list[Letter]:
+        """Read all dead letters of *topic*, one that the watch does not see."""
+        servers, dlq = self.kafka.bootstrap_servers, f"{topic}.dlq"
+        with subscribed(servers, dlq) as consumer:
+            found = consume(consumer, self.ends(dlq, 1)[0])
+        return [letter_of(message) for message in found]
+
+    def committed(self, group: str, topic: str) -> int:
+        """Ask what *group* has committed of the only partition of *topic*; 0 for nothing."""
+        asked = ConsumerGroupTopicPartitions(group, [TopicPartition(topic, 0)])
+        admin = self.kafka.admin()
+        answer = admin.list_consumer_group_offsets([asked])[group].result(ANSWER_SECONDS)
+        return max(0, *(int(at.offset) for at in answer.topic_partitions))
+
+    def replicas_of_letters(self, number: int) -> None:
+        """Refuse dead letters unless *number* replicas keep them; there is one."""
+        wanted = ConfigResource(ConfigResource.Type.TOPIC, f"{TOPIC}.dlq")
+        wanted.add_incremental_config(
+            ConfigEntry(
+                "min.insync.replicas",
+                str(number),
+                incremental_operation=AlterConfigOpType.SET,
+            )
+        )
+        admin = self.kafka.admin()
+        for done in admin.incremental_alter_configs([wanted]).values():
+            done.result(ANSWER_SECONDS)
+
+    def ends(self, topic: str, partitions: int) -> dict[int, int]:
+        """Ask for the end of each partition of *topic*."""
         latest = OffsetSpec.latest()  # type: ignore[no-untyped-call] # the library's
-        wanted = {TopicPartition(TOPIC, number): latest for number in range(PARTITIONS)}
+        wanted = {TopicPartition(topic, number): latest for number in range(partitions)}
         admin = self.kafka.admin()
         answers = admin.list_offsets(wanted, request_timeout=ANSWER_SECONDS)
         return {at.partition: answer.result().offset for at, answer in answers.items()}

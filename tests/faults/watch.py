@@ -45,6 +45,7 @@ class Watch:
             {
                 "bootstrap.servers": servers,
                 "group.id": group,  # to ask what it has committed; never a member
+                "auto.offset.reset": "earliest",
                 "enable.auto.commit": False,
                 "log_level": 0,
             }
@@ -74,6 +75,10 @@ class Watch:
         self._over.set()
         self._thread.join()
         self._consumer.close()
+
+    def also(self, topic: str) -> None:
+        """Read dead letters from partition 0 of *topic*, too."""
+        self._consumer.incremental_assign([TopicPartition(topic, 0, OFFSET_BEGINNING)])
 
     def _watch(self) -> None:
         while not self._over.is_set():
