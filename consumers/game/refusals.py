@@ -71,7 +71,7 @@ class Answers:
         """Answer what Starlette refuses."""
         assert isinstance(error, HTTPException)
         if not CLIENT_ERROR <= error.status_code < SERVER_ERROR:
-            return self._answer(request, Refusal(catalogue.INTERNAL))
+            raise error  # nobody was refused: a defect like any other
         allow = (error.headers or {}).get("Allow")
         entry = BY_STATUS.get(error.status_code, catalogue.REFUSED)
         return self._answer(request, Refusal(entry), {"allow": allow} if allow else {})
