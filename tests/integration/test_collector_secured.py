@@ -127,6 +127,19 @@ def test_a_wrong_password_is_named(secured: SecuredKafka) -> None:
     assert "wrong" not in str(snapshot.error)
 
 
+@pytest.mark.parametrize("listener", [SAFE, PASSWORD])
+def test_a_mechanism_that_the_broker_has_not_is_named(secured: SecuredKafka, listener: str) -> None:
+    """The first snapshot says which it has, with and without TLS."""
+    protocol = {"security.protocol": "SASL_PLAINTEXT"} if listener == PASSWORD else {}
+    client = by_password(secured, "SCRAM-SHA-256", **protocol)
+
+    snapshot = once(settings(secured.servers(listener), client))
+
+    assert "_AUTHENTICATION" in str(snapshot.error)
+    assert "SCRAM-SHA-512" in str(snapshot.error)
+    assert snapshot.groups == ()
+
+
 def test_a_wrong_authority_is_named(secured: SecuredKafka, tmp_path: Path) -> None:
     """A broker whose certificate somebody else has signed is not believed, and that is said."""
     other = Authority(tmp_path, "other")
