@@ -12,7 +12,7 @@ from consumers.kafka.client_log import ClientLog
 from consumers.serving import health
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from contextlib import ExitStack
 
     from consumers.commands.service import Stop
@@ -30,11 +30,12 @@ def consume(
     stack: ExitStack,
     ready: Mapping[str, health.Check] | None = None,
     batch: bool = False,
+    ended: Callable[[], None] = lambda: None,
 ) -> None:
     """Call *handler* with the records of the topic until *stop*.
 
     ``/readyz`` asks each of *ready* beside Kafka. The server is left on *stack*: it answers probes
-    while the worker stops.
+    while the worker stops. *ended* is called after the last record.
     """
     work = max(settings.shutdown_timeout - AFTERWARDS, settings.shutdown_timeout / 2)
     client_log = ClientLog("consumer", metrics)
@@ -52,4 +53,5 @@ def consume(
     routes = health.routes(metrics.registry, alive=runtime.stuck, ready=checks)
     server = serve(Starlette(routes=routes), settings, metrics)
     stack.callback(lambda: stop_server(server, stop))
+    stack.callback(ended)
     runtime.run(stop.event)

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 
 from consumers import handlers
 from consumers.commands.consuming import consume
-from consumers.commands.service import add_settings, read, run_service
+from consumers.commands.service import AFTERWARDS, add_settings, read, run_service
 from consumers.configuration.settings import RunSettings
-from consumers.errors import Fatal
+from consumers.lifetimes import AwaitedLifetime, CalledLifetime
 from consumers.metrics import Metrics
+from consumers.runtime.kinds import is_async
 
 if TYPE_CHECKING:
     import argparse
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from contextlib import ExitStack
 
     from consumers.commands.service import Stop
+    from consumers.ports import AnyHandler
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -48,15 +50,19 @@ def run(chosen: argparse.Namespace) -> int:
 
 def run_handler(found: handlers.Found, settings: RunSettings, stop: Stop, stack: ExitStack) -> None:
     """Call *found* with records until *stop*. What must be closed is left on *stack*."""
-    if found.open:
-        _open(found.open)
-    if found.close:
-        stack.callback(found.close)
-    consume(settings, found.call, Metrics(), batch=found.batch, stop=stop, stack=stack)
 
+    def work(handler: AnyHandler, ended: Callable[[], None]) -> None:
+        consume(
+            settings, handler, Metrics(), stop=stop, stack=stack, batch=found.batch, ended=ended
+        )
 
-def _open(call: Callable[[], object]) -> None:
-    try:
-        call()
-    except Exception as error:
-        raise Fatal(f"the handler cannot be opened: {type(error).__name__}: {error}") from error
+    def left() -> float:
+        return stop.left(keep=AFTERWARDS / 2)
+
+    if is_async(found.call):
+        awaited = AwaitedLifetime(found)
+        work(awaited, lambda: awaited.wait(left()))
+    else:
+        called = CalledLifetime(found)
+        called.open()
+        work(found.call, lambda: called.close(left()))

@@ -1,7 +1,8 @@
 """Lanes as tasks of one event loop, in a thread of its own: for handlers that are awaited.
 
 A handler that blocks holds up every lane, but never the thread that polls. What is still in work
-when the executor is closed is cancelled.
+when the executor is closed is cancelled. What belongs to the event loop, such as the connections of
+a handler, is opened in it before the first task and closed after the last one.
 """
 
 from __future__ import annotations
@@ -10,13 +11,15 @@ import asyncio
 import queue
 import threading
 import time
-from contextlib import suppress
+from concurrent.futures import Future
+from contextlib import AsyncExitStack, nullcontext, suppress
 from typing import TYPE_CHECKING
 
 from consumers.types import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+    from contextlib import AbstractAsyncContextManager
 
     from consumers.types import Attempt, Ended, Run
 
@@ -50,17 +53,26 @@ class AsyncOneByOne:
 class LoopExecutor:
     """Does *work* in as many tasks as there are *lanes*. See `consumers.ports.Executor`.
 
-    *work* raises only when its task is cancelled.
+    *work* raises only when its task is cancelled. *lifetime* is entered first: what that raises is
+    raised by the constructor. It is left when every task has ended.
     """
 
-    def __init__(self, work: AsyncWork, lanes: int = 1) -> None:
+    def __init__(
+        self,
+        work: AsyncWork,
+        lanes: int = 1,
+        lifetime: AbstractAsyncContextManager[object] | None = None,
+    ) -> None:
         self._work, self._lanes = work, lanes
         self._outbox: queue.SimpleQueue[Run] = queue.SimpleQueue()
         self._busy = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._closing = asyncio.Event()
         self._loop = asyncio.new_event_loop()
-        threading.Thread(target=self._run, name="handlers", daemon=True).start()
+        self._lifetime = nullcontext() if lifetime is None else lifetime
+        opened: Future[None] = Future()
+        threading.Thread(target=self._run, args=(opened,), name="handlers", daemon=True).start()
+        opened.result()
 
     @property
     def free(self) -> int:
@@ -94,9 +106,19 @@ class LoopExecutor:
         await self._work(run)
         self._outbox.put(run)
 
-    def _run(self) -> None:
+    def _run(self, opened: Future[None]) -> None:
         with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
-            runner.run(self._until_closed())
+            runner.run(self._live(opened))
+
+    async def _live(self, opened: Future[None]) -> None:
+        async with AsyncExitStack() as stack:
+            try:
+                await stack.enter_async_context(self._lifetime)
+            except BaseException as error:  # noqa: BLE001 - raised where it is waited for
+                opened.set_exception(error)
+                return
+            opened.set_result(None)
+            await self._until_closed()
 
     async def _until_closed(self) -> None:
         await self._closing.wait()

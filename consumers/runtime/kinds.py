@@ -1,11 +1,13 @@
 """The kinds of handlers, and the lanes for each: called or awaited, one record or several at once.
 
-A handler is awaited if it, or its ``__call__``, is an ``async def``.
+A handler is awaited if it, or its ``__call__``, is an ``async def``. If it can be used with ``async
+with`` too, the event loop that awaits it does so around all of its records.
 """
 
 from __future__ import annotations
 
 import inspect
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
@@ -76,10 +78,10 @@ def make_executor(
 def _async_executor(
     handler: AnyHandler, lanes: int, around: Surroundings, *, batch: bool
 ) -> Executor:
+    lifetime = handler if isinstance(handler, AbstractAsyncContextManager) else None
     if not batch:
-        return LoopExecutor(
-            AsyncOneByOne(_async_tries(cast("AsyncHandler", handler), around)), lanes
-        )
+        one_by_one = AsyncOneByOne(_async_tries(cast("AsyncHandler", handler), around))
+        return LoopExecutor(one_by_one, lanes, lifetime)
     whole = cast("AsyncBatchHandler", handler)
 
     async def alone(record: Record) -> None:
@@ -92,7 +94,7 @@ def _async_executor(
         metrics=around.metrics,
         limit=around.limit,
     )
-    return LoopExecutor(work, lanes)
+    return LoopExecutor(work, lanes, lifetime)
 
 
 def _tries(handler: Handler, around: Surroundings) -> Tries:

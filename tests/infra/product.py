@@ -93,6 +93,10 @@ class Product:
         """Start the stand-in for the partner with *extra* environment variables."""
         return self._start("fintech", ["consumers", "fintech"], extra)
 
+    def handler(self, place: str, *options: str, folder: Path, **extra: str) -> Service:
+        """Start a worker for the handler at *place*, MODULE:NAME, typed in *folder*."""
+        return self._start(place, ["consumers", "run", place, *options], extra, folder)
+
     def lagmon(self, **settings: Any) -> Service:
         """Start lagmon on this Kafka with *settings* beside the cluster's address."""
         cluster = {"name": "test", "bootstrap_servers": self.kafka, **settings.pop("cluster", {})}
@@ -101,8 +105,12 @@ class Product:
         config.write_text(yaml.safe_dump({"clusters": [cluster], "web": web, **settings}))
         return self._start("lagmon", ["lagmon", "serve", "--config", str(config)], {})
 
-    def _start(self, name: str, line: list[str], extra: Mapping[str, str]) -> Service:
-        service = Service([command(line[0]), *line[1:]], env=self._environment(extra), name=name)
+    def _start(
+        self, name: str, line: list[str], extra: Mapping[str, str], folder: Path | None = None
+    ) -> Service:
+        service = Service(
+            [command(line[0]), *line[1:]], env=self._environment(extra), name=name, cwd=folder
+        )
         self._stack.enter_context(service)
         return service
 

@@ -213,3 +213,61 @@ def test_closing_cancels_what_is_in_work(awaiting: Lanes) -> None:
 
     assert cancelled.wait(20)
     assert executor.wait(0.05) is None
+
+
+class Connection:
+    """What belongs to an event loop: notes when it is entered and left, and in which loop."""
+
+    def __init__(self, error: Exception | None = None) -> None:
+        self.said: list[str] = []
+        self.loops: set[asyncio.AbstractEventLoop] = set()
+        self.left = threading.Event()
+        self._error = error
+
+    def say(self, word: str) -> None:
+        """Note *word*, and where it was said."""
+        self.said.append(word)
+        self.loops.add(asyncio.get_running_loop())
+
+    async def __aenter__(self) -> None:
+        self.say("open")
+        if self._error:
+            raise self._error
+
+    async def __aexit__(self, *_: object) -> None:
+        self.say("close")
+        self.left.set()
+
+
+def test_a_lifetime_spans_all_work() -> None:
+    """It is entered before the first task, in the same loop, and left after the last has ended."""
+    connection = Connection()
+
+    async def work(_: Run) -> None:
+        connection.say("work")
+        try:
+            await asyncio.Event().wait()
+        finally:
+            connection.say("cancelled")
+
+    executor = LoopExecutor(work, 1, connection)
+    executor.start(Run([Attempt(record(0))]))
+    until(lambda: "work" in connection.said, what="the work to begin")
+    executor.close()
+
+    assert connection.left.wait(10)
+    assert connection.said == ["open", "work", "cancelled", "close"]
+    assert len(connection.loops) == 1
+
+
+def test_a_lifetime_that_does_not_begin_is_no_executor() -> None:
+    """Whoever makes one is told why, and nothing is left running."""
+    connection = Connection(OSError("no disk"))
+
+    async def work(_: Run) -> None:
+        connection.say("work")
+
+    with pytest.raises(OSError, match="no disk"):
+        LoopExecutor(work, 1, connection)
+
+    assert connection.said == ["open"]

@@ -1,0 +1,212 @@
+"""``consumers run`` as it is typed: any kind of handler, on a real broker."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+
+from tests.infra.product import Product, address
+from tests.infra.wait import until
+from tests.integration.workers import committed, write
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.infra.kafka import KafkaBroker
+    from tests.infra.process import Service
+
+START = """
+import asyncio
+from collections.abc import Sequence
+
+import structlog
+
+from consumers import Poison, Record
+
+log = structlog.get_logger()
+"""
+ONE = """
+def handle(record: Record) -> None:
+    log.info("handled", value=record.value.decode())
+"""
+AWAITED = """
+async def handle(record: Record) -> None:
+    await asyncio.sleep(0)
+    log.info("handled", value=record.value.decode())
+"""
+SEVERAL = """
+def pay(records: Sequence[Record]) -> None:
+    for record in records:
+        log.info("handled", value=record.value.decode())
+"""
+SEVERAL_AWAITED = """
+async def handle_batch(records):
+    await asyncio.sleep(0)
+    for record in records:
+        log.info("handled", value=record.value.decode())
+"""
+OBJECT = """
+class Ledger:
+    def open(self):
+        log.info("opened")
+
+    def handle(self, record: Record) -> None:
+        log.info("handled", value=record.value.decode())
+
+    def close(self):
+        log.info("closed")
+"""
+# What asyncio makes belongs to the loop that it is first used in.
+OBJECT_AWAITED = """
+class Ledger:
+    async def open(self):
+        self.loop = asyncio.get_running_loop()
+        log.info("opened")
+
+    async def handle(self, record: Record) -> None:
+        assert asyncio.get_running_loop() is self.loop
+        log.info("handled", value=record.value.decode())
+
+    async def close(self):
+        assert asyncio.get_running_loop() is self.loop
+        log.info("closed")
+"""
+WORDS = ["one", "two", "three"]
+
+
+@pytest.fixture
+def product(kafka: KafkaBroker, topic: str) -> Iterator[Product]:
+    """Give what starts workers on a fresh topic with three records."""
+    kafka.create_topic(f"{topic}.dlq")
+    write(kafka, topic, *WORDS)
+    with Product(kafka=kafka.bootstrap_servers) as product:
+        del product.environment["CONSUMERS_DATABASE_URL"]  # it needs none
+        product.environment |= {
+            "CONSUMERS_TOPIC": topic,
+            "CONSUMERS_GROUP": f"group-of-{topic}",
+            "CONSUMERS_OFFSET_RESET": "earliest",
+        }
+        yield product
+    kafka.delete_topic(f"{topic}.dlq")
+
+
+def handled(worker: Service) -> list[str]:
+    """Give what the handler was called with so far."""
+    return [str(line["value"]) for line in worker.logs() if line["event"] == "handled"]
+
+
+def finished(worker: Service) -> list[str]:
+    """Wait for three records, stop the worker in order, and give the events of its log."""
+    until(lambda: len(handled(worker)) == len(WORDS), timeout=60, what="three records")
+    assert worker.stop(15) == 0, worker.tail()
+    assert handled(worker) == WORDS
+    return [str(line["event"]) for line in worker.logs()]
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        (ONE, "mine:handle"),
+        (AWAITED, "mine:handle"),
+        (SEVERAL, "mine:pay"),
+        (SEVERAL_AWAITED, "mine:handle_batch"),
+    ],
+)
+def test_every_kind_of_function_gets_every_record(
+    product: Product, kafka: KafkaBroker, topic: str, tmp_path: Path, *, text: str, place: str
+) -> None:
+    """Called or awaited, one record or several: each is handled once and committed."""
+    (tmp_path / "mine.py").write_text(START + text)
+
+    finished(product.handler(place, folder=tmp_path))
+
+    assert committed(kafka, topic) == {0: len(WORDS)}
+
+
+@pytest.mark.parametrize("text", [OBJECT, OBJECT_AWAITED], ids=["called", "awaited"])
+def test_an_object_is_opened_first_and_closed_last(
+    product: Product, tmp_path: Path, text: str
+) -> None:
+    """In the event loop of its records if it is awaited; the service ends only then."""
+    (tmp_path / "mine.py").write_text(START + text)
+
+    events = finished(product.handler("mine:Ledger", folder=tmp_path))
+
+    ours = [event for event in events if event in {"opened", "handled", "closed"}]
+    assert ours == ["opened", *["handled"] * len(WORDS), "closed"]
+    assert events[-1] == "service_stopped"
+    assert "handler_not_closed" not in events
+
+
+@pytest.mark.parametrize("kind", ["", "async "], ids=["called", "awaited"])
+def test_an_object_that_cannot_be_opened_ends_the_worker(
+    product: Product, kafka: KafkaBroker, topic: str, tmp_path: Path, kind: str
+) -> None:
+    """One line says why, the code is 1, and no record was taken."""
+    text = (
+        "class Ledger:\n {0}def open(self): raise OSError('no disk')\n {0}def handle(self, r): ..."
+    )
+    (tmp_path / "mine.py").write_text(text.format(kind))
+
+    worker = product.handler("mine:Ledger", folder=tmp_path)
+    line = worker.wait_for_log("service_failed", timeout=30)
+    until(lambda: worker.returncode is not None, timeout=30, what="the end")
+
+    assert line["why"] == "the handler cannot be opened: OSError: no disk"
+    assert worker.returncode == 1
+    assert committed(kafka, topic) == {}
+
+
+def test_an_object_that_cannot_be_closed_is_told(product: Product, tmp_path: Path) -> None:
+    """The worker ends as ever, with the stack in its log: what was done is committed by then."""
+    broken = OBJECT.replace('log.info("closed")', "raise OSError('no disk')")
+    (tmp_path / "mine.py").write_text(START + broken)
+
+    events = finished(product.handler("mine:Ledger", folder=tmp_path))
+
+    assert events[-2:] == ["handler_not_closed", "service_stopped"]
+
+
+def test_a_group_that_begins_nowhere_is_told(product: Product, tmp_path: Path) -> None:
+    """Without a setting a new group ends by 1, names the partition and how to choose."""
+    (tmp_path / "mine.py").write_text(START + ONE)
+    del product.environment["CONSUMERS_OFFSET_RESET"]
+
+    worker = product.handler("mine:handle", folder=tmp_path)
+    line = worker.wait_for_log("service_failed", timeout=60)
+    until(lambda: worker.returncode is not None, timeout=30, what="the end")
+
+    assert f"no offset to begin at in {product.environment['CONSUMERS_TOPIC']}[0]" in line["why"]
+    assert "Set offset_reset to earliest" in line["why"]
+    assert worker.returncode == 1
+    assert handled(worker) == []
+
+
+def test_what_is_no_handler_ends_the_command(product: Product) -> None:
+    """The code is 2, as with any other wrong command, and the sentence is on standard error."""
+    done = product.run("consumers", "run", "nowhere:handle")
+
+    assert done.returncode == 2
+    assert done.stderr.startswith("consumers: nowhere:handle: there is no module nowhere in ")
+
+
+def test_probes_and_metrics_come_with_it(product: Product, tmp_path: Path) -> None:
+    """A worker of one's own is ready once it has partitions, and counts its records."""
+    (tmp_path / "mine.py").write_text(START + ONE)
+    worker = product.handler("mine:handle", folder=tmp_path)
+    url = address(worker)
+
+    until(
+        lambda: httpx.get(f"{url}/readyz", timeout=5).status_code == 200,
+        timeout=60,
+        what="the worker to be ready",
+    )
+    until(lambda: len(handled(worker)) == len(WORDS), timeout=60, what="three records")
+
+    checks = httpx.get(f"{url}/readyz", timeout=5).json()["checks"]
+    assert list(checks) == ["kafka"]
+    assert 'consumers_records_total{outcome="done"} 3.0' in httpx.get(f"{url}/metrics").text
+    assert {line["service"] for line in worker.logs()} == {product.environment["CONSUMERS_GROUP"]}
