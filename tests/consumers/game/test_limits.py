@@ -136,3 +136,19 @@ def test_a_body_that_is_no_play_is_not_counted(clock: Clock) -> None:
 
     assert refused == [400, 400, 400]
     assert api.play().status_code == 202
+
+
+def test_windows_are_a_storage_like_any(clock: Clock) -> None:
+    """What else the library may ask of a storage: to forget one window, or all of them."""
+    windows = Windows(10, clock)
+    for player in ("ada", "ada", "eve", "bob"):
+        windows.incr(player, 60)
+
+    windows.clear("ada")
+    kept = windows.get("ada"), windows.get("eve")
+
+    assert windows.check()
+    assert kept == (0, 1)
+    assert windows.get_expiry("ada") == clock.now
+    assert windows.reset() == 2
+    assert len(windows) == 0
