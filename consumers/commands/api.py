@@ -13,6 +13,8 @@ import structlog
 from consumers.assembly import make_producer
 from consumers.commands.service import (
     AFTERWARDS,
+    VERSION,
+    access,
     add_settings,
     make_guard,
     open_store,
@@ -32,12 +34,17 @@ from consumers.game.publisher import KafkaPublisher
 from consumers.kafka.client_log import ClientLog
 from consumers.metrics import Metrics
 from consumers.serving import health
+from consumers.serving.status import Status
 
 if TYPE_CHECKING:
     import argparse
     from contextlib import ExitStack
 
+    from starlette.routing import Route
+
     from consumers.commands.service import Stop
+    from consumers.game.store import Store
+    from consumers.guard import Guard
 
 NAME = "game-api"
 CONNECTIONS = 8  # to Postgres: reads of a millisecond each
@@ -71,16 +78,11 @@ def serve_api(settings: ApiSettings, stop: Stop, stack: ExitStack) -> None:
     )
     publisher.start()
     stack.callback(lambda: _flush(publisher, stop))
-    database = Cached(store.ready)
-    ready: dict[str, health.Check] = {
-        "kafka": Cached(publisher.ready),
-        "database": lambda: database() or postgres.refuses(),
-    }
     app = game_app(
         publisher,
         store,
         metrics,
-        routes=health.routes(metrics.registry, ready=ready),
+        routes=_probes(settings, metrics, publisher, store, postgres),
         bounds=Bounds(
             requests=settings.max_requests,
             timeout_seconds=settings.request_timeout.total_seconds(),
@@ -96,6 +98,25 @@ def serve_api(settings: ApiSettings, stop: Stop, stack: ExitStack) -> None:
         if why := server.running():
             raise Fatal(why)
         time.sleep(WATCH_SECONDS)
+
+
+def _probes(
+    settings: ApiSettings,
+    metrics: Metrics,
+    publisher: KafkaPublisher,
+    store: Store,
+    postgres: Guard,
+) -> list[Route]:
+    database = Cached(store.ready)
+    return health.routes(
+        metrics.registry,
+        ready={
+            "kafka": Cached(publisher.ready),
+            "database": lambda: database() or postgres.refuses(),
+        },
+        status=Status(NAME, VERSION, guards=[postgres]),
+        access=access(settings),
+    )
 
 
 def _flush(publisher: KafkaPublisher, stop: Stop) -> None:

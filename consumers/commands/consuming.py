@@ -7,18 +7,21 @@ from typing import TYPE_CHECKING
 from starlette.applications import Starlette
 
 from consumers.assembly import make_worker
-from consumers.commands.service import AFTERWARDS, serve, stop_server
+from consumers.commands.service import AFTERWARDS, VERSION, access, serve, stop_server
 from consumers.kafka.client_log import ClientLog
 from consumers.serving import health
+from consumers.serving.status import Status
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from contextlib import ExitStack
 
     from consumers.commands.service import Stop
     from consumers.configuration.common import ConsumerSettings
+    from consumers.guard import Guard
     from consumers.metrics import Metrics
     from consumers.ports import AnyHandler
+    from consumers.runtime.loop import Runtime
 
 
 def consume(
@@ -29,13 +32,15 @@ def consume(
     stop: Stop,
     stack: ExitStack,
     ready: Mapping[str, health.Check] | None = None,
+    guards: Sequence[Guard] = (),
     batch: bool = False,
+    name: str = "",
     ended: Callable[[], None] = lambda: None,
 ) -> None:
-    """Call *handler* with the records of the topic until *stop*.
+    """Call *handler* with the records of the topic until *stop*, as *name* or the group.
 
-    ``/readyz`` asks each of *ready* beside Kafka. The server is left on *stack*: it answers probes
-    while the worker stops. *ended* is called after the last record.
+    ``/readyz`` asks each of *ready* beside Kafka, ``/status`` shows *guards*. The server is left on
+    *stack*: it answers probes while the worker stops. *ended* is called after the last record.
     """
     work = max(settings.shutdown_timeout - AFTERWARDS, settings.shutdown_timeout / 2)
     client_log = ClientLog("consumer", metrics)
@@ -46,12 +51,19 @@ def consume(
         client_log,
         batch=batch,
     )
-    checks: dict[str, health.Check] = {
-        "kafka": lambda: runtime.unassigned() or client_log.silent(),
-        **(ready or {}),
-    }
-    routes = health.routes(metrics.registry, alive=runtime.stuck, ready=checks)
+    routes = health.routes(
+        metrics.registry,
+        alive=runtime.stuck,
+        started=lambda: _started(runtime),
+        ready={"kafka": lambda: runtime.unassigned() or client_log.silent(), **(ready or {})},
+        status=Status(name or settings.group, VERSION, guards=guards, runtime=runtime.status),
+        access=access(settings),
+    )
     server = serve(Starlette(routes=routes), settings, metrics)
     stack.callback(lambda: stop_server(server, stop))
     stack.callback(ended)
     runtime.run(stop.event)
+
+
+def _started(runtime: Runtime) -> str | None:
+    return None if runtime.status().started else "the loop has not turned yet"

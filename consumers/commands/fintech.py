@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from consumers.commands.service import add_settings, read, run_service, serve, stop_server
+from consumers.commands.service import access, add_settings, read, run_service, serve, stop_server
 from consumers.configuration.settings import FintechSettings
 from consumers.errors import Fatal
 from consumers.fintech.app import fintech_app
@@ -49,7 +49,9 @@ def serve_fintech(settings: FintechSettings, stop: Stop, stack: ExitStack) -> No
         ledger = stack.enter_context(Ledger(settings.fintech_ledger))
     except (OSError, ValueError, TypeError) as error:
         raise Fatal(f"the ledger {settings.fintech_ledger} cannot be read: {error}") from error
-    app = fintech_app(ledger, routes=health.routes(metrics.registry, ready={}))
+    app = fintech_app(
+        ledger, routes=health.routes(metrics.registry, ready={}, access=access(settings))
+    )
     server = serve(app, settings, metrics)
     stack.callback(lambda: stop_server(server, stop))
     while not stop.event.is_set():

@@ -27,6 +27,7 @@ from consumers.configuration.loading import load
 from consumers.errors import ConsumersError, SettingsError
 from consumers.game.store import Store
 from consumers.guard import Guard
+from consumers.serving.access import Access
 from consumers.serving.web import Server, measured
 from propagation.integrations import logs, postgres
 from propagation.integrations.asgi import traced
@@ -105,6 +106,7 @@ def read(kind: type[AnySettings], path: Path | None) -> AnySettings:
         settings = load(kind, path)
         if isinstance(settings, DatabaseSettings):
             conninfo_to_dict(settings.database_url.get_secret_value())
+        problems += access(settings).problems()
     except SettingsError as error:
         problems += error.problems
     except psycopg.ProgrammingError:
@@ -136,13 +138,18 @@ def run_service(
         with ExitStack() as stack:
             stack.callback(lambda: traces.shutdown(min(stop.left(), SPANS_SECONDS)))
             work(settings, stop, stack)
-    except ConsumersError as error:
-        log.error("service_failed", why=str(error))
     except SettingsError:
         raise  # the command line's: told where it was typed
+    except ConsumersError as error:
+        log.error("service_failed", why=str(error))
         return 1
     log.info("service_stopped")
     return 0
+
+
+def access(settings: Settings) -> Access:
+    """Say who may see the metrics and the status."""
+    return Access(settings.metrics_token_file, settings.metrics_users_file)
 
 
 def make_guard(name: str, settings: DatabaseSettings, metrics: Metrics) -> Guard:

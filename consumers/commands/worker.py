@@ -7,26 +7,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from starlette.applications import Starlette
-
-from consumers.assembly import make_worker
-from consumers.commands.service import (
-    AFTERWARDS,
-    add_settings,
-    make_guard,
-    open_store,
-    read,
-    run_service,
-    serve,
-    stop_server,
-)
+from consumers.commands.consuming import consume
+from consumers.commands.service import add_settings, make_guard, open_store, read, run_service
 from consumers.configuration.settings import WorkerSettings
 from consumers.game.checks import Cached
 from consumers.game.fintech import Fintech
 from consumers.game.handler import SettlePlay
-from consumers.kafka.client_log import ClientLog
 from consumers.metrics import Metrics
-from consumers.serving import health
 
 if TYPE_CHECKING:
     import argparse
@@ -34,6 +21,7 @@ if TYPE_CHECKING:
 
     from consumers.commands.service import Stop
     from consumers.guard import Guard
+    from consumers.serving import health
 
 NAME = "game-consumer"
 
@@ -58,31 +46,28 @@ def run_worker(settings: WorkerSettings, stop: Stop, stack: ExitStack) -> None:
     store = open_store(
         settings, NAME, postgres, connections=settings.lanes + 1, stop=stop, stack=stack
     )
-    fintech = make_guard("fintech", settings, metrics)
+    fintech = make_guard("fintech", settings, metrics) if settings.fintech_url else None
     partner = open_partner(settings, fintech, metrics, stack)
-    work = max(settings.shutdown_timeout - AFTERWARDS, settings.shutdown_timeout / 2)
-    client_log = ClientLog("consumer", metrics)
-    runtime = make_worker(
-        settings.model_copy(update={"shutdown_timeout": work}),
+    database = Cached(store.ready)
+    ready: dict[str, health.Check] = {"database": lambda: database() or postgres.refuses()}
+    guards = [postgres]
+    if fintech:
+        ready["fintech"] = fintech.refuses
+        guards.append(fintech)
+    consume(
+        settings,
         SettlePlay(store, metrics, partner),
         metrics,
-        client_log,
+        stop=stop,
+        stack=stack,
+        ready=ready,
+        guards=guards,
+        name=NAME,
     )
-    database = Cached(store.ready)
-    ready: dict[str, health.Check] = {
-        "kafka": lambda: runtime.unassigned() or client_log.silent(),
-        "database": lambda: database() or postgres.refuses(),
-    }
-    if partner:
-        ready["fintech"] = fintech.refuses
-    routes = health.routes(metrics.registry, alive=runtime.stuck, ready=ready)
-    server = serve(Starlette(routes=routes), settings, metrics)
-    stack.callback(lambda: stop_server(server, stop))
-    runtime.run(stop.event)
 
 
 def open_partner(
-    settings: WorkerSettings, guard: Guard, metrics: Metrics, stack: ExitStack
+    settings: WorkerSettings, guard: Guard | None, metrics: Metrics, stack: ExitStack
 ) -> Fintech | None:
     """Make ready to call the partner, if there is one, behind *guard*; closing is on *stack*."""
     if not settings.fintech_url:

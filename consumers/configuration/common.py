@@ -44,7 +44,9 @@ PROPERTIES = {
 class Settings(BaseSettings):
     """What every service may be told: where it listens, how it logs, how long it may take to stop.
 
-    An HTTP request that takes longer than *slow_request* is warned of in the log.
+    An HTTP request that takes longer than *slow_request* is warned of in the log. With
+    *metrics_token_file* or *metrics_users_file* the metrics and the status are shown to those alone
+    who have a token or a password in there.
     """
 
     model_config = SettingsConfigDict(
@@ -61,6 +63,8 @@ class Settings(BaseSettings):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     shutdown_timeout: Duration = timedelta(seconds=8)
     slow_request: Duration = timedelta(seconds=1)
+    metrics_token_file: Path | None = None
+    metrics_users_file: Path | None = None
 
     @classmethod
     def settings_customise_sources(

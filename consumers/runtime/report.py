@@ -72,6 +72,7 @@ class Report:
             queued_records=backlog.records,
             queued_bytes=backlog.bytes,
             full=backlog.full(),
+            started=True,
         )
 
 

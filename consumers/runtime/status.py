@@ -58,10 +58,10 @@ class Failure:
 class RuntimeStatus:
     """The loop at one moment, at most a second ago while it turns.
 
-    *turned_seconds* is how long ago the loop turned last, up to now. *last_success* is when a
-    record was last handled; *last_errors* are the latest first, up to 20. *queued_records* and
-    *queued_bytes* are what was fetched and is not finished; *full* says that this is too much, so
-    that nothing is fetched.
+    *started* says whether it has turned at all, *turned_seconds* how long ago it did so last, up to
+    now. *last_success* is when a record was last handled; *last_errors* are the latest first, up to
+    20. *queued_records* and *queued_bytes* are what was fetched and is not finished; *full* says
+    that this is too much, so that nothing is fetched.
     """
 
     turned_seconds: float
@@ -72,3 +72,4 @@ class RuntimeStatus:
     queued_records: int = 0
     queued_bytes: int = 0
     full: bool = False
+    started: bool = False

@@ -1,84 +1,117 @@
-"""What a service says about itself: /healthz, /readyz, /metrics, as routes for any ASGI app.
+"""What a service says about itself: /healthz, /readyz, /startupz, /metrics, /status, as routes.
 
 - ``/healthz``: does this process still turn? 503 asks for a restart, so nothing outside the
   process, neither Kafka nor the database, may ever make it fail.
+- ``/startupz``: has it come up? 503 until it has turned once, 200 from then on. Nothing outside the
+  process has a say in it either: a start that waits for a broker is none that a restart would help.
 - ``/readyz``: can it do its work now? Every check is named in the answer, with its reason.
 - ``/metrics``: the registry, as OpenMetrics to whom asks for it.
+- ``/status``: what it is doing, for a person.
 
-A check is a callable that gives ``None`` when all is well and a short reason when not. *alive* is
-called in the event loop and must never wait, so that neither ``/healthz`` nor ``/metrics`` needs a
-thread that others may hold. Those of ``/readyz`` run in threads of their own and may block, but
-bound their time (a second at most); probes that come meanwhile share the round that is under way. A
-check that raises counts as failed, and its exception's type is all that the outside is told.
+A check is a callable that gives ``None`` when all is well and a short reason when not. *alive* and
+*started* are called in the event loop and must never wait, so that no probe needs a thread that
+others may hold. Those of ``/readyz`` may block, for a second at most: see
+`consumers.serving.readiness`. The last two routes may be kept to those who have access.
 """
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-import structlog
 from prometheus_client.exposition import choose_encoder
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from consumers.serving.access import Access
+from consumers.serving.readiness import Check, Readiness, Reasons, reason
+
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+
     from prometheus_client import CollectorRegistry
     from starlette.requests import Request
 
-Check = Callable[[], str | None]
-Reasons = dict[str, str | None]
-OK, UNAVAILABLE = 200, 503
+    Endpoint = Callable[[Request], Awaitable[Response]]
 
-log = structlog.get_logger(__name__)
+OK, UNAUTHORIZED, UNAVAILABLE = 200, 401, 503
+NOT_KEPT = {"cache-control": "no-store"}
+
+__all__ = ["Check", "routes"]
 
 
 def routes(
-    registry: CollectorRegistry, *, alive: Check = lambda: None, ready: Mapping[str, Check]
+    registry: CollectorRegistry,
+    *,
+    ready: Mapping[str, Check],
+    alive: Check = lambda: None,
+    started: Check = lambda: None,
+    status: Callable[[], bytes] | None = None,
+    access: Access | None = None,
 ) -> list[Route]:
-    """Make the three routes. *alive* is asked by ``/healthz``, each of *ready* by ``/readyz``."""
-    round_of_checks = _Round(ready)
+    """Make the routes. *alive* is asked by ``/healthz``, each of *ready* by ``/readyz``.
+
+    *started* is asked by ``/startupz`` until it was well once. *status* gives JSON; without it
+    there is no ``/status``. Without *access* everybody may see everything.
+    """
+    readiness, may_see = Readiness(ready), access or Access()
+    start = _Once(started)
 
     async def healthz(_: Request) -> Response:
-        return _answer({"loop": _reason("loop", alive)}, "alive", "stuck")
+        return _answer({"loop": reason("loop", alive)}, "alive", "stuck")
+
+    async def startupz(_: Request) -> Response:
+        return _answer({"start": start.reason()}, "started", "starting")
 
     async def readyz(_: Request) -> Response:
-        return _answer(await round_of_checks.reasons(), "ready", "not_ready")
+        return _answer(await readiness.reasons(), "ready", "not_ready")
 
+    made = [
+        Route("/healthz", healthz),
+        Route("/startupz", startupz),
+        Route("/readyz", readyz),
+        Route("/metrics", _kept_to(may_see, _metrics(registry))),
+    ]
+    return made if status is None else [*made, Route("/status", _kept_to(may_see, _shown(status)))]
+
+
+def _metrics(registry: CollectorRegistry) -> Endpoint:
     async def metrics(request: Request) -> Response:
         encode, content_type = choose_encoder(request.headers.get("accept", ""))
         return Response(encode(registry), headers={"content-type": content_type})
 
-    return [
-        Route("/healthz", healthz),
-        Route("/readyz", readyz),
-        Route("/metrics", metrics),
-    ]
+    return metrics
 
 
-class _Round:
-    """Calls all *checks* at once, each in a thread, for everybody who asks before they are done."""
+def _shown(status: Callable[[], bytes]) -> Endpoint:
+    async def show(_: Request) -> Response:
+        return Response(status(), media_type="application/json", headers=NOT_KEPT)
 
-    def __init__(self, checks: Mapping[str, Check]) -> None:
-        self._checks = checks
-        self._under_way: asyncio.Task[Reasons] | None = None
+    return show
 
-    async def reasons(self) -> Reasons:
-        """Give what the checks say."""
-        if self._under_way is None:
-            self._under_way = asyncio.create_task(self._ask())
-            self._under_way.add_done_callback(self._done)
-        # One probe that goes away takes no answer from the others.
-        return await asyncio.shield(self._under_way)
 
-    def _done(self, _: asyncio.Task[Reasons]) -> None:
-        self._under_way = None
+class _Once:
+    """A check that is asked until it is well, and is well for ever from then on."""
 
-    async def _ask(self) -> Reasons:
-        # The loop's own executor, not Starlette's threads: what waits there has no part in this.
-        asked = (asyncio.to_thread(_reason, *check) for check in self._checks.items())
-        return dict(zip(self._checks, await asyncio.gather(*asked), strict=True))
+    def __init__(self, check: Check) -> None:
+        self._check = check
+        self._done = False
+
+    def reason(self) -> str | None:
+        why = None if self._done else reason("start", self._check)
+        self._done = why is None
+        return why
+
+
+def _kept_to(access: Access, endpoint: Endpoint) -> Endpoint:
+    async def guarded(request: Request) -> Response:
+        if access.allows(request.headers.get("authorization")):
+            return await endpoint(request)
+        refused = JSONResponse({"status": "unauthorized"}, UNAUTHORIZED, NOT_KEPT)
+        for challenge in access.challenges:
+            refused.headers.append("www-authenticate", challenge)
+        return refused
+
+    return guarded
 
 
 def _answer(reasons: Reasons, good: str, bad: str) -> JSONResponse:
@@ -86,16 +119,8 @@ def _answer(reasons: Reasons, good: str, bad: str) -> JSONResponse:
     return JSONResponse(
         {
             "status": good if fine else bad,
-            "checks": {name: reason or "ok" for name, reason in reasons.items()},
+            "checks": {name: why or "ok" for name, why in reasons.items()},
         },
         status_code=OK if fine else UNAVAILABLE,
-        headers={"cache-control": "no-store"},
+        headers=NOT_KEPT,
     )
-
-
-def _reason(name: str, check: Check) -> str | None:
-    try:
-        return check()
-    except Exception as error:
-        log.warning("health_check_failed", check=name, exc_info=error)
-        return f"the check failed with {type(error).__name__}"

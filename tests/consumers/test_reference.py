@@ -18,10 +18,8 @@ from consumers.deadletters.envelope import MESSAGE_CHARACTERS, envelope
 from consumers.errors import BY_SQLSTATE, Reaction
 from consumers.game import api, events
 from consumers.game.store import SettledPlay
-from consumers.kafka import client_log
 from consumers.metrics import REGISTER
 from consumers.runtime.backoff import RetryPolicy
-from consumers.runtime.loop import TURN_SECONDS
 from tests.consumers.game.builders import bet, record
 from tests.consumers.game.served import Api
 
@@ -150,8 +148,6 @@ def test_the_commands_are_listed() -> None:
         f"1 to {events.MAX_KEY} of `A-Z a-z 0-9 . _ ~ -`",
         f"at most `{LONGEST // timedelta(hours=1)}h`",
         f"its first {MESSAGE_CHARACTERS} characters",
-        f"has not turned for {TURN_SECONDS:.0f} s",
-        f"has answered within {client_log.SILENT_SECONDS:.0f} s",
         f"`CONSUMERS_RETRIES` | `{RetryPolicy().retries}`",
     ],
 )

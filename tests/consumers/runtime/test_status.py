@@ -45,6 +45,16 @@ def test_the_assignment_is_told_with_how_far_it_is() -> None:
     assert status.turned_seconds < 1
 
 
+def test_a_loop_that_has_turned_says_so() -> None:
+    """Before its first turn there is nothing to be told, and that is told."""
+    bench = Bench()
+    before = bench.runtime.status().started
+
+    bench.run()
+
+    assert [before, bench.runtime.status().started] == [False, True]
+
+
 def test_the_record_in_work_is_told_with_its_age() -> None:
     """Which record each lane works on, and since when."""
     bench = Bench(seconds=lambda _: 100)

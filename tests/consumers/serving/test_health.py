@@ -13,10 +13,12 @@ from starlette.applications import Starlette
 
 from consumers.metrics import Metrics
 from consumers.serving import health
+from consumers.serving.access import Access
 from tests.infra.wait import until
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from structlog.typing import EventDict
 
@@ -170,3 +172,71 @@ def test_checks_wait_side_by_side() -> None:
 def test_probes_are_not_kept_by_a_cache(path: str) -> None:
     """An answer about now is no answer about later."""
     assert asked(path).headers["cache-control"] == "no-store"
+
+
+def test_a_start_is_over_once_and_for_all() -> None:
+    """503 until the loop has turned once; then the check is asked no more."""
+    said: list[str | None] = ["the loop has not turned yet", None, "not again"]
+    app = Starlette(routes=health.routes(Metrics().registry, ready={}, started=lambda: said.pop(0)))
+
+    answers = [asyncio.run(got(app, "/startupz")) for _ in range(4)]
+
+    assert [answer.status_code for answer in answers] == [503, 200, 200, 200]
+    assert answers[0].json()["checks"] == {"start": "the loop has not turned yet"}
+    assert answers[-1].json() == {"status": "started", "checks": {"start": "ok"}}
+    assert said == ["not again"]
+
+
+def test_the_status_is_json() -> None:
+    """What it is handed goes out as it is, and is not kept."""
+    routes = health.routes(Metrics().registry, ready={}, status=lambda: b'{"service": "game"}')
+
+    answer = asyncio.run(got(Starlette(routes=routes), "/status"))
+
+    assert answer.json() == {"service": "game"}
+    assert answer.headers["content-type"] == "application/json"
+    assert answer.headers["cache-control"] == "no-store"
+
+
+def test_a_service_without_a_status_has_no_such_page() -> None:
+    """404, like any path that is not there."""
+    assert asked("/status").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("path", "secret"),
+    [
+        ("/metrics", True),
+        ("/status", True),
+        ("/healthz", False),
+        ("/readyz", False),
+        ("/startupz", False),
+    ],
+)
+def test_what_tells_much_is_kept_to_those_who_have_access(
+    tmp_path: Path, path: str, *, secret: bool
+) -> None:
+    """Metrics and status need the token; probes do not, for who probes has none."""
+    token = tmp_path / "token"
+    token.write_text("s3cret")
+    routes = health.routes(Metrics().registry, ready={}, status=lambda: b"{}", access=Access(token))
+
+    async def ask(headers: dict[str, str]) -> httpx.Response:
+        transport = httpx.ASGITransport(Starlette(routes=routes))
+        async with httpx.AsyncClient(transport=transport, base_url="http://service") as client:
+            return await client.get(path, headers=headers)
+
+    without, wrong, right = (
+        asyncio.run(ask(headers))
+        for headers in (
+            {},
+            {"authorization": "Bearer guess"},
+            {"authorization": "Bearer s3cret"},
+        )
+    )
+
+    refused = 401 if secret else 200
+    assert [one.status_code for one in (without, wrong, right)] == [refused, refused, 200]
+    if secret:
+        assert without.headers["www-authenticate"] == "Bearer"
+        assert without.json() == {"status": "unauthorized"}

@@ -1,0 +1,176 @@
+"""What the real services answer about themselves, with everything there and with nothing."""
+
+from __future__ import annotations
+
+import uuid
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+from confluent_kafka import Producer
+
+from tests.infra.ports import free_port
+from tests.infra.product import Product, address
+from tests.infra.wait import until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.infra.mock_kafka import MockKafka
+
+PLAY = {"player_id": "lovelace", "game": "sevens", "bet": 250}
+SECONDS = 60  # for what a loaded machine has to do
+BOTH = pytest.mark.parametrize("command", ["api", "worker"])
+TOKEN = {"authorization": "Bearer s3cret"}
+
+
+@pytest.fixture
+def product(mock_kafka: MockKafka, database: str) -> Iterator[Product]:
+    """Give the game on fresh topics and tables; nothing is started yet."""
+    topic = f"plays-{uuid.uuid4().hex[:8]}"
+    mock_kafka.create_topic(topic)
+    mock_kafka.create_topic(f"{topic}.dlq")
+    with Product(
+        kafka=mock_kafka.bootstrap_servers,
+        database=database,
+        client={"group.protocol": "consumer"},
+    ) as product:
+        product.environment |= {"CONSUMERS_TOPIC": topic, "CONSUMERS_GROUP": f"of-{topic}"}
+        product.migrate()
+        yield product
+
+
+@pytest.fixture
+def nothing() -> Iterator[Product]:
+    """Give the game with neither Kafka nor database behind its addresses."""
+    nowhere = "postgresql://ada:sesame@127.0.0.1:1/game"
+    with Product(kafka=f"127.0.0.1:{free_port()}", database=nowhere) as product:
+        yield product
+
+
+def status(url: str) -> dict[str, Any]:
+    """Read the status of the service at *url*."""
+    found: dict[str, Any] = httpx.get(f"{url}/status", timeout=10).json()
+    return found
+
+
+@BOTH
+def test_with_nothing_behind_it_a_service_is_up_and_alive(nothing: Product, command: str) -> None:
+    """Neither a broker nor a database has a say in whether it is started again."""
+    url = address(nothing.api() if command == "api" else nothing.worker())
+
+    until(
+        lambda: httpx.get(f"{url}/startupz", timeout=10).status_code == 200,
+        timeout=SECONDS,
+        what="it to have come up",
+    )
+
+    codes = [
+        httpx.get(f"{url}/{path}", timeout=20).status_code
+        for path in ("healthz", "readyz", "status")
+    ]
+    assert codes == [200, 503, 200]
+
+
+def test_the_worker_tells_what_it_does(product: Product) -> None:
+    """Partitions with positions, when it last succeeded, and what failed, by its trace."""
+    worker = product.worker()
+    url = address(worker)
+    api = address(product.api())
+    producer = Producer({"bootstrap.servers": product.kafka})
+    producer.produce(product.environment["CONSUMERS_TOPIC"], b"no play")
+    producer.flush(10)
+
+    answer = httpx.post(f"{api}/game/slots/play", json=PLAY, timeout=10)
+    worker.wait_for_log("play_settled", timeout=SECONDS, play_id=answer.json()["play_id"])
+    dead = worker.wait_for_log("record_dead_lettered", timeout=SECONDS)
+    told = until(
+        lambda: done if (done := status(url)["runtime"])["last_errors"] and settled(done) else None,
+        timeout=SECONDS,
+        what="all to be committed",
+    )
+
+    (failure,) = told["last_errors"]
+    assert (failure["error"], failure["reaction"]) == ("Poison", "dead_letter")
+    assert failure["trace_id"] == dead["trace_id"]
+    assert sum(one["committed"] or 0 for one in told["assignment"]) == 2
+    assert told["last_success"] is not None
+    assert told["in_work"] == []
+    assert told["turned_seconds_ago"] < 30
+    assert [one["name"] for one in status(url)["breakers"]] == ["postgres"]
+
+
+def settled(runtime: dict[str, Any]) -> bool:
+    """Say whether something was done, and everything that was fetched is committed."""
+    partitions = runtime["assignment"]
+    return runtime["last_success"] and all(
+        one["position"] == one["committed"] and not one["in_flight"] for one in partitions
+    )
+
+
+def test_a_play_is_timed_from_its_request_with_its_trace(product: Product) -> None:
+    """The end-to-end and handler buckets of a scrape name the trace that the API answered with."""
+    worker = product.worker(OTEL_TRACES_SAMPLER="always_on", OTEL_TRACES_EXPORTER="console")
+    url = address(worker)
+    api = address(product.api(OTEL_TRACES_SAMPLER="always_on", OTEL_TRACES_EXPORTER="console"))
+
+    answer = httpx.post(f"{api}/game/slots/play", json=PLAY, timeout=10)
+    worker.wait_for_log("play_settled", timeout=SECONDS, play_id=answer.json()["play_id"])
+    page = until(
+        lambda: scraped(url, "consumers_end_to_end_seconds_count 1.0"),
+        timeout=SECONDS,
+        what="the play to be timed",
+    )
+
+    exemplar = f'# {{trace_id="{answer.headers["x-trace-id"]}"}}'
+    named = {line.partition("_bucket")[0] for line in page if exemplar in line}
+    assert named == {"consumers_end_to_end_seconds", "consumers_handler_duration_seconds"}
+    assert any(line.startswith("consumers_queue_seconds_count 1") for line in page)
+
+
+def scraped(url: str, line: str) -> list[str] | None:
+    """Scrape as Prometheus does; give the lines once *line* is there."""
+    accept = {"accept": "application/openmetrics-text; version=1.0.0"}
+    lines = httpx.get(f"{url}/metrics", headers=accept, timeout=10).text.splitlines()
+    return lines if line in lines else None
+
+
+@BOTH
+def test_metrics_and_status_need_the_token(nothing: Product, tmp_path: Path, command: str) -> None:
+    """With a token's file they answer 401 to whoever has no token; probes answer everybody."""
+    file = tmp_path / "token"
+    file.write_text("s3cret\n")
+    start = nothing.api if command == "api" else nothing.worker
+    url = address(start(CONSUMERS_METRICS_TOKEN_FILE=str(file)))
+
+    without = [httpx.get(f"{url}/{path}", timeout=10) for path in ("metrics", "status", "healthz")]
+    with_it = [
+        httpx.get(f"{url}/{path}", headers=TOKEN, timeout=10) for path in ("metrics", "status")
+    ]
+
+    assert [one.status_code for one in without] == [401, 401, 200]
+    assert without[0].headers["www-authenticate"] == "Bearer"
+    assert [one.status_code for one in with_it] == [200, 200]
+
+
+@BOTH
+def test_a_secret_that_cannot_be_read_is_told_at_the_start(
+    nothing: Product, tmp_path: Path, command: str
+) -> None:
+    """Exit code 2 and a sentence for each file, instead of a service that anybody can read."""
+    users = tmp_path / "users"
+    users.write_text("ada sesame\n")
+
+    ended = nothing.run(
+        "consumers",
+        command,
+        CONSUMERS_METRICS_TOKEN_FILE=str(tmp_path / "none"),
+        CONSUMERS_METRICS_USERS_FILE=str(users),
+    )
+
+    assert ended.returncode == 2
+    assert len(ended.stderr.splitlines()) == 2
+    assert "metrics_token_file: cannot be read" in ended.stderr
+    assert "metrics_users_file: write NAME:PASSWORD" in ended.stderr
+    assert "sesame" not in ended.stderr
