@@ -51,6 +51,8 @@ class Stage:
                     client=FOR_THE_MOCK,
                 )
             )
+            # The first play is made before the worker has joined its group.
+            self.product.environment["CONSUMERS_OFFSET_RESET"] = "earliest"
             self._stack = stack.pop_all()
         return self
 

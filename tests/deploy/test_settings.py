@@ -94,6 +94,14 @@ def test_the_worker_finds_the_partner(secrets: Path, monkeypatch: pytest.MonkeyP
     assert worker.fintech_url == f"http://fintech:{listening(services()['fintech'])[0]}"
 
 
+def test_no_play_is_left_out(secrets: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The stack says where the worker's group begins, and that it is the oldest play."""
+    worker = settings(WorkerSettings, secrets, monkeypatch)
+
+    assert "offset_reset" in worker.model_fields_set
+    assert worker.offset_reset == "earliest"
+
+
 def test_the_partners_book_outlives_its_container(
     secrets: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
