@@ -13,6 +13,7 @@ from prometheus_client import (
     CollectorRegistry,
     Counter,
     Gauge,
+    Histogram,
     PlatformCollector,
     ProcessCollector,
 )
@@ -40,7 +41,8 @@ class Metrics:
         PlatformCollector(registry=self.registry)
         self.records = self._counter(register.RECORDS)
         self.handler_seconds = self._histogram(register.HANDLER_SECONDS)
-        self.queue_seconds = self._histogram(register.QUEUE_SECONDS)
+        # Taken by the loop, outside of any trace: to look for one would cost each record 0.6 µs.
+        self.queue_seconds = self._histogram(register.QUEUE_SECONDS, Histogram)
         self.end_to_end_seconds = self._histogram(register.END_TO_END_SECONDS)
         self.retries = self._counter(register.RETRIES)
         self.dead_letters = self._counter(register.DEAD_LETTERS)
@@ -99,8 +101,10 @@ class Metrics:
     def _gauge(self, definition: Definition) -> Gauge:
         return Gauge(definition.name, definition.help, definition.labels, registry=self.registry)
 
-    def _histogram(self, definition: Definition) -> TracedHistogram:
-        return TracedHistogram(
+    def _histogram(
+        self, definition: Definition, kind: type[Histogram] = TracedHistogram
+    ) -> Histogram:
+        return kind(
             definition.name,
             definition.help,
             definition.labels,
