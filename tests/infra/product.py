@@ -70,10 +70,13 @@ class Product:
         if done.returncode:
             raise RuntimeError(f"consumers migrate ended with {done.returncode}: {done.stderr}")
 
-    def run(self, name: str, *arguments: str, **extra: str) -> subprocess.CompletedProcess[str]:
-        """Run one of our commands to its end, a minute at most."""
+    def run(
+        self, name: str, *arguments: str, cwd: Path | None = None, **extra: str
+    ) -> subprocess.CompletedProcess[str]:
+        """Run one of our commands to its end, in *cwd*, a minute at most."""
         return subprocess.run(
             [command(name), *arguments],
+            cwd=cwd,
             env=self._environment(extra),
             capture_output=True,
             text=True,
