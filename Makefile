@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench up down format lock clean
+.PHONY: help demo test check bench soak up down format lock clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,6 +32,9 @@ check: $(READY)  ## format, lint, types, import contracts
 
 bench: $(READY)  ## run benchmarks/$(NAME).py, for example NAME=propagation
 	$(BIN)/python benchmarks/$(or $(NAME),$(error which one? make bench NAME=propagation)).py
+
+soak: $(READY)  ## random faults on a whole stack for SECONDS=600, in the order of SEED=
+	$(BIN)/python -m tests.faults.soak --seconds $(or $(SECONDS),600) $(if $(SEED),--seed $(SEED))
 
 up:  ## start the whole stack with docker compose, and wait until it serves
 	sh deploy/secrets.sh

@@ -16,7 +16,7 @@ from contextlib import ExitStack
 
 from tests.faults.rows import Report, play
 from tests.faults.stack import Stack
-from tests.faults.table import ROWS
+from tests.faults.table import CLUSTER, ROWS
 
 SHORT = 500  # plays
 
@@ -36,7 +36,11 @@ def main() -> int:
         for name in chosen.rows or ROWS:
             began = time.monotonic()
             try:
-                stack = stack or holder.enter_context(Stack())
+                of_cluster = ROWS[name].series == CLUSTER
+                if stack and stack.of_cluster != of_cluster:
+                    holder.close()
+                    stack = None
+                stack = stack or holder.enter_context(Stack(of_cluster=of_cluster))
                 report = play(ROWS[name], stack, chosen.plays)
             except Exception:  # noqa: BLE001 - the other rows are to be played all the same
                 seconds = round(time.monotonic() - began, 1)

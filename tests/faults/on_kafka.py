@@ -29,7 +29,7 @@ def broker_restart(stack: Stack, load: Load) -> str:
     """Restart the only broker in order."""
     worker = stack.one_worker()
     before = stack.metric(worker, ERRORS)
-    stack.kafka.restart()
+    stack.broker.restart()
     load.more(50)
     errors = until(
         lambda: stack.metric(worker, ERRORS) - before, timeout=30, what="the worker to notice"
@@ -41,10 +41,10 @@ def brokers_gone(stack: Stack, load: Load) -> str:
     """Kill the only broker, and start it again when every session has ended."""
     worker = stack.one_worker()
     before = stack.metric(worker, ERRORS)
-    stack.kafka.kill()
+    stack.broker.kill()
     load.stall(GONE_SECONDS)
     ready = httpx.get(f"{address(worker)}/readyz")
-    stack.kafka.start()
+    stack.broker.start()
     load.more(50)
     errors = stack.metric(worker, ERRORS) - before
     assert errors

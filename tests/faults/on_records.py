@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tests.faults.stack import PARTITIONS
+from tests.faults.asking import committed_offset, ends, letters_of, replicas
+from tests.faults.stack import PARTITIONS, TOPIC
 from tests.faults.told import Told
 from tests.faults.writing import Written, a_play
 from tests.infra.wait import until
@@ -76,17 +77,21 @@ def hundred_in_a_row(stack: Stack, load: Load) -> str:
     worker = stack.worker(wait=False, **alone)
     stack.workers.remove(worker)
     until(lambda: not worker.running, timeout=60, what="the limit to stop it")
-    letters = stack.ends(f"{topic}.dlq", 1)[0]
-    committed = stack.committed(topic, topic)
+    letters = ends(stack.kafka, f"{topic}.dlq", 1)[0]
+    committed = committed_offset(stack.kafka, topic, topic)
     why = Told(worker).events("service_failed")[0]["why"]
     assert worker.returncode == 1, f"{worker.returncode}\n{worker.tail()}"
     assert letters <= LIMIT
     assert committed <= letters, f"committed {committed}, kept {letters}"
     load.more(20)
     last = stack.worker(wait=False, **alone, CONSUMERS_DLQ_LIMIT_CONSECUTIVE="1000")
-    until(lambda: stack.committed(topic, topic) == LIMIT + 50, timeout=60, what="all to be kept")
+    until(
+        lambda: committed_offset(stack.kafka, topic, topic) == LIMIT + 50,
+        timeout=60,
+        what="all to be kept",
+    )
     assert stack.stop(last) == 0
-    kept = stack.letters(topic)
+    kept = letters_of(stack.kafka, topic)
     assert {letter.origin.offset for letter in kept} == set(range(LIMIT + 50))
     assert len({letter.id for letter in kept}) == LIMIT + 50
     return f"exit code 1 after {letters} letters: {why[:60]}...; the rest once the limit was raised"
@@ -133,7 +138,7 @@ def topic_deleted(stack: Stack, load: Load) -> str:
     assert stack.stop(old) == 0
     told = Told(worker)
     told.wait("dead_letter_topic_checked")
-    stack.kafka.delete_topic(topic)
+    stack.broker.delete_topic(topic)
     stack.poison(*(Written(b"no play", partition=number) for number in range(PARTITIONS)))
     told.wait("dead_letter_failed", timeout=60)
     load.stall(2)
@@ -155,7 +160,7 @@ def topic_deleted(stack: Stack, load: Load) -> str:
 def rebalance_in_dead_letter(stack: Stack, load: Load) -> str:
     """Let workers come and go while dead letters are refused for want of a replica."""
     told = Told(stack.one_worker()).here()
-    stack.replicas_of_letters(2)
+    replicas(stack.kafka, f"{TOPIC}.dlq", 2)
     stack.poison(*(Written(b"no play", partition=number) for number in range(PARTITIONS)))
     stack.one_worker()
     second = stack.worker()
@@ -163,7 +168,7 @@ def rebalance_in_dead_letter(stack: Stack, load: Load) -> str:
     code = stack.stop(second)
     assert code == 0, f"stopped in mid-dead-letter it ended with {code}"
     failed = len(told.events("dead_letter_failed"))
-    stack.replicas_of_letters(1)
+    replicas(stack.kafka, f"{TOPIC}.dlq", 1)
     load.more(50)
     assert told.events("partitions_revoked")
     return (

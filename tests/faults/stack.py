@@ -16,26 +16,20 @@ from urllib.parse import urlsplit, urlunsplit
 
 import httpx
 import psycopg
-from confluent_kafka import ConsumerGroupTopicPartitions, TopicPartition
-from confluent_kafka.admin import (  # type: ignore[attr-defined] # documented to be there
-    AlterConfigOpType,
-    ConfigEntry,
-    ConfigResource,
-    OffsetSpec,
-)
 from psycopg.rows import class_row
 
-from tests.faults.account import Books, Letter, Place, Settled, Total
+from tests.faults.account import Books, Place, Settled, Total
+from tests.faults.asking import ends
+from tests.faults.cluster import AS_USER, Cluster
 from tests.faults.load import Load
 from tests.faults.told import Told
-from tests.faults.watch import Watch, letter_of, play_in
+from tests.faults.watch import Watch, play_in
 from tests.faults.writing import Written, written
 from tests.infra.kafka import KafkaBroker
 from tests.infra.ports import free_port
 from tests.infra.postgres import Postgres
 from tests.infra.product import Product, address
 from tests.infra.proxy import TcpProxy
-from tests.infra.records import consume, subscribed
 from tests.infra.wait import until
 
 if TYPE_CHECKING:
@@ -49,7 +43,6 @@ SESSION_SECONDS = 3.0  # after which the group gives a silent worker's partition
 POLL_SECONDS = 6.0  # between two polls of a worker; one that takes longer is taken for dead
 START_SECONDS = 60
 DRAIN_SECONDS = 90
-ANSWER_SECONDS = 10
 RATE = 90.0  # plays a second
 # A broker that was killed is let in again when its old session has ended, 9 s by default.
 SOON_BACK = {"broker.session.timeout.ms": "3000", "broker.heartbeat.interval.ms": "500"}
@@ -63,7 +56,6 @@ CLIENT = {
 }
 PACE = {
     "CONSUMERS_TOPIC": TOPIC,
-    "CONSUMERS_GROUP": GROUP,
     "CONSUMERS_LANES": "4",
     "CONSUMERS_BACKOFF_INITIAL": "100ms",
     "CONSUMERS_BACKOFF_MAX": "1s",
@@ -82,7 +74,10 @@ class Stack:
     Only the main thread may enter it and start workers.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, of_cluster: bool = False) -> None:
+        self.of_cluster = of_cluster
+        self.group = GROUP
+        self.kafka: KafkaBroker | Cluster
         self._exit = ExitStack()
         self._loads = 0
         self._poison: set[Place] = set()
@@ -100,13 +95,9 @@ class Stack:
         self._exit.close()
 
     def _start(self, stack: ExitStack) -> None:
-        broker = KafkaBroker(own=True, advertised_port=free_port(), settings=SOON_BACK)
-        self.kafka = stack.enter_context(broker)
+        self._start_kafka(stack)
         self.kafka.create_topic(TOPIC, PARTITIONS)
         self.kafka.create_topic(f"{TOPIC}.dlq", max_message_bytes=1_200_000)
-        self.kafka_proxy = stack.enter_context(
-            TcpProxy("127.0.0.1", broker.inner_port, broker.advertised_port)
-        )
         self.postgres = stack.enter_context(Postgres(own=True))
         self.database = self.postgres.create_database()
         at = urlsplit(self.database)
@@ -114,9 +105,20 @@ class Stack:
         self.postgres_proxy = stack.enter_context(TcpProxy(at.hostname or "127.0.0.1", at.port))
         self._start_product(stack)
         servers = self.kafka.bootstrap_servers
-        watch = Watch(servers, GROUP, TOPIC, PARTITIONS, self.database)
+        watch = Watch(servers, self.group, TOPIC, PARTITIONS, self.database)
         self.watch = stack.enter_context(watch)
         self.worker()
+
+    def _start_kafka(self, stack: ExitStack) -> None:
+        if self.of_cluster:
+            self.kafka = stack.enter_context(Cluster())
+            self.group = self.kafka.a_group()
+            return
+        broker = KafkaBroker(own=True, advertised_port=free_port(), settings=SOON_BACK)
+        self.kafka = stack.enter_context(broker)
+        self.kafka_proxy = stack.enter_context(
+            TcpProxy("127.0.0.1", broker.inner_port, broker.advertised_port)
+        )
 
     def _start_product(self, stack: ExitStack) -> None:
         folder = Path(stack.enter_context(TemporaryDirectory(prefix="lagmon-faults-")))
@@ -124,7 +126,11 @@ class Stack:
         self._product = stack.enter_context(product)
         fintech, api = free_port(), free_port()
         self.fintech_url, self.api_url = (f"http://127.0.0.1:{port}" for port in (fintech, api))
-        self._product.environment |= {**PACE, "CONSUMERS_FINTECH_URL": self.fintech_url}
+        self._product.environment |= {
+            **PACE,
+            "CONSUMERS_GROUP": self.group,
+            "CONSUMERS_FINTECH_URL": self.fintech_url,
+        }
         self._product.migrate()
         self._fintech_settings = {
             "CONSUMERS_PORT": str(fintech),
@@ -141,6 +147,18 @@ class Stack:
         who = direct.netloc.rpartition("@")[0]
         return urlunsplit(direct._replace(netloc=f"{who}@127.0.0.1:{self.postgres_proxy.port}"))
 
+    @property
+    def broker(self) -> KafkaBroker:
+        """The only broker, of a stack that has one."""
+        assert isinstance(self.kafka, KafkaBroker)
+        return self.kafka
+
+    @property
+    def cluster(self) -> Cluster:
+        """The brokers, of a stack that has several."""
+        assert isinstance(self.kafka, Cluster)
+        return self.kafka
+
     # ---- workers
 
     def worker(self, *, wait: bool = True, **extra: str) -> Service:
@@ -149,6 +167,7 @@ class Stack:
             **{
                 "CONSUMERS_BOOTSTRAP_SERVERS": self.kafka.proxied_servers,
                 "CONSUMERS_DATABASE_URL": self.proxied_database,
+                "CONSUMERS_CLIENT": json.dumps(CLIENT | (AS_USER if self.of_cluster else {})),
                 **extra,
             }
         )
@@ -250,12 +269,17 @@ class Stack:
 
     def drain(self) -> None:
         """Wait until the group has committed everything that is in the topic."""
-        ends = {at: end for at, end in self.ends(TOPIC, PARTITIONS).items() if end}
+        wanted = {at: end for at, end in ends(self.kafka, TOPIC, PARTITIONS).items() if end}
         until(
-            lambda: self.watch.committed == ends,
+            lambda: self.watch.committed == wanted,
             timeout=DRAIN_SECONDS,
-            what=f"commits of {ends}",
+            what=f"commits of {wanted}",
         )
+
+    def committed_more(self) -> None:
+        """Wait for a commit that was not seen yet."""
+        moved = self.watch.moved
+        until(lambda: self.watch.moved > moved, timeout=60, what="a commit")
 
     def unwritten(self) -> list[str]:
         """Name the plays that are paid and cannot be seen in Postgres, the latest first."""
@@ -284,42 +308,6 @@ class Stack:
                 poison=frozenset(self._poison),
                 passed=tuple(self.watch.passed),
             )
-
-    def letters(self, topic: str) -> list[Letter]:
-        """Read all dead letters of *topic*, one that the watch does not see."""
-        servers, dlq = self.kafka.bootstrap_servers, f"{topic}.dlq"
-        with subscribed(servers, dlq) as consumer:
-            found = consume(consumer, self.ends(dlq, 1)[0])
-        return [letter_of(message) for message in found]
-
-    def committed(self, group: str, topic: str) -> int:
-        """Ask what *group* has committed of the only partition of *topic*; 0 for nothing."""
-        asked = ConsumerGroupTopicPartitions(group, [TopicPartition(topic, 0)])
-        admin = self.kafka.admin()
-        answer = admin.list_consumer_group_offsets([asked])[group].result(ANSWER_SECONDS)
-        return max(0, *(int(at.offset) for at in answer.topic_partitions))
-
-    def replicas_of_letters(self, number: int) -> None:
-        """Refuse dead letters unless *number* replicas keep them; there is one."""
-        wanted = ConfigResource(ConfigResource.Type.TOPIC, f"{TOPIC}.dlq")
-        wanted.add_incremental_config(
-            ConfigEntry(
-                "min.insync.replicas",
-                str(number),
-                incremental_operation=AlterConfigOpType.SET,
-            )
-        )
-        admin = self.kafka.admin()
-        for done in admin.incremental_alter_configs([wanted]).values():
-            done.result(ANSWER_SECONDS)
-
-    def ends(self, topic: str, partitions: int) -> dict[int, int]:
-        """Ask for the end of each partition of *topic*."""
-        latest = OffsetSpec.latest()  # type: ignore[no-untyped-call] # the library's
-        wanted = {TopicPartition(topic, number): latest for number in range(partitions)}
-        admin = self.kafka.admin()
-        answers = admin.list_offsets(wanted, request_timeout=ANSWER_SECONDS)
-        return {at.partition: answer.result().offset for at, answer in answers.items()}
 
     def _ledger(self) -> Iterator[Settled]:
         for line in httpx.get(f"{self.fintech_url}/v1/ledger").text.splitlines():

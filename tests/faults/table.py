@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from tests.faults import on_fintech, on_kafka, on_postgres, on_records, on_workers
+from tests.faults import on_cluster, on_fintech, on_kafka, on_postgres, on_records, on_workers
 from tests.faults.rows import Row
 
+CLUSTER = "cluster"  # the series that is played on three brokers
 ROWS = {
     row.name: row
     for row in (
@@ -48,5 +49,7 @@ ROWS = {
         Row("dead-letter topic missing at the start", "records", on_records.no_topic_at_start),
         Row("dead-letter topic deleted", "records", on_records.topic_deleted),
         Row("rebalance in mid-dead-letter", "records", on_records.rebalance_in_dead_letter),
+        Row("coordinator moved", CLUSTER, on_cluster.coordinator_moved),
+        Row("dead-letter topic not authorised", CLUSTER, on_cluster.letters_forbidden),
     )
 }
