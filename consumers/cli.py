@@ -10,14 +10,14 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
-from consumers.commands import api, dlq, fintech, migrate, run, worker
+from consumers.commands import api, check, dlq, fintech, migrate, run, worker
 from consumers.commands.service import VERSION
 from consumers.errors import SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-COMMANDS = (api, worker, run, migrate, fintech, dlq)
+COMMANDS = (api, worker, run, migrate, fintech, dlq, check)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

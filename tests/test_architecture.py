@@ -48,6 +48,7 @@ PURE = (
     "consumers/runtime/lanes.py",
     "consumers/runtime/pace.py",
     "consumers/runtime/backlog.py",
+    "consumers/configuration/showing.py",
     "consumers/deadletters/envelope.py",
     "consumers/deadletters/letters.py",
     "consumers/deadletters/selection.py",

@@ -46,6 +46,18 @@ def load(kind: type[AnySettings], path: Path | None = None) -> AnySettings:
     return settings
 
 
+def origins(path: Path | None) -> dict[str, str]:
+    """Say where each setting is set that is: by a variable, by its name, or in the file at *path*.
+
+    What the file that ``<name>_file`` names holds is set there.
+    """
+    values, _ = _read(path)
+    found = dict.fromkeys(values, str(path))
+    known = {name for kind in SERVICES.values() for name in kind.model_fields}
+    found |= {name: _variable(name) for name in known if _variable(name) in os.environ}
+    return {name.removesuffix("_file"): where for name, where in found.items()} | found
+
+
 def _read(path: Path | None) -> tuple[dict[str, Any], list[str]]:
     if path is None:
         return {}, []

@@ -133,6 +133,7 @@ def test_the_commands_are_listed() -> None:
         ["consumers run MODULE:NAME"],
         ["consumers migrate", migrate.NAME],
         ["consumers dlq"],
+        ["consumers check COMMAND"],
         ["consumers fintech", fintech.NAME],
     ]
 
