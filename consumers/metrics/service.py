@@ -7,24 +7,25 @@ beforehand gets its children at once: a counter that is 0 is seen as 0, not abse
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from prometheus_client import (
     CollectorRegistry,
     Counter,
     Gauge,
-    Histogram,
     PlatformCollector,
     ProcessCollector,
 )
 
 from consumers.metrics import register
-from consumers.metrics.exemplars import TracedHistogram
+from consumers.metrics.exemplars import GatheredHistogram, TracedHistogram
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from consumers.metrics.register import Definition
+
+AnyHistogram = TypeVar("AnyHistogram", bound=GatheredHistogram)
 
 
 class Metrics:
@@ -42,7 +43,7 @@ class Metrics:
         self.records = self._counter(register.RECORDS)
         self.handler_seconds = self._histogram(register.HANDLER_SECONDS)
         # Taken by the loop, outside of any trace: to look for one would cost each record 0.6 µs.
-        self.queue_seconds = self._histogram(register.QUEUE_SECONDS, Histogram)
+        self.queue_seconds = self._made(GatheredHistogram, register.QUEUE_SECONDS)
         self.end_to_end_seconds = self._histogram(register.END_TO_END_SECONDS)
         self.retries = self._counter(register.RETRIES)
         self.dead_letters = self._counter(register.DEAD_LETTERS)
@@ -66,11 +67,12 @@ class Metrics:
         self.plays_settled = self._counter(register.PLAYS_SETTLED)
         self.plays_failed = self._counter(register.PLAYS_FAILED)
 
-    def queued(self, timestamp_ms: int | None) -> None:
-        """Observe how long a record waited that is tried first now; one without a time is not."""
-        if timestamp_ms is not None:
-            # The clocks of two machines differ: what seems to come from the future has not waited.
-            self.queue_seconds.observe(max(self._wall() - timestamp_ms / 1000, 0.0))
+    def queued(self, *timestamps_ms: int | None) -> None:
+        """Observe how long records waited that are tried first now; one without a time is not."""
+        now = self._wall()
+        # The clocks of two machines differ: what seems to come from the future has not waited.
+        waits = [max(now - one / 1000, 0.0) for one in timestamps_ms if one is not None]
+        self.queue_seconds.observe_all(waits)
 
     def end_to_end(self, seconds: float, trace_id: str | None = None) -> None:
         """Observe the *seconds* from an accepted request to its committed write.
@@ -101,9 +103,10 @@ class Metrics:
     def _gauge(self, definition: Definition) -> Gauge:
         return Gauge(definition.name, definition.help, definition.labels, registry=self.registry)
 
-    def _histogram(
-        self, definition: Definition, kind: type[Histogram] = TracedHistogram
-    ) -> Histogram:
+    def _histogram(self, definition: Definition) -> TracedHistogram:
+        return self._made(TracedHistogram, definition)
+
+    def _made(self, kind: type[AnyHistogram], definition: Definition) -> AnyHistogram:
         return kind(
             definition.name,
             definition.help,
