@@ -56,6 +56,8 @@ class Limit:
 
     def settled(self, *, dead: bool) -> None:
         """Count a record that is finished: handled, or, if *dead*, kept as a dead letter."""
+        if not dead and not self._dead:
+            return  # those that have not come count as good: one more changes nothing
         with self._lock:
             self._dead += dead - self._leaving()
             self._last.append(dead)

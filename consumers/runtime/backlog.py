@@ -42,23 +42,17 @@ class Backlog:
         self.records = self.bytes = 0
         self._full = False
 
-    def added(self, at: TopicPartition, attempt: Attempt) -> None:
-        """Note that *attempt*, of *at*, was fetched."""
+    def added(self, at: TopicPartition, *attempts: Attempt) -> None:
+        """Note that *attempts*, of *at*, were fetched."""
         partition = self._partitions.get(at)
         if partition is None:
             partition = self._partitions[at] = _Partition()
-        partition.records += 1
-        partition.bytes += attempt.size
-        self.records += 1
-        self.bytes += attempt.size
+        self._count(partition, len(attempts), sum([attempt.size for attempt in attempts]))
 
-    def finished(self, at: TopicPartition, attempt: Attempt) -> None:
-        """Note that *attempt*, of *at*, is finished."""
-        partition = self._partitions[at]
-        partition.records -= 1
-        partition.bytes -= attempt.size
-        self.records -= 1
-        self.bytes -= attempt.size
+    def finished(self, at: TopicPartition, *attempts: Attempt) -> None:
+        """Note that *attempts*, of *at*, are finished."""
+        size = sum([attempt.size for attempt in attempts])
+        self._count(self._partitions[at], -len(attempts), -size)
 
     def forget(self, partitions: Iterable[TopicPartition]) -> None:
         """Drop what is known about *partitions*."""
@@ -86,3 +80,9 @@ class Backlog:
         if self.bytes:
             wanted = min(wanted, (policy.max_bytes - self.bytes) * self.records // self.bytes)
         return max(wanted, 1)
+
+    def _count(self, partition: _Partition, records: int, size: int) -> None:
+        partition.records += records
+        partition.bytes += size
+        self.records += records
+        self.bytes += size

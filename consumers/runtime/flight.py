@@ -21,11 +21,12 @@ from consumers.runtime.pace import Pace
 from consumers.types import Attempt, Outcome, Run
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Sequence
 
     from consumers.metrics import Metrics
     from consumers.ports import Executor
     from consumers.runtime.backoff import RetryPolicy
+    from consumers.runtime.lanes import Strand
     from consumers.runtime.offsets import Offsets
     from consumers.runtime.report import Report
     from consumers.types import Ended, Record, TopicPartition
@@ -83,13 +84,12 @@ class Flight:
 
     # ---- in
 
-    def add(self, record: Record) -> None:
-        """Take *record* in, one just fetched."""
-        attempt = Attempt(record)
-        self.lanes.add(attempt)
-        at = attempt.strand.at
-        self.offsets.started(at, record.offset)
-        self.backlog.added(at, attempt)
+    def add(self, at: TopicPartition, records: Sequence[Record]) -> None:
+        """Take *records* of *at* in, those just fetched."""
+        attempts = [Attempt(record) for record in records]
+        self.lanes.add(*attempts)
+        self.offsets.started(at, *[record.offset for record in records])
+        self.backlog.added(at, *attempts)
         if self._work.by_key and self.offsets.kept(at) >= self._far_after:
             self._far.add(at)
 
@@ -111,9 +111,8 @@ class Flight:
             self._batch_from = None
             if attempts[0].failures:
                 self._gauge_waiting()
-            for attempt in attempts:
-                if not attempt.failures:
-                    self._metrics.queued(attempt.record.timestamp_ms)
+            else:
+                self._metrics.queued(*[attempt.record.timestamp_ms for attempt in attempts])
             run = Run(attempts)
             self.runs.append(run)
             self._executor.start(run)
@@ -247,25 +246,28 @@ class Flight:
 
     def _settle_finished(self, run: Run) -> None:
         """Settle those at the head of *run* that need no further try."""
+        finished: dict[Strand, list[Attempt]] = {}
         ended, done = run.ended, 0
         while ended:
-            attempt, outcome, *_ = end = ended[0]
+            attempt, outcome = (end := ended[0]).attempt, end.outcome
             if outcome is not Outcome.DONE and outcome is not Outcome.DEAD_LETTER:
                 break
             ended.popleft()
             run.settled += 1
-            self.lanes.ended(attempt)
             if attempt.dropped:
+                self.lanes.ended(attempt)
                 self._counts["dropped"].inc()
                 continue
-            at = attempt.strand.at
-            self.offsets.finished(at, attempt.record.offset)
-            self.backlog.finished(at, attempt)
+            finished.setdefault(attempt.strand, []).append(attempt)
             if outcome is Outcome.DONE:
                 done += 1
             else:
                 self._counts[outcome].inc()
                 self._report.failed(end)
+        for strand, attempts in finished.items():
+            self.lanes.ended(*attempts)
+            self.offsets.finished(strand.at, *[attempt.record.offset for attempt in attempts])
+            self.backlog.finished(strand.at, *attempts)
         if done:
             self._counts[Outcome.DONE].inc(done)
             self._report.succeeded()

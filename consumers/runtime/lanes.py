@@ -61,17 +61,25 @@ class Lanes:
         self._parked: dict[TopicPartition, list[Strand]] = {}
         self.ready_records = 0
 
-    def add(self, attempt: Attempt) -> None:
-        """Queue *attempt*, a record just fetched, behind the others of its strand."""
-        record = attempt.record
-        name = (record.topic, record.partition, record.key if self._by_key else None)
+    def add(self, *attempts: Attempt) -> None:
+        """Queue *attempts*, of one partition and just fetched, behind those of their strands."""
+        at = attempts[0].record.at
+        if not self._by_key:
+            self._add(at, None, *attempts)
+            return
+        for attempt in attempts:
+            self._add(at, attempt.record.key, attempt)
+
+    def _add(self, at: TopicPartition, key: bytes | None, *attempts: Attempt) -> None:
+        name = (*at, key)
         strand = self._strands.get(name)
         if strand is None:
-            strand = self._strands[name] = Strand(name, record.at)
-        attempt.strand = strand
-        strand.queue.append(attempt)
+            strand = self._strands[name] = Strand(name, at)
+        for attempt in attempts:
+            attempt.strand = strand
+        strand.queue.extend(attempts)
         if strand.ready:
-            self.ready_records += 1
+            self.ready_records += len(attempts)
         else:
             self._release(strand)
 
@@ -111,10 +119,10 @@ class Lanes:
             self._release(strand)
         return run
 
-    def ended(self, attempt: Attempt) -> None:
-        """Take note that *attempt* needs no further try, or that nobody wants it any more."""
-        strand = attempt.strand
-        strand.in_work -= 1
+    def ended(self, *attempts: Attempt) -> None:
+        """Take note that *attempts*, of one strand, need no further try or are not wanted."""
+        strand = attempts[0].strand
+        strand.in_work -= len(attempts)
         if self._held and self._held.get(strand.at) is strand:
             self._answered(strand.at)
         if not strand.in_work:

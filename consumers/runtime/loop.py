@@ -27,6 +27,7 @@ from consumers.errors import Fatal
 from consumers.runtime.backlog import QueuePolicy
 from consumers.runtime.commits import Commits
 from consumers.runtime.flight import RECALL_SECONDS, Flight, WorkPolicy
+from consumers.runtime.offsets import stretches
 from consumers.runtime.pauses import Pauses
 from consumers.runtime.report import Report
 
@@ -190,14 +191,14 @@ class Runtime:
 
     def _take_in(self, records: Sequence[Record]) -> None:
         flight, offsets, assigned = self._flight, self._commits.offsets, self._pauses.assigned
-        for record in records:
-            at = record.at
+        for few in stretches(records):
+            at, offset = few[0].at, few[0].offset
             if at not in assigned:
                 continue  # it was taken away after the client had fetched the record
-            if offsets.rewound(at, record.offset):
-                log.warning("partition_rewound", topic=record.topic, partition=record.partition)
+            if offsets.rewound(at, offset):
+                log.warning("partition_rewound", topic=at.topic, partition=at.partition)
                 flight.forget([at])
-            flight.add(record)
+            flight.add(at, few)
 
     def _look(self, now: float) -> None:
         """See to what is not a matter of every turn."""

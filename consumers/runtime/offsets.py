@@ -11,9 +11,9 @@ from collections import deque
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
-    from consumers.types import TopicPartition
+    from consumers.types import Record, TopicPartition
 
 
 def next_offset(offset: int) -> int:
@@ -22,6 +22,24 @@ def next_offset(offset: int) -> int:
     Kafka's committed offset names the next record. This is the only place that adds the one.
     """
     return offset + 1
+
+
+def stretches(records: Iterable[Record]) -> Iterator[list[Record]]:
+    """Cut *records*, as they were fetched, into those of one partition whose offsets rise."""
+    stretch: list[Record] = []
+    last: Record | None = None
+    for record in records:
+        if last is not None and (
+            record.offset <= last.offset
+            or record.partition != last.partition
+            or record.topic != last.topic
+        ):
+            yield stretch
+            stretch = []
+        stretch.append(record)
+        last = record
+    if stretch:
+        yield stretch
 
 
 class Progress(NamedTuple):
@@ -61,24 +79,25 @@ class Offsets:
         partition = self._partitions.get(at)
         return partition is not None and offset <= partition.last
 
-    def started(self, at: TopicPartition, offset: int) -> None:
-        """Note that the record at *offset* was delivered and is unfinished."""
+    def started(self, at: TopicPartition, *offsets: int) -> None:
+        """Note that the records at *offsets* were delivered, in this order, and are unfinished."""
         partition = self._partitions.get(at)
         if partition is None:
             partition = self._partitions[at] = _Partition()
-        partition.last = offset
-        partition.delivered.append(offset)
-        partition.unfinished.add(offset)
-        self._unfinished += 1
+        partition.last = offsets[-1]
+        partition.delivered.extend(offsets)
+        partition.unfinished.update(offsets)
+        self._unfinished += len(offsets)
 
-    def finished(self, at: TopicPartition, offset: int) -> None:
-        """Note that the record at *offset* is finished. One that is not under way means nothing."""
+    def finished(self, at: TopicPartition, *offsets: int) -> None:
+        """Note that the records at *offsets* are finished. What is not under way means nothing."""
         partition = self._partitions.get(at)
-        if partition is None or offset not in partition.unfinished:
+        if partition is None:
             return
         unfinished, delivered = partition.unfinished, partition.delivered
-        unfinished.remove(offset)
-        self._unfinished -= 1
+        before = len(unfinished)
+        unfinished.difference_update(offsets)
+        self._unfinished -= before - len(unfinished)
         last = None
         while delivered and delivered[0] not in unfinished:
             last = delivered.popleft()

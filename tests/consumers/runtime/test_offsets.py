@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consumers.runtime.offsets import Offsets, next_offset
+from consumers.runtime.offsets import Offsets, next_offset, stretches
 from consumers.types import TopicPartition
+from tests.builders import record
 
 AT = TopicPartition("plays", 0)
 OTHER = TopicPartition("plays", 1)
@@ -119,3 +120,30 @@ def test_unfinished_records_are_counted() -> None:
     offsets.started(OTHER, 1)
 
     assert offsets.unfinished() == 3
+
+
+def test_records_are_cut_where_the_partition_changes_or_the_offsets_do_not_rise() -> None:
+    """So that each stretch can be noted at once, and a rewind inside a fetch begins another."""
+    places = [(0, 5), (0, 9), (1, 10), (0, 10), (0, 11), (0, 5), (0, 5), (0, 6)]
+
+    cut = stretches(record(offset, partition=partition) for partition, offset in places)
+
+    found = [[(one.partition, one.offset) for one in stretch] for stretch in cut]
+    assert found == [
+        [(0, 5), (0, 9)],
+        [(1, 10)],
+        [(0, 10), (0, 11)],
+        [(0, 5)],
+        [(0, 5), (0, 6)],
+    ]
+    assert list(stretches([])) == []
+
+
+def test_several_records_are_noted_as_one_by_one() -> None:
+    """Started and finished together, in any order, with one among them that is unknown."""
+    offsets = Offsets()
+    offsets.started(AT, 5, 6, 9)
+    offsets.finished(AT, 9, 5, 7)
+
+    assert offsets.committable() == {AT: 6}
+    assert offsets.unfinished() == 1
