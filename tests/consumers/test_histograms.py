@@ -56,4 +56,4 @@ def test_what_nobody_reads_does_not_pile_up() -> None:
     for _ in range(10 * COUNTED_AT_ONCE):
         waits.observe_all([0.5])
 
-    assert len(waits._pending) < COUNTED_AT_ONCE  # noqa: SLF001 - there is no other sign of it
+    assert len(waits._pending) < COUNTED_AT_ONCE
