@@ -41,12 +41,12 @@ def committed_offset(kafka: Kafka, group: str, topic: str) -> int:
     return max(0, *(int(at.offset) for at in answer.topic_partitions))
 
 
-def replicas(kafka: Kafka, topic: str, number: int) -> None:
-    """Let *topic* take only what *number* replicas keep; there is one."""
+def take_up_to(kafka: Kafka, topic: str, number: int) -> None:
+    """Let *topic* take records of *number* bytes at most."""
     wanted = ConfigResource(ConfigResource.Type.TOPIC, topic)
     wanted.add_incremental_config(
         ConfigEntry(
-            "min.insync.replicas",
+            "max.message.bytes",
             str(number),
             incremental_operation=AlterConfigOpType.SET,
         )

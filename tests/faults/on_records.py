@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tests.faults.asking import committed_offset, ends, letters_of, replicas
-from tests.faults.stack import PARTITIONS, TOPIC
+from tests.faults.asking import committed_offset, ends, letters_of, take_up_to
+from tests.faults.stack import LETTER_BYTES, PARTITIONS, TOPIC
 from tests.faults.told import Told
 from tests.faults.writing import Written, a_play
 from tests.infra.wait import until
@@ -158,9 +158,9 @@ def topic_deleted(stack: Stack, load: Load) -> str:
 
 
 def rebalance_in_dead_letter(stack: Stack, load: Load) -> str:
-    """Let workers come and go while dead letters are refused for want of a replica."""
+    """Let workers come and go while dead letters are refused for their size."""
     told = Told(stack.one_worker()).here()
-    replicas(stack.kafka, f"{TOPIC}.dlq", 2)
+    take_up_to(stack.kafka, f"{TOPIC}.dlq", 100)
     stack.poison(*(Written(b"no play", partition=number) for number in range(PARTITIONS)))
     stack.one_worker()
     second = stack.worker()
@@ -168,10 +168,10 @@ def rebalance_in_dead_letter(stack: Stack, load: Load) -> str:
     code = stack.stop(second)
     assert code == 0, f"stopped in mid-dead-letter it ended with {code}"
     failed = len(told.events("dead_letter_failed"))
-    replicas(stack.kafka, f"{TOPIC}.dlq", 1)
+    take_up_to(stack.kafka, f"{TOPIC}.dlq", LETTER_BYTES)
     load.more(50)
     assert told.events("partitions_revoked")
     return (
-        f"{failed} dead letters failed with NOT_ENOUGH_REPLICAS while a worker came and was"
+        f"{failed} dead letters were refused for their size while a worker came and was"
         " stopped in mid-dead-letter"
     )

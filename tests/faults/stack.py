@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
 TOPIC, GROUP, PARTITIONS = "plays", "game-consumer", 4
 SESSION_SECONDS = 3.0  # after which the group gives a silent worker's partitions to another
+LETTER_BYTES = 1_200_000  # room for a megabyte and where it came from
 POLL_SECONDS = 6.0  # between two polls of a worker; one that takes longer is taken for dead
 START_SECONDS = 60
 DRAIN_SECONDS = 90
@@ -97,7 +98,7 @@ class Stack:
     def _start(self, stack: ExitStack) -> None:
         self._start_kafka(stack)
         self.kafka.create_topic(TOPIC, PARTITIONS)
-        self.kafka.create_topic(f"{TOPIC}.dlq", max_message_bytes=1_200_000)
+        self.kafka.create_topic(f"{TOPIC}.dlq", max_message_bytes=LETTER_BYTES)
         self.postgres = stack.enter_context(Postgres(own=True))
         self.database = self.postgres.create_database()
         at = urlsplit(self.database)
