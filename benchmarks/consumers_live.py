@@ -16,6 +16,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit, urlunsplit
+from uuid import uuid4
 
 import harness  # noqa: F401 - first: see there
 import psycopg
@@ -134,7 +135,7 @@ class Bench:
         ]
         if fit:
             return fit[0]
-        topic = f"{name}-{count}"
+        topic = f"{name}-{uuid4().hex[:8]}"
         self.broker.create_topic(topic, partitions=PARTITIONS)
         producer = Producer({"bootstrap.servers": self.servers, "linger.ms": 20})
         for key, value, headers in records:
