@@ -17,6 +17,7 @@ from contextlib import ExitStack
 from tests.faults.rows import Report, play
 from tests.faults.stack import Stack
 from tests.faults.table import CLUSTER, ROWS
+from tests.infra.require import Missing
 
 SHORT = 500  # plays
 
@@ -42,13 +43,15 @@ def main() -> int:
                     stack = None
                 stack = stack or holder.enter_context(Stack(of_cluster=of_cluster))
                 report = play(ROWS[name], stack, chosen.plays)
+            except Missing as lacking:
+                report = Report(name, "", (), 0, missing=str(lacking))
             except Exception:  # noqa: BLE001 - the other rows are to be played all the same
                 seconds = round(time.monotonic() - began, 1)
                 report = Report(name, "", (traceback.format_exc(),), seconds)
             sys.stdout.write(json.dumps(report.fields()) + "\n")
             sys.stdout.flush()
-            if report.wrong:
-                bad += 1
+            bad += bool(report.wrong)
+            if report.wrong or report.missing:
                 holder.close()
                 stack = None
     return 1 if bad else 0

@@ -31,7 +31,10 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What a row came to. *happened* is the evidence that the fault was real."""
+    """What a row came to. *happened* is the evidence that the fault was real.
+
+    *missing* is what this machine lacks for it; then nothing was played.
+    """
 
     row: str
     happened: str
@@ -43,6 +46,7 @@ class Report:
     paid: int = 0
     letters: int = 0
     commits: int = 0
+    missing: str = ""
 
     def fields(self) -> Mapping[str, object]:
         """Give everything by name."""

@@ -11,7 +11,7 @@ from tests.faults.table import ROWS
 from tests.infra import docker
 from tests.infra.kafka_jars import available
 from tests.infra.postgres_wheel import installed
-from tests.infra.require import required
+from tests.infra.require import Missing, required
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,6 +44,9 @@ def test_nothing_is_lost_and_nothing_is_done_twice(row: str, campaign: Campaign)
     """The fault happened, and every acknowledged play is settled and paid once or a dead letter."""
     report = campaign.report(row, PATIENCE_SECONDS)
 
+    with required():
+        if report.missing:
+            raise Missing(row, report.missing)
     assert not report.wrong, "\n".join(report.wrong)
     assert report.happened
     assert report.acknowledged >= SHORT
