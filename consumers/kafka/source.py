@@ -45,13 +45,14 @@ def record_of(message: Message) -> Record:
     assert topic is not None
     assert partition is not None
     assert offset is not None
+    key, value, headers = message.key(), message.value(), message.headers()
     return Record(
         topic=topic,
         partition=partition,
         offset=offset,
-        key=_bytes(message.key()),
-        value=_bytes(message.value()),
-        headers=_headers(message.headers()),
+        key=key.encode() if isinstance(key, str) else key,
+        value=value.encode() if isinstance(value, str) else value,
+        headers=list(headers) if isinstance(headers, list) else [],
         timestamp_ms=None if kind == TIMESTAMP_NOT_AVAILABLE else timestamp_ms,
         message=message,
     )
@@ -192,14 +193,6 @@ def _names(partitions: list[confluent_kafka.TopicPartition]) -> list[TopicPartit
 
 def _named(partitions: Collection[TopicPartition]) -> list[confluent_kafka.TopicPartition]:
     return [confluent_kafka.TopicPartition(*at) for at in partitions]
-
-
-def _bytes(value: str | bytes | None) -> bytes | None:
-    return value.encode() if isinstance(value, str) else value
-
-
-def _headers(headers: object) -> list[tuple[str, bytes | None]]:
-    return list(headers) if isinstance(headers, list) else []
 
 
 def _words(error: Exception) -> str:

@@ -69,5 +69,8 @@ class TracedHistogram(GatheredHistogram):
 
 def recorded_trace() -> dict[str, str] | None:
     """Give the exemplar that names the current trace, ``None`` unless it is recorded."""
-    context = trace.get_current_span().get_span_context()
+    span = trace.get_current_span()
+    if not span.is_recording():  # asked first: the context of most such spans is never made
+        return None
+    context = span.get_span_context()
     return {"trace_id": f"{context.trace_id:032x}"} if context.trace_flags.sampled else None
