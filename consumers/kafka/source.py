@@ -45,7 +45,10 @@ def record_of(message: Message) -> Record:
     assert topic is not None
     assert partition is not None
     assert offset is not None
-    key, value, headers = message.key(), message.value(), message.headers()
+    # The library's types allow for text, as its own serializers take it.
+    key: Any = message.key()
+    value: Any = message.value()
+    headers: Any = message.headers()
     return Record(
         topic=topic,
         partition=partition,
