@@ -15,14 +15,13 @@ from __future__ import annotations
 import json
 import logging
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import structlog
+from confluent_kafka import KafkaError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from confluent_kafka import KafkaError
 
     from consumers.metrics import Metrics
 
@@ -30,6 +29,10 @@ QUIET_SECONDS = 60.0
 STATISTICS_MS = 2000
 # Longer than the pause between two heartbeats of either protocol and one look at the statistics.
 SILENT_SECONDS = 8.0
+
+# A client that has failed says so by this code, without the mark of a fatal error: a member that
+# was fenced by another with its name, for one. The constant is public, as in librdkafka.
+_FATAL: Final = KafkaError._FATAL  # noqa: SLF001
 
 log = structlog.get_logger(__name__)
 
@@ -96,7 +99,7 @@ class ClientLog:
     def error(self, error: KafkaError) -> None:
         """Take an error that the client met, from its callback or in place of a record."""
         self._errors.labels(error.name()).inc()
-        if error.fatal():
+        if error.fatal() or error.code() == _FATAL:
             self.fatal = self.fatal or error
         left_out = self._quiet.passes(error.name())
         if left_out is not None:

@@ -83,6 +83,17 @@ def test_an_error_for_good_is_remembered(logged: list[EventDict]) -> None:
     assert len(logged) == 2
 
 
+def test_a_client_that_has_failed_is_remembered() -> None:
+    """Librdkafka says so by a code of its own, without marking the error as fatal."""
+    log = ClientLog("consumer", Metrics(), FakeClock())
+    failed = KafkaError(KafkaError._FATAL, "fenced by another with the same name")
+
+    log.error(failed)
+
+    assert failed.fatal() is False
+    assert log.fatal is failed
+
+
 def answered(log: ClientLog, answers: int) -> None:
     """Hand in statistics with *answers* in all."""
     log.statistics(json.dumps({"type": "consumer", "rx": answers}))
