@@ -17,7 +17,7 @@ from lagmon.judge import seconds
 from lagmon.judge.arrivals import Arrivals
 from lagmon.judge.evaluate import states
 from lagmon.judge.history import History
-from lagmon.judge.lag import measure
+from lagmon.judge.lag import UNKNOWN, measure
 from lagmon.judge.progress import Progress
 from lagmon.judge.states import Judging
 from lagmon.judge.suspects import Answer, records, remember, suspects
@@ -139,11 +139,18 @@ def _fill(group: GroupLag, verdict: GroupVerdict, ages: Sequence[Age | None]) ->
 
 
 def _oldest(rows: Sequence[PartitionLag]) -> Age | None:
-    """Give the highest age that is known; none, rather than 0, where something else is unread."""
+    """Give the highest age that is known; none, rather than 0, where something else may be unread.
+
+    That of which the lag is not known is.
+    """
     age = seconds.worst(row.age for row in rows if row.age is not None)
     if age is None or age.seconds > 0:
         return age
-    return None if any(row.age is None and row.lag for row in rows) else age
+    return None if any(_may_be_unread(row) for row in rows) else age
+
+
+def _may_be_unread(row: PartitionLag) -> bool:
+    return row.age is None and (bool(row.lag) or row.why in UNKNOWN)
 
 
 def _seen(progress: Progress, cluster: str, policy: Policy) -> Seen:

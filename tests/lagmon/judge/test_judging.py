@@ -49,6 +49,30 @@ def test_the_age_of_a_group_is_no_0_while_something_is_unread(
     assert (group.age.seconds if group.age else None) == age
 
 
+@pytest.mark.parametrize(
+    ("number", "other", "age"),
+    [
+        (1, Committed(at(1), None, "refused"), None),
+        (2, Committed(at(2), 100), None),
+        (3, Committed(at(3), None), 0.0),
+    ],
+    ids=["1: its commit is unknown", "2: its end is unknown", "3: it was never committed"],
+)
+def test_the_age_of_a_group_is_no_0_while_a_lag_is_unknown(
+    number: int, other: Committed, age: float | None
+) -> None:
+    """What cannot be read may be unread for days; where nothing was committed nothing waits."""
+    logs = [PartitionOffsets(at(0), 0, 5000, 5000)]
+    failed = PartitionOffsets(at(2), error="LEADER_NOT_AVAILABLE")
+    logs.append(failed if number == 2 else PartitionOffsets(at(number), 0, 5000, 5000))
+    reading = GroupReading(GROUP, "stable", "classic", 2, (Committed(at(0), 5000), other))
+
+    found = judge(Memory.of(POLICY), Snapshot(NOON, CLUSTER, tuple(logs), (reading,)), POLICY)
+
+    (group,) = found.lag.groups
+    assert (group.age.seconds if group.age else None) == age
+
+
 BEHIND = Snapshot(
     NOON,
     CLUSTER,
