@@ -24,7 +24,7 @@ from lagmon.judge.judging import Judgement, Memory, Policy, judge
 from lagmon.judge.progress import Progress
 from lagmon.model import Why
 from lagmon.page import render
-from lagmon.readings import Snapshot
+from lagmon.readings import TOPICS_HIDDEN, Snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -226,7 +226,9 @@ class Watch:
         self._list_errors = errors
         if errors:
             reason = "; ".join(errors)
-            log.warning("groups_list_incomplete", kafka_cluster=snapshot.cluster, reason=reason)
+            told = all(one.startswith(TOPICS_HIDDEN) for one in errors)
+            event = "topics_hidden" if told else "groups_list_incomplete"
+            log.warning(event, kafka_cluster=snapshot.cluster, reason=reason)
         else:
             log.info("groups_list_complete", kafka_cluster=snapshot.cluster)
 

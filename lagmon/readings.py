@@ -148,6 +148,10 @@ class Resource(StrEnum):
     TOPIC = "topic"
 
 
+# What opens the words for a topic's right: it hides partitions, and no group of the list.
+TOPICS_HIDDEN = "lagmon may not DESCRIBE topic"
+
+
 @dataclass(frozen=True, slots=True)
 class MissingRight:
     """The right to DESCRIBE that lagmon lacks on *name*, or on all names that begin with it.
@@ -196,7 +200,8 @@ class Snapshot:
     *error*: no snapshot came at all, and why; the rest is then empty. *list_errors*: the list of
     groups came, but not from every broker, or not with all that it should have had, so that a
     missing group may still exist. *missing_rights* are those because of which something may be
-    hidden; each is among the *list_errors* too, in words.
+    hidden; each is among the *list_errors* too, in words. Those that open with `TOPICS_HIDDEN` are
+    about partitions alone: the list of groups is whole.
     """
 
     at: float

@@ -128,7 +128,7 @@ def _read_cluster(rule: Rule, lag: ClusterLag) -> Reading:
         return MISSING
     groups = [group for group in lag.groups if rule.of(group.group)]
     lags = [group.lag for group in groups if group.lag is not None]
-    unknown = sum(group.unknown or not (group.lag is not None or _is_empty(group))
+    unknown = sum(group.unknown or group.hidden or not (group.lag is not None or _is_empty(group))
                   for group in groups)  # fmt: skip
     whole = GroupLag(
         lag.cluster,

@@ -12,7 +12,7 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING, NamedTuple
 
-from lagmon.readings import MissingRight, Resource
+from lagmon.readings import TOPICS_HIDDEN, MissingRight, Resource
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -93,10 +93,10 @@ def _characters(pattern: str) -> Iterator[tuple[str | None, str]]:
 
 def words(right: MissingRight, cluster: Cluster) -> str:
     """Say that *right* is missing, what that hides, and the command that grants it."""
-    what = {
-        Resource.CLUSTER: "the cluster",
-        Resource.GROUP: f"group {right.name}",
-        Resource.TOPIC: f"topic {right.name}",
+    lacks = {
+        Resource.CLUSTER: "lagmon may not DESCRIBE the cluster",
+        Resource.GROUP: f"lagmon may not DESCRIBE group {right.name}",
+        Resource.TOPIC: f"{TOPICS_HIDDEN} {right.name}",
     }[right.resource]
     more = " and what begins like it" if right.prefixed else ""
     named = "" if right.resource is Resource.CLUSTER else f" {shlex.quote(right.name)}"
@@ -104,7 +104,7 @@ def words(right: MissingRight, cluster: Cluster) -> str:
     server = cluster.bootstrap_servers.partition(",")[0].strip()
     user = shlex.quote(f"User:{cluster.client.get('sasl.username', 'LAGMON')}")
     return (
-        f"lagmon may not DESCRIBE {what}{more}: {HIDES[right.resource]};"
+        f"{lacks}{more}: {HIDES[right.resource]};"
         f" kafka-acls --bootstrap-server {server} --add --allow-principal {user}"
         f" --operation Describe --{right.resource}{named}{pattern}"
     )

@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lagmon.model import ClusterLag, GroupLag, PartitionLag, Why
-from lagmon.readings import PartitionOffsets, Resource
+from lagmon.readings import TOPICS_HIDDEN, PartitionOffsets, Resource
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,8 +43,14 @@ def measure(snapshot: Snapshot) -> ClusterLag:
         snapshot.at,
         snapshot.cluster,
         tuple(_group(reading, offsets, topics, hides=hides) for reading in snapshot.groups),
-        complete=not (snapshot.list_errors or snapshot.missing_rights),
+        complete=_is_listed(snapshot),
     )
+
+
+def _is_listed(snapshot: Snapshot) -> bool:
+    """Tell whether the list has every group: one is listed also if its topics are hidden."""
+    lacks = any(one.resource is not Resource.TOPIC for one in snapshot.missing_rights)
+    return not lacks and all(one.startswith(TOPICS_HIDDEN) for one in snapshot.list_errors)
 
 
 def _group(

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lagmon.labels import safe
+from lagmon.readings import TOPICS_HIDDEN
 from lagmon.web.groups import GroupView, group_view, is_uncommitted, is_unknown, worst_first
 from lagmon.web.incidents import IncidentView, about, incident_view
 from lagmon.wording import clock, counted, duration, number
@@ -161,8 +162,12 @@ def _state(cluster: ClusterReport) -> tuple[str, str]:
 def _error(cluster: ClusterReport) -> str:
     if cluster.error is not None:
         return safe(cluster.error)
-    reasons = "; ".join(safe(one) for one in cluster.list_errors[:NAMED])
-    return "" if _complete(cluster) else f"Groups may be missing from the list: {reasons}"
+    is_whole = _complete(cluster)
+    why = [one for one in cluster.list_errors if not is_whole or one.startswith(TOPICS_HIDDEN)]
+    reasons = "; ".join(safe(one) for one in why[:NAMED])
+    if not is_whole:
+        return f"Groups may be missing from the list: {reasons}"
+    return f"Topics may be hidden: {reasons}" if why else ""
 
 
 def _empty(cluster: ClusterReport) -> str:

@@ -384,6 +384,23 @@ def test_an_incomplete_list_is_logged_when_it_changes() -> None:
     play(story())
 
 
+def test_a_hidden_topic_is_logged_as_such() -> None:
+    """It is no reason to doubt the list of groups."""
+    said = "lagmon may not DESCRIBE topic plays: partitions may be hidden"
+
+    async def story() -> None:
+        collector = FakeCollector(listing(said))
+        watch, _, _ = watching(collector)
+
+        with capture_logs() as lines:
+            await watch.cycle()
+
+        events = [line["event"] for line in lines if line.get("reason") == said]
+        assert events == ["topics_hidden"]
+
+    play(story())
+
+
 def cycles(count: int, collector: FakeCollector, *, slow_seconds: float = 0) -> list[float]:
     """Run the whole loop until *collector* was asked *count* times; give the times after noon."""
 

@@ -37,6 +37,7 @@ def judged(state: State | None, lag: int | None = 7, why: Why | None = None) -> 
 BLIND = lags(error="no answer in 15 s")
 PARTIAL = lags(group(5), complete=False)
 WELL = lags(group(5))
+VEILED = lags(replace(group(5), hidden=True))
 SICK = lags(group(None, why=Why.GROUP_UNREADABLE))
 SICK_IN_PARTIAL = lags(group(None, why=Why.GROUP_UNREADABLE), complete=False)
 NOBODY = lags(group(5, "another"))
@@ -217,6 +218,7 @@ HALF = lags(
         (rule("lag > 100", Scope.TOPIC), HALF, THERE, Reading(FINE, 50), "that topic is whole"),
         (rule("lag > 100", Scope.CLUSTER), HALF, ALL, Reading(UNSURE, 50), "a lower bound"),
         (rule("lag > 100", Scope.CLUSTER), PARTIAL, ALL, Reading(UNSURE, 5), "groups are missing"),
+        (rule("lag > 100", Scope.CLUSTER), VEILED, ALL, Reading(UNSURE, 5), "topics are hidden"),
         (rule("lag > 100", Scope.CLUSTER), BLIND, ALL, MISSING, "nothing is known"),
         (rule("lag > 100", Scope.PARTITION), SICK, HERE, MISSING, "the group cannot be read"),
         (rule("lag > 100", Scope.PARTITION), LOW, replace(HERE, partition=9), GONE, "no such one"),

@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 
 import pytest
 
+from lagmon.collector.grants import words
+from lagmon.configuration.settings import Cluster
 from lagmon.judge.lag import measure
 from lagmon.model import ClusterLag, GroupLag, PartitionLag, Why
 from lagmon.readings import (
@@ -43,6 +45,10 @@ class Row:
     clamped: bool = False
     waiting: bool = False
     detail: str | None = None
+
+
+TOPIC_RIGHT = MissingRight(Resource.TOPIC, "zz")
+TOPIC_WORDS = words(TOPIC_RIGHT, Cluster(name="local", bootstrap_servers="kafka:9092"))
 
 
 def log(
@@ -309,7 +315,7 @@ def test_without_the_right_to_see_all_topics_a_group_without_members_may_have_mo
     lag = measure(replace(seen, missing_rights=missing))
     told, freely = lag.groups, measure(seen).groups
 
-    assert not lag.complete
+    assert lag.complete  # a group is listed also if its topics are hidden
 
     found = {group.group: (group.lag, group.why, group.hidden) for group in told}
     assert found == {
@@ -412,6 +418,24 @@ def test_a_partial_list_is_not_complete() -> None:
 
     assert not measure(partial).complete
     assert measured(reading()).complete
+
+
+@pytest.mark.parametrize(
+    ("rights", "errors", "complete"),
+    [
+        ((TOPIC_RIGHT,), (TOPIC_WORDS,), True),
+        ((TOPIC_RIGHT,), (TOPIC_WORDS, "_TRANSPORT: …"), False),
+        ((TOPIC_RIGHT, MissingRight(Resource.CLUSTER)), (TOPIC_WORDS,), False),
+        ((MissingRight(Resource.GROUP, "g", prefixed=True),), (), False),
+    ],
+)
+def test_a_hidden_topic_hides_no_group(
+    rights: tuple[MissingRight, ...], errors: tuple[str, ...], *, complete: bool
+) -> None:
+    """So a group that is missing then is gone; what hides groups leaves that open."""
+    seen = Snapshot(NOON, "local", list_errors=errors, missing_rights=rights)
+
+    assert measure(seen).complete is complete
 
 
 def test_a_group_that_has_committed_is_not_believed_to_be_dead() -> None:

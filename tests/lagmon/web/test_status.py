@@ -235,6 +235,15 @@ def test_the_pill_of_a_cluster_says_what_its_list_is_worth(
     assert ("broker down" in view.error) is not lag.complete
 
 
+def test_a_hidden_topic_is_shown_beside_a_whole_list() -> None:
+    """What would help is named, and no group is said to be missing."""
+    seen, said = cycle(lags(group())), "lagmon may not DESCRIBE topic plays: partitions may be"
+    seen = replace(seen, snapshot=replace(seen.snapshot, list_errors=(said,)))
+    (view,) = shown(advance(ClusterReport(CLUSTER), seen)).clusters
+
+    assert (view.word, view.error) == ("up", f"Topics may be hidden: {said}")
+
+
 def test_before_the_first_answer_nothing_is_claimed() -> None:
     """A page that has seen nothing does not say that all is well."""
     assert (shown(ClusterReport(CLUSTER)).tone, shown(ClusterReport(CLUSTER)).headline) == (
