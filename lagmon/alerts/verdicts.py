@@ -6,7 +6,7 @@ that holds, and for each that is asked about. Pure, and without memory of its ow
 Each reading of a key is one of four, and the difference between the last three is the point:
 
 * *holds*: the value is known and above, or the state is one of the rule's. A sum of which parts are
-  unknown, and an age that is a lower bound, may hold but can never be fine.
+  unknown or may be hidden, and an age that is a lower bound, may hold but can never be fine.
 * *fine*: the value is known, wholly, and not above; the state is another.
 * *missing*: nothing is known (an error, no answer, an incomplete list, a state that says that it
   cannot be said). While the rule on the list holds, so is every reading of the rule on values: one
@@ -107,9 +107,12 @@ def _is_blind(rules: Iterable[Rule], lag: ClusterLag) -> bool:
 def _unseen(lag: ClusterLag) -> Callable[[IncidentKey], Reading]:
     """Give what is to be said of a key that nothing was read for."""
     readable = {group.group: group.lag is not None or _is_empty(group) for group in lag.groups}
+    hiding = {group.group for group in lag.groups if group.hidden}
     otherwise = lag.error is None and lag.complete
 
     def say(key: IncidentKey) -> Reading:
+        if key.topic is not None and key.group in hiding:
+            return MISSING
         is_known = otherwise if key.group is None else readable.get(key.group, otherwise)
         return GONE if is_known else MISSING
 
@@ -117,7 +120,11 @@ def _unseen(lag: ClusterLag) -> Callable[[IncidentKey], Reading]:
 
 
 def _is_empty(group: GroupLag) -> bool:
-    return group.lag is None and group.why in NOTHING_TO_READ
+    return group.lag is None and group.why in NOTHING_TO_READ and not group.hidden
+
+
+def _is_partial(group: GroupLag) -> bool:
+    return group.unknown > 0 or group.hidden
 
 
 def _read_cluster(rule: Rule, lag: ClusterLag) -> Reading:
@@ -207,7 +214,7 @@ def _read(rule: Rule, subject: GroupLag, states: Sequence[State | None]) -> Read
     if subject.lag is None:
         return GONE if _is_empty(subject) else MISSING
     if measure is Measure.LAG:
-        value, is_bound = float(subject.lag), subject.unknown > 0
+        value, is_bound = float(subject.lag), _is_partial(subject)
     else:
         value, is_bound = _worst(measure, subject)
     if rule.condition.holds(value):
@@ -238,7 +245,7 @@ def _worst(measure: Measure, subject: GroupLag) -> tuple[float, bool]:
     number = _seconds if measure is Measure.SECONDS else _retention
     found = [number(part) for part in subject.partitions if part.why not in NOTHING_TO_READ]
     value = max((one for one, _ in found if one is not None), default=0.0)
-    return value, subject.unknown > 0 or any(one is None or bound for one, bound in found)
+    return value, _is_partial(subject) or any(one is None or bound for one, bound in found)
 
 
 def _seconds(part: PartitionLag) -> tuple[float | None, bool]:

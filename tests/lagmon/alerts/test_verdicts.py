@@ -48,6 +48,8 @@ EXPIRED = judged(None, None, Why.NEVER_COMMITTED)
 EXPIRED_PENDING = judged(State.PENDING, None, Why.NEVER_COMMITTED)
 DELETED = judged(None, None, Why.TOPIC_DELETED)
 HIGH, LOW = lags(group(1001)), lags(group(3))
+SEEN_PART, SEEN_HIGH = (lags(replace(group(lag), hidden=True)) for lag in (0, 5000))
+SEEN_DELETED = lags(replace(group(None, why=Why.TOPIC_DELETED), hidden=True))
 EASY = KAFKA_CONSUMER_LAG.changed(Override(for_seconds=0, keep_firing_for_seconds=20))
 
 
@@ -134,6 +136,12 @@ TABLE = [
     Row(27, "where three of four are missing, a high lag is told of in four times its time", LATE,
         [(second, BLIND if second % 20 else HIGH) for second in range(0, 65, 5)],
         [*([none] * 12), O]),
+    Row(28, "what is to be seen of a group that may have more ends nothing; the whole does", LATE,
+        [(0, HIGH), (15, HIGH), (20, SEEN_PART), (25, SEEN_DELETED), (30, LOW)],
+        [none, O, none, none, X]),
+    Row(29, "it opens by what is to be seen, and what may be hidden does not begin it anew", LATE,
+        [(0, SEEN_HIGH), (5, SEEN_PART), (10, SEEN_HIGH), (15, SEEN_HIGH), (20, SEEN_HIGH)],
+        [none, none, none, none, O]),
 ]  # fmt: skip
 
 
@@ -222,6 +230,12 @@ HALF = lags(
         (rule("lag > 100", Scope.CLUSTER), BLIND, ALL, MISSING, "nothing is known"),
         (rule("lag > 100", Scope.PARTITION), SICK, HERE, MISSING, "the group cannot be read"),
         (rule("lag > 100", Scope.PARTITION), LOW, replace(HERE, partition=9), GONE, "no such one"),
+        (rule("lag > 100"), SEEN_PART, ONE, Reading(UNSURE, 0), "more may be hidden"),
+        (rule("lag > 100"), SEEN_HIGH, ONE, Reading(HOLDS, 5000), "that much is seen"),
+        (rule("lag > 100"), SEEN_DELETED, ONE, MISSING, "others may not be deleted"),
+        (rule("lag > 100", Scope.TOPIC), SEEN_PART, replace(THERE, topic="bets"), MISSING,
+         "it may be hidden"),
+        (rule("seconds > 300"), SEEN_PART, ONE, Reading(UNSURE, 0), "what is hidden may be old"),
         (rule("state in rewound"), judged(State.REWOUND), ONE, Reading(HOLDS, 7), "it is"),
         (rule("state in uncommitted"), judged(State.UNCOMMITTED, None, Why.NEVER_COMMITTED), ONE,
          Reading(HOLDS), "a state may have no lag"),
