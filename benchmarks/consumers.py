@@ -34,7 +34,8 @@ Claim = tuple[str, str, float]
 WANTED: Final[Mapping[str, tuple[Claim, ...]]] = {
     "noop": (
         ("no-op handler, unsampled, records/s against a bare loop that stores offsets", ">=", 0.25),
-        ("the same against FastStream with its telemetry", ">=", 5),
+        ("the same by CPU, which other work on the machine changes less", ">=", 0.25),
+        ("no-op handler, unsampled, records/s against FastStream with its telemetry", ">=", 5),
     ),
     "recorded": (
         ("no-op handler, recorded and exported by OTLP, records/s against FastStream", ">=", 3),
@@ -121,7 +122,8 @@ def noop(bench: live.Bench, figures: dict[str, Any]) -> Figures:
     got = turns("noop", UNSAMPLED, lambda one, count: bench.noop(one, topic, count))
     figures["noop"] = got
     rate = {variant: figure["rate"] for variant, figure in got.items()}
-    return [rate["ours"] / rate["bare"], rate["ours"] / rate["faststream"]]
+    by_cpu = got["bare"]["cpu_us"] / got["ours"]["cpu_us"]
+    return [rate["ours"] / rate["bare"], by_cpu, rate["ours"] / rate["faststream"]]
 
 
 def recorded(bench: live.Bench, figures: dict[str, Any]) -> Figures:
@@ -144,7 +146,7 @@ def postgres(bench: live.Bench, figures: dict[str, Any]) -> Figures:
 def memory(bench: live.Bench, figures: dict[str, Any]) -> Figures:
     """Look for growth while many records are handled."""
     # More than are handled: what the client has fetched ahead is as much at the end.
-    topic = bench.records(sampled=False, count=RECORDS * 5 // 4)
+    topic = bench.records(sampled=False, count=RECORDS * 7 // 4)
     got = figures["memory"] = live.work("memory", bench.servers, topic, str(RECORDS))
     print(f"{got['first_mb']:.1f} MB at first, {got['last_mb']:.1f} at the end", flush=True)
     return [(got["last_mb"] / got["first_mb"] - 1) * 100]

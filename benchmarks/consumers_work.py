@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
 AHEAD_SECONDS: Final = 0.8  # less than after how long the runtime pauses, which would empty a queue
+BARE_AHEAD_SECONDS: Final = 5.0  # it reads several times as fast as it is fetched
 LIMIT_SECONDS: Final = 240
 AHEAD: Final = {"queued.min.messages": 1_000_000, "queued.max.messages.kbytes": 1_000_000}
 PLAYERS: Final = 500  # that are in the game at once: each far below what one may play
@@ -112,15 +113,23 @@ def bare(servers: str, topic: str, meter: Meter) -> dict[str, Any]:
         }
     )
     consumer.subscribe([topic])
+    waited = 0
     while not meter.done.is_set():
-        message = consumer.poll(1)
+        message = consumer.poll(0)
+        if message is None:
+            waited += 1
+            message = consumer.poll(1)
         if message is None or message.error() is not None:
             continue
         if meter.tick():
-            time.sleep(AHEAD_SECONDS)
+            time.sleep(BARE_AHEAD_SECONDS)
+            waited = 0
         consumer.store_offsets(message)
     figures = meter.figures()
     consumer.close()
+    if waited:
+        # What came of it would say how fast a broker sends.
+        raise RuntimeError(f"the bare loop waited {waited} times for records: measure once more")
     return figures
 
 
@@ -268,11 +277,12 @@ def many(url: str) -> Callable[[Sequence[Any]], None]:
 
 def memory(servers: str, topic: str, count: str) -> dict[str, Any]:
     """Handle *count* records by nothing, with the client's own queue, and see what memory does."""
-    meter = Meter(int(count))
+    warm = int(count) // 2  # so long the client's queue and the allocator's reserve still fill
+    meter = Meter(int(count), warm=warm)
     samples: list[float] = []
 
     def sample() -> None:
-        while meter.records <= int(count) // WARM_SHARE:
+        while meter.records <= warm:
             time.sleep(0.05)
         while not meter.done.wait(0.05):
             samples.append(resident_mb())
