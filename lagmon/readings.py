@@ -149,14 +149,17 @@ class Resource(StrEnum):
 
 
 # What opens the words for a topic's right: it hides partitions, and no group of the list.
-TOPICS_HIDDEN = "lagmon may not DESCRIBE topic"
+TOPIC_REFUSED = "lagmon may not DESCRIBE topic"
+TOPICS_UNTOLD = "it cannot be known which topics are hidden"
+TOPICS_HIDDEN = (TOPIC_REFUSED, TOPICS_UNTOLD)
 
 
 @dataclass(frozen=True, slots=True)
 class MissingRight:
     """The right to DESCRIBE that lagmon lacks on *name*, or on all names that begin with it.
 
-    ``*`` is every name. Of the cluster there is one, which has no name.
+    ``*`` is every name. Of the cluster there is one, which has no name; a topic without one is
+    any, where it cannot be known which.
     """
 
     resource: Resource

@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 STEP = "rights"
 CLUSTER, TOPIC, RULES = (STEP, "cluster"), (STEP, "topic"), (STEP, "rules")
 EVERY = "*"
+REFUSED = "CLUSTER_AUTHORIZATION_FAILED"
+WITHOUT_RULES = "SECURITY_DISABLED"  # no authorizer is there that could refuse anything
 ABOUT_TOPICS = AclBindingFilter(
     ResourceType.TOPIC,
     None,  # type: ignore[arg-type] # documented: any
@@ -51,13 +53,23 @@ ABOUT_TOPICS = AclBindingFilter(
 class Told:
     """What a cluster told: may it be described, None if nobody says; which topics have rules.
 
-    A prefix that a rule is about counts as a topic. Rules are told to whoever may describe the
-    cluster. *postponed*: an answer is still to come.
+    A prefix that a rule is about counts as a topic; None if the question failed. Rules are told to
+    whoever may describe the cluster: others are *refused*. *postponed*: an answer is still to come.
     """
 
     describable: bool | None
-    topics: frozenset[str] = frozenset()
+    topics: frozenset[str] | None = None
+    refused: bool = False
     postponed: bool = False
+
+    def after(self, before: Told) -> Told:
+        """Give this, with what was told *before* where a question failed."""
+        describable = before.describable if self.describable is None else self.describable
+        if describable is False:  # the client gives no rules then, and no error
+            return Told(describable, before.topics, refused=True)
+        if self.topics is not None:
+            return Told(describable, self.topics)
+        return Told(describable, before.topics, refused=self.refused or before.refused)
 
 
 def ask(calls: Calls, seen: str | None, until: Deadline) -> Told:
@@ -69,8 +81,12 @@ def ask(calls: Calls, seen: str | None, until: Deadline) -> Told:
     if any(isinstance(one, Failure) and one.postponed for one in found.values()):
         return Told(None, postponed=True)
     rules = found[RULES]
-    names = frozenset() if isinstance(rules, Failure) else _names(rules)
-    return Told(_may_describe(found[CLUSTER], found.get(TOPIC)), names)
+    describable = _may_describe(found[CLUSTER], found.get(TOPIC))
+    if not isinstance(rules, Failure):
+        return Told(describable, _names(rules))
+    if rules.words.startswith(WITHOUT_RULES):
+        return Told(describable, frozenset())
+    return Told(describable, refused=rules.words.startswith(REFUSED))
 
 
 def _cluster(admin: AdminClient, seconds: float) -> Future[Any]:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING, NamedTuple
 
-from lagmon.readings import TOPICS_HIDDEN, MissingRight, Resource
+from lagmon.readings import TOPIC_REFUSED, TOPICS_UNTOLD, MissingRight, Resource
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,6 +28,9 @@ HIDES = {
     Resource.GROUP: "groups may be hidden",
     Resource.TOPIC: "partitions may be hidden",
 }
+THE_CLUSTER = MissingRight(Resource.CLUSTER)
+UNTOLD = MissingRight(Resource.TOPIC)  # on some topic, perhaps: nobody tells which have rules
+UNKNOWABLE = "lagmon may not DESCRIBE the cluster, and topics.include does not name each topic"
 
 
 class Sample(NamedTuple):
@@ -47,6 +50,11 @@ def samples(resource: Resource, wanted: Selection) -> tuple[Sample, ...]:
         sample(resource, text) if whole else _stranger(resource, text) for text, whole in starts
     )
     return tuple(dict.fromkeys(one for one in made if not wanted.excludes(one.name)))
+
+
+def is_named(wanted: Selection) -> bool:
+    """Tell whether *wanted* gives every name itself, so that each can be asked for."""
+    return bool(wanted.include) and all(beginning(one.pattern)[1] for one in wanted.include)
 
 
 def sample(resource: Resource, name: str) -> Sample:
@@ -93,18 +101,23 @@ def _characters(pattern: str) -> Iterator[tuple[str | None, str]]:
 
 def words(right: MissingRight, cluster: Cluster) -> str:
     """Say that *right* is missing, what that hides, and the command that grants it."""
+    if right == UNTOLD:
+        return f"{TOPICS_UNTOLD}: {UNKNOWABLE}; {_grant(THE_CLUSTER, cluster)}"
     lacks = {
         Resource.CLUSTER: "lagmon may not DESCRIBE the cluster",
         Resource.GROUP: f"lagmon may not DESCRIBE group {right.name}",
-        Resource.TOPIC: f"{TOPICS_HIDDEN} {right.name}",
+        Resource.TOPIC: f"{TOPIC_REFUSED} {right.name}",
     }[right.resource]
     more = " and what begins like it" if right.prefixed else ""
+    return f"{lacks}{more}: {HIDES[right.resource]}; {_grant(right, cluster)}"
+
+
+def _grant(right: MissingRight, cluster: Cluster) -> str:
     named = "" if right.resource is Resource.CLUSTER else f" {shlex.quote(right.name)}"
     pattern = " --resource-pattern-type prefixed" if right.prefixed else ""
     server = cluster.bootstrap_servers.partition(",")[0].strip()
     user = shlex.quote(f"User:{cluster.client.get('sasl.username', 'LAGMON')}")
     return (
-        f"{lacks}{more}: {HIDES[right.resource]};"
-        f" kafka-acls --bootstrap-server {server} --add --allow-principal {user}"
+        f"kafka-acls --bootstrap-server {server} --add --allow-principal {user}"
         f" --operation Describe --{right.resource}{named}{pattern}"
     )

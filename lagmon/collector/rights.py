@@ -5,7 +5,8 @@ or partitions may be hidden. Asked in the first cycle and then once in a while: 
 withdrawn hides at once only what lagmon has never seen; the rest it misses by name.
 
 The cluster tells what may be done to it. Of topics nobody tells, so that a name is asked for that
-nothing bears, and each name that a rule on the cluster is about.
+nothing bears, and each name that a rule on the cluster is about. Who may not be told the rules can
+only name the topics, or not know. A question that fails leaves the last answer standing.
 """
 
 from __future__ import annotations
@@ -13,8 +14,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lagmon.collector import authority
-from lagmon.collector.answers import REFUSED, Failure
-from lagmon.collector.grants import EVERY, sample, samples
+from lagmon.collector.answers import DELETED, REFUSED, Failure
+from lagmon.collector.grants import EVERY, THE_CLUSTER, UNTOLD, is_named, sample, samples
 from lagmon.readings import MissingRight, Resource
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from lagmon.configuration.settings import Cluster
 
 REFRESH_SECONDS = 10.0
+ABSENT = (DELETED, "GROUP_ID_NOT_FOUND")  # told to whoever might see it
 TOPICS_AT_MOST = 1000  # that rules are about and lagmon does not see; 0.03 s
 
 
@@ -38,6 +40,7 @@ class Rights:
         self._questions = questions
         self._asked_at: float | None = None
         self._missing: tuple[MissingRight, ...] = ()
+        self._told = authority.Told(None)
 
     def missing(
         self, topics: Collection[str], until: Deadline, now: float
@@ -56,12 +59,13 @@ class Rights:
         return self._missing
 
     def _ask(self, topics: Collection[str], until: Deadline) -> tuple[MissingRight, ...] | None:
-        """Ask all of it; None while an answer is to come. What nobody tells is not missing."""
+        """Ask all of it; None while an answer is to come. What nobody ever told is not missing."""
         told = authority.ask(self._calls, min(topics, default=None), until)
         if told.postponed:
             return None
+        self._told = told = told.after(self._told)
         groups = self._groups(until) if told.describable is False else ()
-        hidden = self._topics(told.topics - set(topics), until)
+        hidden = self._topics((told.topics or frozenset()) - set(topics), until)
         return None if groups is None or hidden is None else (*groups, *hidden)
 
     def _groups(self, until: Deadline) -> tuple[MissingRight, ...] | None:
@@ -71,9 +75,10 @@ class Rights:
         """
         wanted = self._cluster.groups
         if not wanted.include:
-            return (MissingRight(Resource.CLUSTER),)
+            return (THE_CLUSTER,)
         asked = samples(Resource.GROUP, wanted)
-        return _refused(asked, self._questions.descriptions([one.name for one in asked], until))
+        answers = self._questions.descriptions([one.name for one in asked], until)
+        return _refused(asked, answers, self._missing)
 
     def _topics(self, unseen: Collection[str], until: Deadline) -> tuple[MissingRight, ...] | None:
         """Say which topics are hidden: of those *unseen* that rules are about, and of all."""
@@ -81,20 +86,28 @@ class Rights:
         named = sorted(name for name in unseen if wanted.accepts(name))[:TOPICS_AT_MOST]
         every = samples(Resource.TOPIC, wanted)
         asked = {one.name: one for one in (*(sample(Resource.TOPIC, n) for n in named), *every)}
-        found = _refused(asked.values(), self._questions.refusals(asked, until))
-        return found and (tuple(one for one in found if one.name == EVERY) or found)
+        found = _refused(asked.values(), self._questions.refusals(asked, until), self._missing)
+        if found is None:
+            return None
+        if all_of_them := tuple(one for one in found if one.name == EVERY):
+            return all_of_them
+        return found if is_named(wanted) or not self._told.refused else (*found, UNTOLD)
 
 
 def _refused(
-    asked: Collection[Sample], answers: Mapping[str, object]
+    asked: Collection[Sample], answers: Mapping[str, object], before: Collection[MissingRight]
 ) -> tuple[MissingRight, ...] | None:
-    """Give the rights that the *answers* show to be missing; None while one is to come."""
+    """Give the rights that the *answers* show to be missing; None while one is to come.
+
+    Where there is no answer it counts what was missing *before*.
+    """
     found = []
     for name, right in asked:
         answer = answers[name]
         if isinstance(answer, Failure):
             if answer.postponed:
                 return None
-            if answer.words.startswith(REFUSED):
+            unsaid = right in before and not answer.words.startswith(ABSENT)
+            if unsaid or answer.words.startswith(REFUSED):
                 found.append(right)
     return tuple(found)

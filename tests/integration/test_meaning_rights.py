@@ -155,7 +155,7 @@ def test_a_group_vanished(strict: KafkaBroker, plays: str) -> None:
     group, other, servers = new_name(), new_name(), strict.bootstrap_servers
     commit(servers, group, plays, 4)
     commit(servers, other, plays, 10)
-    watched = Watched(servers, group, other)
+    watched = Watched(servers, group, other, topics={"include": [plays]})
     watched.until(lambda s: s.has(group) and s.has(other), "both groups")
 
     with (

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 from confluent_kafka.admin import ResourceType  # type: ignore[attr-defined] # documented there
 
+from lagmon.collector.grants import UNTOLD
 from lagmon.model import Why
 from lagmon.readings import MissingRight, Resource
 from tests.conftest import running
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.timeout(180)
 
 THE_CLUSTER = (ResourceType.BROKER, CLUSTER)
+NO_CLUSTER = (MissingRight(Resource.CLUSTER), UNTOLD)
 RECORDS = 10
 
 
@@ -66,18 +68,21 @@ def test_with_all_rights_all_is_known(strict: KafkaBroker) -> None:
 @pytest.mark.parametrize(
     ("things", "missing", "command"),
     [
-        ([THE_CLUSTER], MissingRight(Resource.CLUSTER), "--cluster"),
+        ([THE_CLUSTER], NO_CLUSTER, "--cluster"),
+        ([THE_CLUSTER, (ResourceType.GROUP, "*")], NO_CLUSTER, "--cluster"),
         (
-            [THE_CLUSTER, (ResourceType.GROUP, "*")],
-            MissingRight(Resource.CLUSTER),
-            "--cluster",
+            [(ResourceType.TOPIC, "plays")],
+            (MissingRight(Resource.TOPIC, "plays"),),
+            "--topic plays",
         ),
-        ([(ResourceType.TOPIC, "plays")], MissingRight(Resource.TOPIC, "plays"), "--topic plays"),
-        ([(ResourceType.TOPIC, "*")], MissingRight(Resource.TOPIC, "*"), "--topic '*'"),
+        ([(ResourceType.TOPIC, "*")], (MissingRight(Resource.TOPIC, "*"),), "--topic '*'"),
     ],
 )
 def test_a_new_lagmon_names_the_right_that_it_lacks(
-    strict: KafkaBroker, things: list[tuple[ResourceType, str]], missing: MissingRight, command: str
+    strict: KafkaBroker,
+    things: list[tuple[ResourceType, str]],
+    missing: tuple[MissingRight, ...],
+    command: str,
 ) -> None:
     """`lagmon once` exits with 1 and says what would help; a topic's right hides no group."""
     with ExitStack() as stack:
@@ -87,13 +92,14 @@ def test_a_new_lagmon_names_the_right_that_it_lacks(
         seen = watched.until(lambda s: s.snapshot.missing_rights, "the missing right")
         looked = once(strict)
 
-    assert seen.snapshot.missing_rights == (missing,)
-    assert seen.lag.complete is (missing.resource is Resource.TOPIC)
-    (said,) = seen.snapshot.list_errors
-    assert said.startswith("lagmon may not DESCRIBE ")
-    assert said.endswith(f"--operation Describe {command}")
+    assert seen.snapshot.missing_rights == missing
+    assert seen.lag.complete is (missing[0].resource is Resource.TOPIC)
+    assert seen.snapshot.list_errors[0].startswith("lagmon may not DESCRIBE ")
+    assert len(seen.snapshot.list_errors) == len(missing)
+    for said in seen.snapshot.list_errors:
+        assert said.endswith(f"--operation Describe {command}")
+        assert said in looked.stdout
     assert looked.returncode == 1
-    assert said in looked.stdout
     assert "nothing pages" not in looked.stdout
 
 
@@ -124,6 +130,20 @@ def test_who_says_what_to_watch_need_not_see_more(strict: KafkaBroker) -> None:
     for seen in (patterns, excluded, named):
         assert seen.lag.complete
         assert seen.snapshot.missing_rights == ()
+
+
+def test_without_the_rules_no_group_is_taken_for_ok_on_topics_that_nobody_named(
+    strict: KafkaBroker,
+) -> None:
+    """Rights on the groups say nothing of their topics: one of them is denied, without a word."""
+    groups = {"include": ["rep.*"]}
+    with hidden(strict, *THE_CLUSTER), hidden(strict, ResourceType.TOPIC, "plays"):
+        watched = Watched(strict.bootstrap_servers, groups=groups)
+        seen = watched.until(lambda s: s.snapshot.missing_rights, "the doubt")
+
+    assert seen.snapshot.missing_rights == (UNTOLD,)
+    assert seen.lag.complete
+    assert (seen.group("report").lag, seen.group("report").hidden) == (0, True)
 
 
 def test_a_right_that_is_given_is_noticed(

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lagmon.collector.grants import STRANGER, beginning, samples, words
+from lagmon.collector.grants import STRANGER, UNTOLD, beginning, samples, words
 from lagmon.configuration.settings import Cluster, Selection
 from lagmon.readings import MissingRight, Resource
 
@@ -98,6 +98,14 @@ def test_what_is_excluded_is_not_asked_about() -> None:
             MissingRight(Resource.TOPIC, "*"),
             "lagmon may not DESCRIBE topic *: partitions may be hidden",
             ["--topic", "*"],
+        ),
+        (
+            UNTOLD,
+            (
+                "it cannot be known which topics are hidden: lagmon may not DESCRIBE the cluster,"
+                " and topics.include does not name each topic"
+            ),
+            ["--cluster"],
         ),
         (
             MissingRight(Resource.GROUP, "team a-", prefixed=True),

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from lagmon.collector.grants import words
+from lagmon.collector.grants import UNTOLD, words
 from lagmon.configuration.settings import Cluster
 from lagmon.judge.lag import measure
 from lagmon.model import ClusterLag, GroupLag, PartitionLag, Why
@@ -48,7 +48,10 @@ class Row:
 
 
 TOPIC_RIGHT = MissingRight(Resource.TOPIC, "zz")
-TOPIC_WORDS = words(TOPIC_RIGHT, Cluster(name="local", bootstrap_servers="kafka:9092"))
+TOPIC_WORDS, UNTOLD_WORDS = (
+    words(one, Cluster(name="local", bootstrap_servers="kafka:9092"))
+    for one in (TOPIC_RIGHT, UNTOLD)
+)
 
 
 def log(
@@ -424,6 +427,7 @@ def test_a_partial_list_is_not_complete() -> None:
     ("rights", "errors", "complete"),
     [
         ((TOPIC_RIGHT,), (TOPIC_WORDS,), True),
+        ((UNTOLD,), (UNTOLD_WORDS,), True),
         ((TOPIC_RIGHT,), (TOPIC_WORDS, "_TRANSPORT: …"), False),
         ((TOPIC_RIGHT, MissingRight(Resource.CLUSTER)), (TOPIC_WORDS,), False),
         ((MissingRight(Resource.GROUP, "g", prefixed=True),), (), False),
