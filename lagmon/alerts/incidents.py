@@ -17,7 +17,8 @@ What each of the four verdicts does:
 
 The time of a reading is that since the one before it, whatever that one said. So what is seen to
 hold in every second cycle takes twice as long to open, and no pattern of missing readings keeps it
-from opening; an hour in which nothing could be read adds nothing.
+from opening; an hour in which nothing could be read adds nothing. Nor does one in which nobody
+looked, from `AWAY_SECONDS` on: the process stood still, or its clock was set forward.
 
 What opens in a maintenance window is *held*: judged, shown and logged, but nobody is woken. When
 the window ends before it does, it is sent. What was open before goes on being sent, or Alertmanager
@@ -41,6 +42,8 @@ if TYPE_CHECKING:
 # Alertmanager lets an alert expire that nobody sends again, so an open one is repeated well inside
 # the time for which it is declared to hold, which the notifier is given.
 REMIND_SECONDS = 60.0
+# Prometheus as well lets the last sample stand for less than this.
+AWAY_SECONDS = 5 * 60.0
 # Prometheus repeats a resolve for as long, so that one lost message does not leave a page open.
 REPEAT_RESOLVE_SECONDS = 15 * 60.0
 
@@ -110,17 +113,19 @@ def step(
     *,
     seen: Seen | None = None,
     held: Callable[[IncidentKey], bool] = nobody,
+    away_seconds: float = AWAY_SECONDS,
 ) -> tuple[State, tuple[IncidentChange, ...]]:
     """Judge *lag* by *rules* at the time *now* (seconds); give the next state and what to tell.
 
-    *seen* is what is remembered of the groups; *held* says what must wake nobody now. A
+    *seen* is what is remembered of the groups; *held* says what must wake nobody now; without a
+    step for *away_seconds* nobody looked, and that time counts for nothing. A
     `Change.OPENED` and a `Change.RESOLVED` of a key always take turns. `Change.REMINDED` is either
     of them once more, every `REMIND_SECONDS`, and when what opened in a maintenance window is
     still open after it; the incident's *resolved_at* tells which. A *now* before that of the last
     step is harmless: nothing opens, ends or is held back by it.
     """
     by_name = {rule.name: rule for rule in rules}
-    lives = _lives(state)
+    lives = _lives(_looked_at(state, now - away_seconds))
     read = readings(rules, lag, seen or Seen(), lives.keys())
     after: list[_Life] = []
     for key in sorted(read, key=_order):
@@ -143,6 +148,12 @@ def interrupted(state: State) -> State:
         pending=tuple(replace(each, seen_at=None) for each in state.pending),
         easing=tuple(replace(each, seen_at=None) for each in state.easing),
     )
+
+
+def _looked_at(state: State, after: float) -> State:
+    """Give *state* without the time since it was last looked at, unless that was *after*."""
+    seen = [each.seen_at for each in (*state.pending, *state.easing) if each.seen_at is not None]
+    return state if not seen or max(seen) > after else interrupted(state)
 
 
 def _times(rule: Rule | None, key: IncidentKey) -> _Times:

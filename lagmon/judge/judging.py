@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from lagmon.alerts.incidents import State, concerned, step
+from lagmon.alerts.incidents import AWAY_SECONDS, State, concerned, step
 from lagmon.alerts.maintenance import announced, holding
 from lagmon.alerts.verdicts import Seen
 from lagmon.judge import seconds
@@ -40,6 +40,8 @@ if TYPE_CHECKING:
         PartitionLag,
     )
     from lagmon.readings import PeekRequest, Snapshot
+
+AWAY_CYCLES = 2.0  # late so many, nobody looked, if that is longer than `AWAY_SECONDS`
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +98,10 @@ def judge(memory: Memory, snapshot: Snapshot, policy: Policy) -> Judgement:
     lag = _judged(memory, snapshot, policy)
     held = holding(policy.maintenance, lag.at)
     seen = _seen(memory.progress, lag.cluster, policy)
-    state, changes = step(memory.state, policy.rules, lag, lag.at, seen=seen, held=held)
+    away = max(AWAY_SECONDS, AWAY_CYCLES * policy.poll_interval_seconds)
+    state, changes = step(
+        *(memory.state, policy.rules, lag, lag.at), seen=seen, held=held, away_seconds=away
+    )
     groups = concerned(state)
     answers = remember(memory.answers, snapshot.peeks, lag, groups, lag.at)
     looking = policy.peeks_per_cycle > 0

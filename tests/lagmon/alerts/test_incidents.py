@@ -122,6 +122,12 @@ TABLE = [
         [(0, HIGH), (5, HIGH), *((second, BLIND) for second in range(10, 3600, 5)), (3600, HIGH),
          (3605, HIGH)],
         [*([none] * 721), O]),
+    Row(31, "nor does an hour in which nobody looked, as on a machine that slept: 5 s known before",
+        [(0, HIGH), (5, HIGH), (3600, HIGH), (3609, HIGH), (3610, HIGH)],
+        [none, none, none, none, O]),
+    Row(32, "5 minutes are such a time", [(0, HIGH), (300, HIGH)], [none, none]),
+    Row(33, "less is a cycle that came late, as to Prometheus", [(0, HIGH), (299, HIGH)],
+        [none, O]),
 ]  # fmt: skip
 
 
@@ -190,6 +196,15 @@ def test_a_rule_without_a_time_opens_at_once() -> None:
     rules = configured({"KafkaConsumerLag": Override(for_seconds=0)})
 
     _, changes = step(State(), rules, HIGH, NOON)
+
+    assert [c.change for c in changes] == [O]
+
+
+def test_who_looks_seldom_is_not_taken_for_one_who_did_not_look() -> None:
+    """The time in which nobody looked is longer where the cycles are."""
+    state, _ = step(State(), LAG, HIGH, NOON)
+
+    _, changes = step(state, LAG, HIGH, NOON + 600, away_seconds=1200)
 
     assert [c.change for c in changes] == [O]
 
