@@ -233,8 +233,8 @@ def _read_states(rule: Rule, subject: GroupLag, states: Sequence[State | None]) 
 
 
 def _read_value(subject: GroupLag, *, had: bool) -> Reading:
-    if subject.lag is not None:
-        return Reading(Verdict.FINE, float(subject.lag))
+    if subject.lag is not None and not subject.unknown:
+        return Reading(Verdict.MISSING if subject.hidden else Verdict.FINE, float(subject.lag))
     if not had or _is_empty(subject):
         return GONE
     return Reading(Verdict.HOLDS)

@@ -48,6 +48,11 @@ EXPIRED = judged(None, None, Why.NEVER_COMMITTED)
 EXPIRED_PENDING = judged(State.PENDING, None, Why.NEVER_COMMITTED)
 DELETED = judged(None, None, Why.TOPIC_DELETED)
 HIGH, LOW = lags(group(1001)), lags(group(3))
+HALF = lags(
+    replace(
+        group(50, GROUP, part(0, 50), part(1, None, topic="bets", why=Why.NO_END_OFFSET)), unknown=1
+    )
+)
 SEEN_PART, SEEN_HIGH = (lags(replace(group(lag), hidden=True)) for lag in (0, 5000))
 SEEN_DELETED = lags(replace(group(None, why=Why.TOPIC_DELETED), hidden=True))
 EASY = KAFKA_CONSUMER_LAG.changed(Override(for_seconds=0, keep_firing_for_seconds=20))
@@ -142,6 +147,14 @@ TABLE = [
     Row(29, "it opens by what is to be seen, and what may be hidden does not begin it anew", LATE,
         [(0, SEEN_HIGH), (5, SEEN_PART), (10, SEEN_HIGH), (15, SEEN_HIGH), (20, SEEN_HIGH)],
         [none, none, none, none, O]),
+    Row(30, "a partition that cannot be read for good is unknown, whatever the others say",
+        LOST_SIGHT, [(0, WELL), (5, HALF), (124, HALF), (125, HALF), (130, WELL)],
+        [none, none, none, O, X]),
+    Row(31, "one that can be read in every second cycle is not", LOST_SIGHT,
+        [(second, HALF if second % 10 else WELL) for second in range(0, 605, 5)],
+        [none] * 121),
+    Row(32, "that all is to be seen again is not said by a group that may have more", LOST_SIGHT,
+        [(0, HALF), (120, HALF), (125, SEEN_PART), (130, WELL)], [none, O, none, X]),
 ]  # fmt: skip
 
 
@@ -194,11 +207,6 @@ def kept(lag: int, start: int | None, end: int) -> ClusterLag:
 SPLIT = lags(
     group(900, GROUP, part(0, 600), part(1, 300, topic="bets")),
     group(200, "other", part(0, 200)),
-)
-HALF = lags(
-    replace(
-        group(50, GROUP, part(0, 50), part(1, None, topic="bets", why=Why.NO_END_OFFSET)), unknown=1
-    )
 )
 
 
