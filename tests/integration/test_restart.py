@@ -36,10 +36,9 @@ pytestmark = pytest.mark.timeout(240)
 WAIT_SECONDS = 60
 SOON = {"poll_interval": "500ms", "rules": {"KafkaConsumerLag": {"threshold": 5, "for": "1s"}}}
 CYCLES = 10  # more than it takes until a value that misses is called unknown
-SOON = {"for": "1s"}
 UNKNOWN_SOON = {
     "poll_interval": "500ms",
-    "rules": {"KafkaLagUnknown": SOON, "KafkaClusterBlind": SOON},
+    "rules": {"KafkaLagUnknown": {"for": "1s"}, "KafkaClusterBlind": {"for": "1s"}},
 }
 # Who may not see a group cannot know which others there are: that page holds back the group's own.
 PAGED = {"only topic": "KafkaLagUnknown", "group": "KafkaClusterBlind"}
@@ -268,7 +267,9 @@ def test_a_right_withdrawn_while_lagmon_is_down(
     until(lambda: lag(url, group) == [6], timeout=WAIT_SECONDS, what="the lag to come back")
 
     told = [page for page in pages if page.is_up]
-    assert {tuple(page.groups) for page in told} == {(1,)}, "the group is there on every page"
+    # How many groups there are is not known where some may be hidden.
+    counted = () if kind == "group" else (1,)
+    assert {tuple(page.groups) for page in told} == {counted}, "none is gone on any page"
     assert {tuple(page.ok) for page in told} <= {(), (0,)}, "what may not be seen is not well"
     if kind == "topic":  # what is left of it adds up to 0, and says that it is not all
         assert {(tuple(page.lag), tuple(page.unknown)) for page in told} == {((0,), (1,))}
