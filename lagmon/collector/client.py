@@ -62,6 +62,7 @@ class Client:
         self._files = Files(cluster, secret_files or {})
         self._admin: AdminClient | None = None
         self._heard: str | None = None
+        self._telling = 0  # of what was heard
         self.generation = 0  # counts the clients
 
     @property
@@ -101,6 +102,11 @@ class Client:
         return heard
 
     def _hear(self, error: KafkaError) -> None:
-        # It follows upon every cause (a refused password, a wrong certificate) and names none.
-        if self._heard is None or error.code() != KafkaError._ALL_BROKERS_DOWN:  # noqa: SLF001 - its public name
-            self._heard = words(error)
+        if self._heard is None or _telling(error) > self._telling:
+            self._heard, self._telling = words(error), _telling(error)
+
+
+def _telling(error: KafkaError) -> int:
+    """Say how much *error* tells: the vaguer ones follow upon every cause and name none."""
+    vague = (KafkaError._ALL_BROKERS_DOWN, KafkaError._TRANSPORT)  # noqa: SLF001 - public names
+    return vague.index(error.code()) if error.code() in vague else len(vague)

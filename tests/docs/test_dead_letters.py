@@ -14,7 +14,7 @@ from consumers.deadletters.queue import PROPERTIES, SHORTER, DeadLetterQueue
 from consumers.deadletters.replay import MAX_REPLAYS, transactional_id
 from consumers.deadletters.topic import ROOM_BYTES
 from consumers.errors import Poison
-from propagation import Producer
+from propagation import Producer, processing
 from tests.builders import record
 from tests.docs.pages import HERE, blocks, text
 from tests.infra.product import Product, command
@@ -54,11 +54,13 @@ def die(servers: str, topic: str) -> None:
             headers=traced,
             timestamp=WRITTEN_MS,
         )
-        queue.send(one, error, attempts=attempts)
+        with processing(one.message):  # as the worker does
+            queue.send(one, error, attempts=attempts)
 
 
 def shown(output: str, topic: str) -> str:
-    """Give *output* as the page has it: its topic, times alike, and columns one space apart."""
+    """Give *output* as the page has it: its topic, times and spans alike, columns a space apart."""
+    output = re.sub(r"(00-[0-9a-f]{32}-)[0-9a-f]{16}", r"\1<span>", output)
     output = re.sub(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", "<time>", output.replace(topic, TOPIC))
     return re.sub(r" +", " ", output)
 

@@ -16,7 +16,7 @@ from consumers.deadletters.queue import PROPERTIES, DeadLetterQueue
 from consumers.deadletters.reading import DeadLetterTopic
 from consumers.deadletters.replay import Replayer, make_producer, transactional_id
 from consumers.errors import Fatal, Poison
-from propagation import Producer
+from propagation import Producer, processing
 from tests.builders import record
 from tests.consumers.deadletters.builders import TRACE_ID, TRACED
 from tests.infra.ports import free_port
@@ -46,7 +46,8 @@ class Game:
     def gives_up(self, offset: int, error: BaseException | None = None, **more: Any) -> None:
         """Write the dead letter of the record at *offset*; *more* is what the record was."""
         one = record(offset, topic=self.topic, **{"headers": [*TRACED], **more})
-        self._queue.send(one, error or Poison("no such game"), attempts=1)
+        with processing(one.message):  # as the worker does
+            self._queue.send(one, error or Poison("no such game"), attempts=1)
 
     def dlq_command(self, *arguments: str) -> CompletedProcess[str]:
         """Run ``consumers dlq`` with *arguments*."""
