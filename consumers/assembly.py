@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from confluent_kafka import KafkaException
-from opentelemetry import trace
 
 from consumers.deadletters.cluster import KafkaCluster
 from consumers.deadletters.limit import Limit
@@ -20,7 +19,8 @@ from consumers.runtime.backoff import RetryPolicy
 from consumers.runtime.flight import WorkPolicy
 from consumers.runtime.kinds import Surroundings, make_executor
 from consumers.runtime.loop import Runtime, StopPolicy
-from propagation import Producer, context_of, processing, processing_batch
+from consumers.traces import trace_id_of
+from propagation import Producer, processing, processing_batch
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -67,14 +67,8 @@ def make_worker(
         queue=QueuePolicy(
             max_records=settings.max_queued_records, max_bytes=settings.max_queued_bytes
         ),
-        trace_of=trace_id_of,
+        trace_of=lambda record: trace_id_of(record.message),
     )
-
-
-def trace_id_of(record: Record) -> str | None:
-    """Give the id of the trace that *record* carries, if it does."""
-    context = trace.get_current_span(context_of(record.message)).get_span_context()
-    return f"{context.trace_id:032x}" if context.is_valid else None
 
 
 def _surroundings(

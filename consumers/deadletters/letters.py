@@ -13,10 +13,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from opentelemetry import trace
-
 from consumers.deadletters.envelope import PREFIX, REPLAYS
-from propagation import context_of
+from consumers.traces import trace_id_of
 
 if TYPE_CHECKING:
     from confluent_kafka import Message
@@ -87,7 +85,7 @@ def letter_of(message: Message) -> Letter:
         error_type=own.get("dlq.error.type", ""),
         error_message=own.get("dlq.error.message", ""),
         replays=number(own.get(REPLAYS)) or 0,
-        trace_id=_trace_id(message),
+        trace_id=trace_id_of(message),
         key=message.key(),
         size=None if value is None else len(value),
     )
@@ -130,8 +128,3 @@ def _origin(own: dict[str, str]) -> Origin | None:
     if not topic or partition is None or offset is None:
         return None
     return Origin(topic, partition, offset)
-
-
-def _trace_id(message: Message) -> str | None:
-    found = trace.get_current_span(context_of(message)).get_span_context()
-    return trace.format_trace_id(found.trace_id) if found.is_valid else None

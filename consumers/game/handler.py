@@ -14,13 +14,13 @@ import time
 from typing import TYPE_CHECKING, Protocol
 
 import structlog
-from opentelemetry import trace
 
 from consumers.errors import Poison, Reaction, reaction_to
 from consumers.game.answers import Refused
 from consumers.game.events import decode
 from consumers.game.service import spin
 from consumers.game.store import Settlement
+from consumers.traces import current_trace_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -124,9 +124,3 @@ class SettlePlay:
                     return known
                 raise
         return self._store.settle(play, outcome, current_trace_id(), settlement_id)
-
-
-def current_trace_id() -> str | None:
-    """Give the trace id of the current span in hexadecimal, ``None`` without one."""
-    context = trace.get_current_span().get_span_context()
-    return f"{context.trace_id:032x}" if context.is_valid else None

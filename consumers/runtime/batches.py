@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 import structlog
 
 from consumers.errors import Reaction, reaction_to
-from consumers.runtime.tries import cancelled, current_trace_id, where
+from consumers.runtime.tries import cancelled, where
+from consumers.traces import current_trace_id
 from consumers.types import Ended, Outcome
 
 if TYPE_CHECKING:

@@ -12,9 +12,9 @@ import time
 from typing import TYPE_CHECKING
 
 import structlog
-from opentelemetry import trace
 
 from consumers.errors import DeadLetterFailed, Fatal, Reaction, reaction_to
+from consumers.traces import current_trace_id
 from consumers.types import Ended, Outcome
 
 if TYPE_CHECKING:
@@ -31,12 +31,6 @@ log = structlog.get_logger(__name__)
 def where(record: Record) -> Where:
     """Name the place of *record* for a log line."""
     return {"topic": record.topic, "partition": record.partition, "offset": record.offset}
-
-
-def current_trace_id() -> str | None:
-    """Give the id of the current trace, if there is one."""
-    context = trace.get_current_span().get_span_context()
-    return f"{context.trace_id:032x}" if context.is_valid else None
 
 
 class Judge:
