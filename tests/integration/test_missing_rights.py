@@ -156,4 +156,6 @@ def test_a_right_that_is_given_is_noticed(
     with hidden(strict, *THE_CLUSTER):
         watched.until(lambda s: not s.lag.complete, "the missing right")
 
-    watched.until(lambda s: s.lag.complete, "the right to be noticed")
+    after = watched.until(lambda s: s.lag.complete, "the right to be noticed")
+
+    assert after.snapshot.missing_rights == ()

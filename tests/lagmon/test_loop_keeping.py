@@ -63,6 +63,8 @@ def test_what_is_pending_or_open_is_written_while_lagmon_runs(tmp_path: Path) ->
 
     play(story())
 
+    assert kept() == [0, 1]
+
 
 def test_whoever_was_killed_goes_on_where_it_was(tmp_path: Path) -> None:
     """An incident that was open then is not opened again: nobody is woken twice."""
