@@ -7,7 +7,6 @@ import os
 import signal
 import socket
 import time
-import uuid
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -18,7 +17,7 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict
 
 from tests.infra.ports import free_port
-from tests.infra.product import Product, address
+from tests.infra.product import Product, address, new_game
 from tests.infra.wait import until
 
 if TYPE_CHECKING:
@@ -38,15 +37,7 @@ BOTH = pytest.mark.parametrize("command", ["api", "worker"])
 @pytest.fixture
 def product(mock_kafka: MockKafka, database: str) -> Iterator[Product]:
     """Give the game on fresh topics and an empty database; nothing is started or migrated yet."""
-    topic = f"plays-{uuid.uuid4().hex[:8]}"
-    mock_kafka.create_topic(topic)
-    mock_kafka.create_topic(f"{topic}.dlq")
-    with Product(
-        kafka=mock_kafka.bootstrap_servers,
-        database=database,
-        client={"group.protocol": "consumer"},
-    ) as product:
-        product.environment |= {"CONSUMERS_TOPIC": topic, "CONSUMERS_GROUP": f"of-{topic}"}
+    with new_game(mock_kafka, database) as product:
         yield product
 
 

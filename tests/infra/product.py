@@ -11,7 +11,8 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from contextlib import ExitStack
+import uuid
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,8 +21,10 @@ import yaml
 from tests.infra.process import Service
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from typing import Self
+
+    from tests.infra.mock_kafka import MockKafka
 
 START_SECONDS = 30  # to say where it listens; a loaded machine needs a part of it
 OURS = ("CONSUMERS_", "LAGMON_", "OTEL_")  # variables of the outer environment that would interfere
@@ -120,6 +123,21 @@ class Product:
     def _environment(self, extra: Mapping[str, str]) -> dict[str, str]:
         outer = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
         return outer | self.environment | dict(extra)
+
+
+@contextmanager
+def new_game(kafka: MockKafka, database: str) -> Iterator[Product]:
+    """Give the game on fresh topics and an empty *database*; nothing is started or migrated yet."""
+    topic = f"plays-{uuid.uuid4().hex[:8]}"
+    kafka.create_topic(topic)
+    kafka.create_topic(f"{topic}.dlq")
+    with Product(
+        kafka=kafka.bootstrap_servers,
+        database=database,
+        client={"group.protocol": "consumer"},
+    ) as product:
+        product.environment |= {"CONSUMERS_TOPIC": topic, "CONSUMERS_GROUP": f"of-{topic}"}
+        yield product
 
 
 def command(name: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -10,7 +9,7 @@ import httpx
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
-from tests.infra.product import Product, address
+from tests.infra.product import Product, address, new_game
 from tests.infra.wait import until
 
 if TYPE_CHECKING:
@@ -34,15 +33,7 @@ SETTINGS = {
 @pytest.fixture
 def product(mock_kafka: MockKafka, database: str) -> Iterator[Product]:
     """Give the game on fresh topics and tables; nothing is started yet."""
-    topic = f"plays-{uuid.uuid4().hex[:8]}"
-    mock_kafka.create_topic(topic)
-    mock_kafka.create_topic(f"{topic}.dlq")
-    with Product(
-        kafka=mock_kafka.bootstrap_servers,
-        database=database,
-        client={"group.protocol": "consumer"},
-    ) as product:
-        product.environment |= {"CONSUMERS_TOPIC": topic, "CONSUMERS_GROUP": f"of-{topic}"}
+    with new_game(mock_kafka, database) as product:
         product.migrate()
         yield product
 
