@@ -195,7 +195,7 @@ class Replayer:
                     self._write(message, on_delivery)
             self._producer.commit_transaction(ANSWER_SECONDS)
         except (KafkaException, BufferError) as error:
-            self._give_up([error.args[0], *refusals])
+            self._give_up(error.args[0], refusals)
         self.replayed += len(messages)
 
     def _write(self, message: Message, on_delivery: DeliveryCallback) -> None:
@@ -219,22 +219,23 @@ class Replayer:
         )
         self._producer.poll(0)
 
-    def _give_up(self, errors: list[object]) -> NoReturn:
+    def _give_up(self, error: object, refusals: list[KafkaError]) -> NoReturn:
         """Undo a transaction; raise `_RefusedError` over a record, `Fatal` over anything else.
 
-        One of *errors* is the cause, the others follow from it: what was queued behind is purged.
+        *error* may be what followed from the refusal of a record, which is reported in *refusals*
+        at the latest while the transaction is undone. So is what was queued behind, as purged.
         """
-        told = [one for one in errors if isinstance(one, KafkaError)]
-        words = in_words(told[0]) if told else str(errors[0])
-        if any(one.code() in FENCED for one in told):
+        first = [error] if isinstance(error, KafkaError) else []
+        words = in_words(first[0]) if first else str(error)
+        if any(one.code() in FENCED for one in [*first, *refusals]):
             raise Fatal(f"another replay of {self._topic} has begun: this one stops")
-        if not told or any(one.fatal() for one in told):
+        if any(one.fatal() for one in [*first, *refusals]):
             raise Fatal(f"the replay cannot go on: {words}")
         try:
             self._producer.abort_transaction(ANSWER_SECONDS)
         except KafkaException as broken:
             raise Fatal(f"the replay cannot go on: {words}") from broken
-        of_record = next((one for one in told if one.code() in OF_RECORDS), None)
+        of_record = next((one for one in [*first, *refusals] if one.code() in OF_RECORDS), None)
         if of_record is None:
             raise Fatal(f"the replay cannot go on: {words}")
         raise _RefusedError(f"its topic refuses it: {of_record.name()}")

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from confluent_kafka import KafkaError, KafkaException
 
 from consumers.deadletters.envelope import envelope
 from consumers.deadletters.replay import (
     BATCH_BYTES,
     BATCH_RECORDS,
+    Replayer,
     batches,
     plan,
     refusal,
@@ -20,6 +22,9 @@ from propagation.forwarding import FIRST_SENT
 from propagation.testing import message
 from tests.builders import record
 from tests.consumers.deadletters.builders import TRACED, dead, letter
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 def test_a_letter_is_replayed_unless_something_speaks_against_it() -> None:
@@ -100,3 +105,53 @@ def test_a_transaction_takes_a_bounded_number_of_records_and_bytes() -> None:
     assert [len(batch) for batch in batches(big)] == [2, 1]
     assert [one for batch in batches(small) for one in batch] == small
     assert list(batches([])) == []
+
+
+class RefusingProducer:
+    """A producer whose broker refuses *refused*; it tells first what followed from that."""
+
+    def __init__(self, refused: bytes) -> None:
+        self._refused = refused
+        self._begun: list[tuple[bytes | None, Callable[[KafkaError | None, Any], None]]] = []
+        self.committed: list[bytes | None] = []
+
+    def begin_transaction(self) -> None:
+        """Forget what was undone."""
+        self._begun = []
+
+    def produce(self, _: str, value: bytes | None = None, *_1: Any, **more: Any) -> None:
+        """Keep it."""
+        self._begun.append((value, more["on_delivery"]))
+
+    def poll(self, _: float) -> None:
+        """Report nothing yet."""
+
+    def commit_transaction(self, _: float) -> None:
+        """Fail as librdkafka does, without a report."""
+        if any(value == self._refused for value, _ in self._begun):
+            follows = KafkaError.OUT_OF_ORDER_SEQUENCE_NUMBER
+            raise KafkaException(KafkaError(follows, "skipped sequence numbers"))
+        self.committed += [value for value, _ in self._begun]
+
+    def abort_transaction(self, _: float) -> None:
+        """Report what became of each."""
+        for value, on_delivery in self._begun:
+            big = value == self._refused
+            why = KafkaError.MSG_SIZE_TOO_LARGE if big else KafkaError._PURGE_QUEUE
+            on_delivery(KafkaError(why), None)
+
+
+def test_a_refusal_that_is_heard_of_late_concerns_its_record_alone() -> None:
+    """A broker refuses one; the transaction fails with what followed, and reports it when undone.
+
+    So it goes with real brokers when records stood behind the one that was refused.
+    """
+    producer = RefusingProducer(b"big")
+    replayer = Replayer(producer, "plays.dlq", {"plays": 1})  # type: ignore[arg-type] # a stand-in
+    letters = [dead(0, value=b"a"), dead(1, at=8, value=b"big"), dead(2, at=9, value=b"c")]
+
+    assert list(replayer.replay(letters)) == [2]
+    assert [value for value in producer.committed if value] == [b"a", b"c"]
+    assert [(one.place.offset, why) for one, why in replayer.failures] == [
+        (1, "its topic refuses it: MSG_SIZE_TOO_LARGE")
+    ]
