@@ -3,7 +3,7 @@
 What the groups are behind by never changes, so that each page can be held against the truth: a
 value that differs from it without saying that something is missing is a lie, and so is no answer.
 So are alerts: what is true all the time is never resolved, what is not never opens, and nobody is
-told that something cannot be seen beside the very value.
+told that something cannot be seen beside all of its values.
 """
 
 from __future__ import annotations
@@ -103,8 +103,11 @@ class Page:
         return (
             self.up
             and self.groups is not None
-            and all(self.lags.get(name) == TRUTH and self.unknown.get(name) == 0 for name in GROUPS)
+            and all(self._wholly(name) for name in GROUPS)
         )
+
+    def _wholly(self, name: str) -> bool:
+        return self.lags.get(name) == TRUTH and self.unknown.get(name) == 0
 
     @property
     def hurt(self) -> bool:
@@ -127,7 +130,7 @@ class Page:
 
     def _false_alerts(self) -> Iterator[str]:
         for rule, name in sorted(self.open):
-            seen = self.whole if rule == BLIND else rule == UNKNOWN and name in self.lags
+            seen = self.whole if rule == BLIND else rule == UNKNOWN and self._wholly(name)
             if seen or rule == FARTHER:
                 yield f"{rule} {name} is open, with {self.lags.get(name)}"
 
