@@ -21,8 +21,8 @@ $(READY): pyproject.toml requirements/dev.txt
 demo: $(READY)  ## the whole story on embedded Kafka and Postgres; KEEP=1 leaves it running
 	$(BIN)/python -m demo $(if $(filter-out 0,$(KEEP)),--keep)
 
-test: $(READY)  ## every test; what a machine lacks is skipped and named
-	$(BIN)/pytest $(ARGS)
+test: $(READY)  ## every test, JOBS=3 files at once; what a machine lacks is skipped and named
+	$(BIN)/pytest -n $(or $(JOBS),3) --dist loadfile $(ARGS)
 
 check: $(READY)  ## format, lint, types, import contracts
 	$(BIN)/ruff format --check
