@@ -100,11 +100,7 @@ class Page:
     @property
     def whole(self) -> bool:
         """Whether every value is there."""
-        return (
-            self.up
-            and self.groups is not None
-            and all(self._wholly(name) for name in GROUPS)
-        )
+        return self.up and self.groups is not None and all(self._wholly(name) for name in GROUPS)
 
     def _wholly(self, name: str) -> bool:
         return self.lags.get(name) == TRUTH and self.unknown.get(name) == 0
