@@ -154,7 +154,12 @@ def access(settings: Settings) -> Access:
 
 def make_guard(name: str, settings: DatabaseSettings, metrics: Metrics) -> Guard:
     """Make the circuit breaker of the dependency *name*."""
-    policy = BreakerPolicy(settings.breaker_failures, settings.breaker_open.total_seconds())
+    policy = BreakerPolicy(
+        failures=settings.breaker_failures,
+        open_seconds=settings.breaker_open.total_seconds(),
+        ratio=settings.breaker_ratio,
+        window=settings.breaker_window,
+    )
     return Guard(name, metrics, policy)
 
 

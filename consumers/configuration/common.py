@@ -166,11 +166,14 @@ class DatabaseSettings(Settings):
     """Where Postgres is, and when a dependency that does not answer is left alone.
 
     The database is named by *database_url*, or by *database_url_file* whose content is the URL.
-    After *breaker_failures* calls in a row that a dependency could not answer it is left alone for
-    *breaker_open*, then asked by one call alone.
+    After *breaker_failures* calls in a row that a dependency could not answer, or the part
+    *breaker_ratio* of the last *breaker_window* calls, it is left alone for *breaker_open*, then
+    asked by one call alone.
     """
 
     database_url: DatabaseUrl
     database_url_file: Path | None = None
     breaker_failures: Annotated[int, Field(ge=1, le=1000)] = 5
+    breaker_ratio: Annotated[float, Field(gt=0, le=1)] = 0.5
+    breaker_window: Annotated[int, Field(ge=1, le=10_000)] = 20
     breaker_open: Duration = timedelta(seconds=5)

@@ -66,6 +66,65 @@ def test_failures_in_a_row_open_it(ends: str, state: State) -> None:
     assert one.state is state
 
 
+RATIO = BreakerPolicy(failures=100, open_seconds=5, ratio=0.5, window=6, window_seconds=60)
+
+
+def heard(ends: str, *, apart: float = 1, policy: BreakerPolicy = RATIO) -> Breaker:
+    """Make one that has heard *ends* of calls, each *apart* seconds behind the one before."""
+    one = Breaker(policy)
+    for number, end in enumerate(ends):
+        now = number * apart
+        ticket = admitted(one, now)
+        if end == "x":
+            one.failed(ticket, now, FAULT)
+        else:
+            one.succeeded(ticket)
+    return one
+
+
+@pytest.mark.parametrize(
+    ("ends", "state"),
+    [
+        ("x.x.", State.CLOSED),
+        ("x.x.x", State.OPEN),
+        ("......x.x.x", State.OPEN),
+        ("x..x..x..x", State.CLOSED),
+        ("xx....x", State.CLOSED),
+        ("xx...x", State.OPEN),
+    ],
+)
+def test_a_part_of_the_last_calls_opens_it(ends: str, state: State) -> None:
+    """Three of the last six failed: no row is needed, and what is further back does not count."""
+    assert heard(ends).state is state
+
+
+@pytest.mark.parametrize(("apart", "state"), [(15, State.OPEN), (15.1, State.CLOSED)])
+def test_a_failure_of_long_ago_counts_no_more(apart: float, state: State) -> None:
+    """Of few calls the first failed more than a minute before the third: that is no outage."""
+    assert heard("x.x.x", apart=apart).state is state
+
+
+def test_the_part_is_counted_anew_when_it_closes() -> None:
+    """What failed before it opened does not count against a dependency that is back."""
+    one = heard("x.x.x")
+    one.succeeded(admitted(one, 20))
+
+    for _ in range(2):
+        one.failed(admitted(one, 20), 20, FAULT)
+
+    assert one.state is State.CLOSED
+
+
+def test_few_calls_have_no_part() -> None:
+    """Calls that have not come yet count as good: two of two are left to the row."""
+    assert heard("xx").state is State.CLOSED
+
+
+def test_with_a_ratio_of_one_the_row_alone_decides() -> None:
+    """By the shipped numbers four failures of five calls, for ever, open nothing."""
+    assert heard("xxxx." * 20, policy=BreakerPolicy(ratio=1)).state is State.CLOSED
+
+
 def test_an_open_breaker_refuses_for_its_time() -> None:
     """It names the failure that opened it and how long it still refuses."""
     one = opened(at=100)

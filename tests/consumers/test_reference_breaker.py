@@ -45,4 +45,9 @@ def test_the_bounds_are_the_real_ones() -> None:
 
     assert fields["breaker_failures"].default == policy.failures
     assert fields["breaker_open"].default.total_seconds() == policy.open_seconds
+    assert fields["breaker_ratio"].default == policy.ratio
+    assert fields["breaker_window"].default == policy.window
+    part = f"{policy.ratio * policy.window:.0f} failures among the last {policy.window} calls"
+    assert part in PAGE
+    assert f"older than {policy.window_seconds:.0f} s count" in PAGE
     assert f"not ended after {policy.probe_seconds:.0f} s" in PAGE
