@@ -44,7 +44,17 @@ class Poison(HandlerError):  # noqa: N818 - as above
 
 
 class Unavailable(HandlerError):  # noqa: N818 - as above
-    """Say that a dependency is away. The record waits for it and spends no try, however long."""
+    """Say that a dependency is away. The record waits for it and spends no try, however long.
+
+    *retry_after_seconds* is how long, where that is known: it takes the place of the backoff, see
+    `consumers.runtime.backoff.RetryPolicy.wait_seconds`.
+    """
+
+    retry_after_seconds: float | None = None  # also where a subclass forgets to call this one
+
+    def __init__(self, *args: object, retry_after_seconds: float | None = None) -> None:
+        super().__init__(*args)
+        self.retry_after_seconds = retry_after_seconds
 
 
 class Fatal(ConsumersError):  # noqa: N818 - as above

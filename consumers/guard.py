@@ -40,11 +40,10 @@ log = structlog.get_logger(__name__)
 
 
 class BreakerOpenError(Unavailable):
-    """A call was not made. *retry_after_seconds* is when one may be, unless a probe ends before."""
+    """A call was not made. *retry_after_seconds* is when one may be.
 
-    def __init__(self, message: str, retry_after_seconds: float) -> None:
-        super().__init__(message)
-        self.retry_after_seconds = retry_after_seconds
+    It is 0 while a probe is under way: that may end at any moment.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,11 +90,13 @@ class Guard:
         with self._lock:
             ticket = self._breaker.admit(now)
             seconds = self._breaker.refuses_seconds(now)
+            probed = self._breaker.state is State.HALF_OPEN
             changed = self._noted()
         _log(changed)
         if ticket is None:
             self._refused.inc()
-            raise BreakerOpenError(self._words(seconds), seconds)
+            soon = 0.0 if probed else seconds
+            raise BreakerOpenError(self._words(seconds), retry_after_seconds=soon)
         _tickets.set((*_tickets.get(), ticket))
 
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:

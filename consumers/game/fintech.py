@@ -123,7 +123,10 @@ class Fintech:
         partner wants to be left alone (``Retry-After``) it is not called for any play.
         """
         if (seconds := self._away_until - self._clock()) > 0:
-            raise Unavailable(f"fintech asked not to be called for another {seconds:.1f} s")
+            raise Unavailable(
+                f"fintech asked not to be called for another {seconds:.1f} s",
+                retry_after_seconds=seconds,
+            )
         with self._guard:
             answer = self._call(play, outcome)
             self._stay_away(retry_after_seconds(answer.retry_after, datetime.now(UTC)))

@@ -159,12 +159,12 @@ def test_guards_stand_inside_each_other(guarded: Guarded) -> None:
 
 
 def test_of_many_threads_one_probes(guarded: Guarded) -> None:
-    """While a probe is under way all other threads are refused at once."""
+    """While a probe is under way all others are refused at once, and may ask again any moment."""
     guarded.open()
     guarded.clock.advance(OPEN_SECONDS)
     lanes, together, hold = 8, threading.Barrier(8, timeout=10), threading.Event()
     let_through: list[int] = []
-    refused: list[str] = []
+    refused: list[tuple[str, float | None]] = []
     told = threading.Semaphore(0)
 
     def call() -> None:
@@ -174,7 +174,7 @@ def test_of_many_threads_one_probes(guarded: Guarded) -> None:
                 let_through.append(1)
                 hold.wait(10)
         except BreakerOpenError as error:
-            refused.append(str(error))
+            refused.append((str(error), error.retry_after_seconds))
             told.release()
 
     threads = [threading.Thread(target=call) for _ in range(lanes)]
@@ -187,7 +187,7 @@ def test_of_many_threads_one_probes(guarded: Guarded) -> None:
         thread.join(10)
 
     words = "fintech breaker half-open, a probe is under way: fintech answered 503"
-    assert refused == [words] * (lanes - 1)
+    assert refused == [(words, 0)] * (lanes - 1)
     assert len(let_through) == 1
     assert guarded.state is State.CLOSED
 

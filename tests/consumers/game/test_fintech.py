@@ -300,8 +300,9 @@ def test_retry_after_is_kept_for_every_play(partner: StandIn) -> None:
             client.settle(play("play-1"), outcome())
         now[0] += 6.9
         for play_id in ("play-1", "play-2"):
-            with pytest.raises(Unavailable, match=r"another 0\.1 s"):
+            with pytest.raises(Unavailable, match=r"another 0\.1 s") as refused:
                 client.settle(play(play_id), outcome())
+            assert refused.value.retry_after_seconds == pytest.approx(0.1)
         called = partner.hits()
 
         partner.fault(mode="none")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -38,6 +40,28 @@ def test_no_wait_is_negative_or_passes_the_cap(
 ) -> None:
     """Whatever the policy, a wait lies between nothing and the cap."""
     assert 0 <= policy.wait_seconds(failures, chance) <= policy.max_seconds
+
+
+@pytest.mark.parametrize(
+    ("asked", "seconds"),
+    [(4, 4), (1, 1), (0.2, 0.8), (0, 0.8), (-5, 0.8), (30, 30), (86_400, 30), (math.inf, 30)],
+)
+def test_what_a_failure_asks_for_counts_instead(asked: float, seconds: float) -> None:
+    """Whatever the failures, it is waited so long: the first wait at least, the cap at most."""
+    policy = RetryPolicy()
+
+    for failures in (1, 10_000):
+        assert policy.wait_seconds(failures, 1, asked) == pytest.approx(seconds)
+
+
+@given(POLICIES, st.integers(1, 10_000), st.floats(0, 1), st.floats(allow_nan=True))
+def test_nothing_that_is_asked_for_makes_a_busy_loop(
+    policy: RetryPolicy, failures: int, chance: float, asked: float
+) -> None:
+    """Even what is no number waits between the first wait and the cap."""
+    wait = policy.wait_seconds(failures, chance, asked)
+
+    assert policy.wait_seconds(1, chance) <= wait <= policy.max_seconds
 
 
 @given(POLICIES, st.integers(1, 100))

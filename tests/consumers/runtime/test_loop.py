@@ -86,6 +86,37 @@ def test_waits_for_a_dependency_stay_below_the_cap() -> None:
     assert bench.source.committed == {}
 
 
+def test_a_refusal_that_says_when_to_ask_again_is_followed() -> None:
+    """After a long outage the record is tried when its breaker lets it through, not at the cap."""
+    failures: list[Exception] = [Unavailable("down")] * 8
+    bench = Bench(script={0: [*failures, Unavailable("open", retry_after_seconds=4)]})
+
+    bench.run(record(0), seconds=600)
+
+    *_, refused, done = bench.times(0)
+    assert done - refused == 4
+    assert bench.source.committed == {AT: 1}
+
+
+def test_a_refusal_that_asks_for_a_day_is_followed_to_the_cap() -> None:
+    """Whatever a dependency asks for, it is asked again after 30 seconds."""
+    bench = Bench(script={0: [Unavailable("later", retry_after_seconds=86_400)]})
+
+    bench.run(record(0), seconds=600)
+
+    assert bench.times(0) == [0, 30]
+
+
+def test_a_refusal_that_asks_for_no_time_makes_no_busy_loop() -> None:
+    """While a breaker's probe is under way those it refuses ask once in the first wait."""
+    refusals: list[Exception] = [Unavailable("probed", retry_after_seconds=0) for _ in range(1000)]
+    bench = Bench(script={0: refusals})
+
+    bench.run(record(0), seconds=60)
+
+    assert len(bench.times(0)) == 60
+
+
 def test_a_failed_dead_letter_never_moves_the_offset() -> None:
     """As long as the queue does not take the record, nothing is committed past it."""
     bench = Bench(script={0: endless(Poison)}, dead_letter_failures=1000)
