@@ -79,10 +79,12 @@ def producing(servers: str, topic: str, partitions: int = 1) -> Iterator[None]:
 class Reader:
     """A member of a group that reads and commits; while `poisoned`, nothing of partition 1.
 
-    *at_most* is how many records it reads in a tick.
+    *at_most* is how many records it reads in a tick. While not `commits`, it reads all the same.
     """
 
-    def __init__(self, servers: str, group: str, topic: str, *, at_most: int = 50) -> None:
+    def __init__(
+        self, servers: str, group: str, topic: str, *, at_most: int = 50, commits: bool = True
+    ) -> None:
         self._consumer = Consumer(
             {
                 "bootstrap.servers": servers,
@@ -95,7 +97,7 @@ class Reader:
             }
         )
         self._consumer.subscribe([topic])
-        self.poisoned = False
+        self.poisoned, self.commits = False, commits
         self._at_most = at_most
         self._stuck: TopicPartition | None = None
 
@@ -116,7 +118,7 @@ class Reader:
                     self._consumer.pause([self._stuck])
             else:
                 done[partition] = TopicPartition(topic, partition, offset + 1)
-        if done:
+        if done and self.commits:
             self._commit(list(done.values()))
 
     def _commit(self, offsets: list[TopicPartition]) -> None:

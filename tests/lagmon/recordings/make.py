@@ -178,6 +178,53 @@ def restart(stage: Stage) -> None:
             stage.lasts(8)
 
 
+def stopped(stage: Stage) -> None:
+    """The only reader leaves and nobody takes its place, until somebody starts it again."""
+    with producing(stage.servers, stage.topic), stage.recording():
+        with reading(stage.servers, stage.group, stage.topic):
+            stage.lasts(10)
+        stage.lasts(18)
+        with reading(stage.servers, stage.group, stage.topic):
+            stage.lasts(8)
+
+
+def stalled(stage: Stage) -> None:
+    """The only reader stays and commits nothing any more; then it goes on."""
+    with (
+        producing(stage.servers, stage.topic),
+        reading(stage.servers, stage.group, stage.topic) as reader,
+        stage.recording(),
+    ):
+        stage.lasts(10)
+        reader.commits = False
+        stage.lasts(18)
+        reader.commits = True
+        stage.lasts(8)
+
+
+def uncommitted(stage: Stage) -> None:
+    """A reader takes what comes and has never committed; then it does."""
+    with (
+        producing(stage.servers, stage.topic),
+        reading(stage.servers, stage.group, stage.topic, commits=False) as reader,
+        stage.recording(),
+    ):
+        stage.lasts(18)
+        reader.commits = True
+        stage.lasts(8)
+
+
+def rewound(stage: Stage) -> None:
+    """The offsets of a group are set back, and what it read before is read once more."""
+    send(stage.servers, stage.topic, 50)
+    commit(stage.servers, stage.group, stage.topic, 50)
+    with stage.recording():
+        stage.lasts(4)
+        for offset in (10, 20, 35, 50):
+            commit(stage.servers, stage.group, stage.topic, offset)
+            stage.lasts(4)
+
+
 # The outage comes last: it is the one after which a broker has lost time.
 SCENARIOS: dict[str, tuple[Callable[[Stage], None], int]] = {
     "poison": (poison, 2),
@@ -187,6 +234,10 @@ SCENARIOS: dict[str, tuple[Callable[[Stage], None], int]] = {
     "recreated": (recreated, 1),
     "retention": (retention, 1),
     "restart": (restart, 1),
+    "stopped": (stopped, 1),
+    "stalled": (stalled, 1),
+    "uncommitted": (uncommitted, 1),
+    "rewound": (rewound, 1),
     "outage": (outage, 1),
 }
 

@@ -21,7 +21,7 @@ from tests.lagmon.recordings.make import CONFIG, FOLDER, NOBODY, SCENARIOS
 
 LINKS = Links("http://jaeger:16686", "https://runbooks.example/lag", "http://lagmon:10308")
 HOLDS_SECONDS = 240
-WAKES = ("poison", "transaction", "retention", "outage")
+WAKES = ("poison", "transaction", "retention", "stopped", "stalled", "outage")
 
 
 def pages(name: str, change: Change = Change.OPENED) -> list[dict[str, Any]]:
@@ -82,6 +82,33 @@ def test_only_what_has_to_wake_somebody_does(name: str) -> None:
                 "trace_id": f"{0xD:032x}",
             },
             id="retention",
+        ),
+        pytest.param(
+            "stopped",
+            {
+                "summary": "Consumer group stopped on local has stopped: it has no members",
+                "verdict": "stopped",
+                "members": "0",
+                "value": "116",
+                "offset": "152",
+                "waited": "12s ± 1s, by history",
+                "trace_id": f"{0x99:032x}",
+            },
+            id="stopped",
+        ),
+        pytest.param(
+            "stalled",
+            {
+                "summary": "Consumer group stalled on local does not get on",
+                "verdict": "stalled",
+                "members": "1",
+                "owner": "reader-1 at 127.0.0.1",
+                "value": "118",
+                "offset": "119",
+                "waited": "12s ± 1s, by history",
+                "trace_id": f"{0x78:032x}",
+            },
+            id="stalled",
         ),
         pytest.param(
             "outage",

@@ -28,6 +28,10 @@ if TYPE_CHECKING:
 PAGED = {
     *(State.STOPPED, State.STALLED, State.BLOCKED, State.LOST, State.HANGING_TRANSACTION),
 }
+UNPAGED = {
+    *(State.UNCOMMITTED, State.REWOUND, State.BEYOND_END),
+    *(State.OPEN_TRANSACTION, State.FALLING_BEHIND),
+}
 STUCK = "KafkaConsumerStuck"
 
 each_recording = pytest.mark.parametrize("name", SCENARIOS)
@@ -222,6 +226,51 @@ def test_what_retention_took_is_lost() -> None:
     assert states(said)[-1] == State.OK
 
 
+def test_a_group_that_nobody_reads_for_is_stopped() -> None:
+    """Without a member it is stopped and never stalled; it pages until somebody reads again."""
+    said = told("stopped")
+
+    seen = [group for one in said for group in one["groups"].values()]
+    assert {group["members"] for group in seen if group["state"] == State.STOPPED} == {0}
+    assert PAGED & set(states(said)) == {State.STOPPED}
+    assert alerts(said) == [(STUCK, "opened"), (STUCK, "resolved")]
+    assert states(said)[-1] == State.OK
+
+
+def test_a_member_that_commits_nothing_any_more_is_stalled() -> None:
+    """It is there, records come, and its commit stands: stalled, until it moves again."""
+    said = told("stalled")
+
+    stood = [row for row in rows(said) if row["state"] == State.STALLED]
+    assert len({row["committed"] for row in stood}) == 1
+    assert [row["lag"] for row in stood] == sorted({row["lag"] for row in stood})
+    assert PAGED & set(states(said)) == {State.STALLED}
+    assert alerts(said) == [(STUCK, "opened"), (STUCK, "resolved")]
+    assert states(said)[-1] == State.OK
+
+
+def test_what_was_never_committed_has_no_lag() -> None:
+    """A member that never commits is uncommitted, not at 0; with its first commit it has a lag."""
+    said = told("uncommitted")
+
+    assert states(said)[:2] == [State.PENDING, State.UNCOMMITTED]
+    for row in rows(said):
+        assert (row["lag"] is None) == (row["committed"] is None)
+        assert row["state"] != State.UNCOMMITTED or row["lag"] is None
+    assert rows(said)[-1]["lag"] is not None
+    assert State.UNCOMMITTED not in states(said)[2:]
+    assert alerts(said) == []
+
+
+def test_offsets_that_were_set_back_are_rewound_until_read_again() -> None:
+    """What is read twice on purpose wakes nobody, and is over where it had been before."""
+    said = told("rewound")
+
+    assert states(said) == [State.OK, State.REWOUND, State.OK]
+    assert {row["lag"] for row in rows(said) if row["state"] == State.REWOUND} == {40, 30, 15}
+    assert alerts(said) == []
+
+
 def test_a_restart_of_lagmon_makes_nothing_unknown() -> None:
     """Neither the gap in the recording nor a beginning without memory is taken for trouble."""
     gap = restarted_at("restart")
@@ -235,6 +284,13 @@ def test_a_restart_of_lagmon_makes_nothing_unknown() -> None:
         assert set(states(said)) <= {State.OK, State.PENDING, State.STEADY, State.OPEN_TRANSACTION}
         assert alerts(said) == []
         assert None not in [row["lag"] for row in rows(said)]
+
+
+def test_every_state_of_trouble_was_once_seen_on_a_real_broker() -> None:
+    """What a state is called by is not made up: a recording shows each that tells of trouble."""
+    seen = {state for name in SCENARIOS for state in states(told(name))}
+
+    assert seen >= {*PAGED, *UNPAGED}
 
 
 def restarted_at(name: str) -> int:
