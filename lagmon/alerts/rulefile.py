@@ -201,11 +201,14 @@ def _expression(entry: Entry) -> str:
         return _BLIND
     chosen = _chosen(entry)
     if condition.measure is Measure.VALUE:
+        partly = f"max by ({_GROUP}) (lagmon_group_unknown_partitions{_braces(chosen)}) > 0"
         unknown = _braces([*chosen, 'state="unknown"'])
-        return (
+        wholly = (
             f"max by ({_GROUP}) (lagmon_group_state{unknown})"
-            f" unless on ({_GROUP}) lagmon_group_lag_messages and on ({_GROUP}) {VALUED}"
-            f" unless on (kafka_cluster) {_BLIND}"
+            f" unless on ({_GROUP}) lagmon_group_lag_messages"
+        )
+        return (
+            f"({partly} or {wholly}) and on ({_GROUP}) {VALUED} unless on (kafka_cluster) {_BLIND}"
         )
     if condition.measure is Measure.STATE:
         chosen.append(f'state=~"{"|".join(condition.states)}"')

@@ -189,7 +189,7 @@ KAFKA_LAG_UNKNOWN = Rule(
     scope=Scope.GROUP,
     condition=Condition(Measure.VALUE),
     for_seconds=120.0,
-    title="consumer lag cannot be read any more",
+    title="consumer lag, or a part of it, cannot be read any more",
 )
 
 KAFKA_CLUSTER_BLIND = Rule(

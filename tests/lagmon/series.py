@@ -29,7 +29,7 @@ class Kind(Enum):
     """What one tick is: a reading that is whole, or one of the gaps."""
 
     WHOLE = auto()
-    BOUND = auto()  # parts are unknown: the value is a lower bound
+    BOUND = auto()  # parts are unknown: the value is a lower bound, and `Family.UNKNOWN` holds
     MISSING = auto()  # cannot be read
     UNSAID = auto()  # the state is pending or unknown
     GONE = auto()  # deleted
@@ -55,6 +55,7 @@ GAPS = {
     Family.UNKNOWN: (Kind.MISSING,),
     Family.BLIND: (Kind.LATE,),
 }
+LACKS = frozenset({Kind.MISSING, Kind.BOUND})  # of the value of a partition at least
 STATES = tuple(state for state in State if state not in {State.PENDING, State.UNKNOWN})
 CHANGES = 0.3  # how often a tick differs from the one before it in the same phase
 VALUES = (0, 49, 50, 51, 300, 301, 999, 1000, 1001, 5000)
@@ -93,7 +94,8 @@ class Series:
 def generate(random: Random, family: Family, name: str, *, gaps: bool) -> Series:
     """Make up a series of phases of random length, in each of which the ticks are of one kind."""
     kinds = [Kind.WHOLE] * 3 + [Kind.GONE]
-    kinds += list(GAPS[family]) * 2 if gaps or family is Family.UNKNOWN else []
+    kinds += list(GAPS[family]) * 2 if gaps else []
+    kinds += [Kind.BOUND] * 3 if family is Family.UNKNOWN else []
     longest = 10 if family in {Family.LAG, Family.SECONDS, Family.TOPIC} else 40
     ticks: list[Tick] = []
     while len(ticks) < TICKS:
@@ -133,7 +135,7 @@ def translated(series: Series) -> Iterator[tuple[int, ClusterLag]]:
     """Give what lagmon would have to read to judge as the documentation says Prometheus does."""
     before, run = Tick(Kind.GONE), 0
     for number, tick in enumerate(series.ticks):
-        run = run + 1 if tick.kind is Kind.MISSING else 0
+        run = run + 1 if tick.kind in LACKS else 0
         before = _translated(series.family, tick, before, run)
         yield number, _lag(series, before, number)
 
@@ -141,7 +143,7 @@ def translated(series: Series) -> Iterator[tuple[int, ClusterLag]]:
 def _translated(family: Family, tick: Tick, before: Tick, run: int) -> Tick:
     if tick.kind is Kind.LATE:
         return before  # the last sample stands
-    if tick.kind is Kind.BOUND:
+    if tick.kind is Kind.BOUND and family is not Family.UNKNOWN:
         return replace(tick, kind=Kind.WHOLE)  # a value like any other
     counts = family is Family.UNKNOWN and run >= MISSING_UNTIL_UNKNOWN
     if tick.kind is Kind.UNSAID or (tick.kind is Kind.MISSING and not counts):
@@ -213,6 +215,11 @@ def _group_page(
         for state in sorted({each for each in there if each is not None}):
             name = f'lagmon_group_state{{{labels},state="{state}"}}'
             shown[name] = ["1" if each is state else STALE for each in there]
+        if series.family is Family.UNKNOWN:
+            unknown = [
+                STALE if each is None else str(int(each.kind is Kind.BOUND)) for each in known
+            ]
+            shown[f"lagmon_group_unknown_partitions{{{labels}}}"] = unknown
         name = f"lagmon_group_members{{{labels}}}"
         shown[name] = [STALE if each is None else "1" for each in there]
     return shown
@@ -231,7 +238,7 @@ def _shown(series: Series) -> list[State]:
     """Give the state that the page shows at each tick: the last stands, until it is unknown."""
     states, shown, run = [], State.OK, 0
     for tick in series.ticks:
-        run = run + 1 if tick.kind is Kind.MISSING else 0
+        run = run + 1 if tick.kind in LACKS else 0
         if tick.kind in {Kind.WHOLE, Kind.UNSAID}:
             shown = tick.state
         elif tick.kind is Kind.GONE:

@@ -251,4 +251,5 @@ def test_the_series_are_worth_comparing(family: Family, prometheus: Firing) -> N
     ]
 
     assert len(resolving) >= EACH[family] / 10
+    assert [each for each in firing if not each.has_gaps]
     assert apart
