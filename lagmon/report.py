@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from lagmon.model import ClusterLag, GroupLag, Incident, IncidentChange, IncidentKey
     from lagmon.readings import MissingRight, PartitionOffsets, StepDuration, TopicPartition
 
+RULE = "{rule}"  # in the address of runbooks: the name of the rule
+
 
 @dataclass(frozen=True, slots=True)
 class OldestRecord:
@@ -118,15 +120,39 @@ class Notice:
 
 
 @dataclass(frozen=True, slots=True)
+class Reach:
+    """How people reach the *cluster* with Kafka's own tools: its bootstrap *servers*.
+
+    Where it is *secured*, they need a file with properties of their own.
+    """
+
+    cluster: str
+    servers: str
+    secured: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Links:
     """Where the outside can read on; an empty one leaves the link out.
 
-    *jaeger* is the address of its UI, *runbook* of the page on what to do, *lagmon* our own.
+    *jaeger* is the address of its UI, *runbook* of the page on what to do, in which ``{rule}``
+    stands for the name of the rule, *lagmon* our own. *reaches* has the clusters by name.
     """
 
     jaeger: str = ""
     runbook: str = ""
     lagmon: str = ""
+    reaches: tuple[Reach, ...] = ()
+
+    def runbook_of(self, rule: Rule | None) -> str:
+        """Give the address of what to do about *rule*: its own, or else that of all rules."""
+        if rule is None:  # it was taken out of the configuration, its incident is still open
+            return "" if RULE in self.runbook else self.runbook
+        return rule.runbook or self.runbook.replace(RULE, rule.name)
+
+    def reach(self, cluster: str) -> Reach | None:
+        """Give how *cluster* is reached, if that is known."""
+        return next((each for each in self.reaches if each.cluster == cluster), None)
 
     def trace(self, trace_id: str) -> str:
         """Give the address under which Jaeger shows the trace, or nothing."""

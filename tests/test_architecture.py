@@ -19,6 +19,7 @@ MODULE_LINES, FUNCTION_LINES = 300, 40
 PURE = (
     "lagmon/model.py",
     "lagmon/readings.py",
+    "lagmon/notify/commands.py",
     "lagmon/notify/phrases.py",
     "lagmon/page.py",
     "lagmon/retention.py",

@@ -40,7 +40,7 @@ def run(chosen: argparse.Namespace) -> int:
     settings = (
         load(chosen.config, unnamed=NOBODY) if chosen.config else Settings(clusters=(NOBODY,))
     )
-    rules = wiring.rules(settings)
+    rules = wiring.with_runbooks(wiring.rules(settings), wiring.links(settings))
     for name in unwritten(rules):
         sys.stderr.write(f"lagmon: {name}: not written: states of partitions are no metrics\n")
     named = {each.name: tuple(each.groups.static) for each in settings.clusters}

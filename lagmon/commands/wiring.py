@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,14 +17,15 @@ from lagmon import notify
 from lagmon.alerts.incidents import REMIND_SECONDS
 from lagmon.configuration.rule_settings import rules_of
 from lagmon.judge.judging import Policy
-from lagmon.report import Links
+from lagmon.report import Links, Reach
 from lagmon.supervise import GRACE_SECONDS
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Iterable
 
     from lagmon.alerts.rules import Rule
-    from lagmon.configuration.settings import Settings
+    from lagmon.configuration.settings import Cluster, Settings
 
 VERSION = version("lagmon")
 
@@ -56,13 +58,25 @@ def policy(settings: Settings) -> Policy:
     )
 
 
+def with_runbooks(rules: Iterable[Rule], links: Links) -> tuple[Rule, ...]:
+    """Give *rules* each with the address of what to do, for where no *links* are known."""
+    return tuple(replace(rule, runbook=links.runbook_of(rule)) for rule in rules)
+
+
 def links(settings: Settings) -> Links:
     """Give where alerts and pages point to."""
     return Links(
         jaeger=settings.links.jaeger or "",
         runbook=settings.links.runbook or "",
         lagmon=settings.web.external_url or "",
+        reaches=tuple(map(_reach, settings.clusters)),
     )
+
+
+def _reach(cluster: Cluster) -> Reach:
+    """Say how people reach *cluster*: not whether lagmon's own properties would do for them."""
+    secured = any(name.startswith(("security.", "sasl.", "ssl.")) for name in cluster.client)
+    return Reach(cluster.name, cluster.bootstrap_servers, secured)
 
 
 def holds_seconds(settings: Settings) -> float:

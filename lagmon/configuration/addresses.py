@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from urllib.parse import SplitResult, urlsplit
 
+from lagmon.report import RULE
+
 SERVER = re.compile(r"(?:[\w.-]+|\[[0-9A-Fa-f:.]+\]):(?P<port>\d{1,5})")
 HOST = re.compile(r"[\w.-]+|[0-9A-Fa-f:.]+(?:%[\w.-]+)?")
 LARGEST_PORT = 65535
@@ -30,6 +32,13 @@ def link(text: str) -> str:
     if "@" in _split(text).netloc:
         raise ValueError("must hold no credentials: it is shown to everybody")
     return text.rstrip("/")
+
+
+def template(text: str) -> str:
+    """Check the address *text* of a page for each rule, in which ``{rule}`` may stand."""
+    if re.search("[{}]", text.replace(RULE, "")):
+        raise ValueError(f"knows {RULE} alone: the name of the rule")
+    return link(text)
 
 
 def endpoint(text: str) -> str:

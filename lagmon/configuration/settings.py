@@ -186,7 +186,7 @@ class Links(Part):
     """Where an alert points to: the Jaeger of the traces, the runbook of the team."""
 
     jaeger: Link | None = None
-    runbook: Link | None = None
+    runbook: Annotated[str, AfterValidator(addresses.template)] | None = None
 
 
 class State(Part):

@@ -13,7 +13,15 @@ from lagmon import waited
 from lagmon.alerts.conditions import Measure
 from lagmon.labels import safe
 from lagmon.model import State
-from lagmon.notify.phrases import concerned, summary, time_to_drain
+from lagmon.notify.commands import commands
+from lagmon.notify.phrases import (
+    concerned,
+    oldest,
+    partition_of,
+    summary,
+    time_to_drain,
+    told_of,
+)
 from lagmon.wording import clock, counted, duration, member, moment
 
 if TYPE_CHECKING:
@@ -36,14 +44,15 @@ def annotate(notice: Notice, links: Links) -> dict[str, str]:
         "threshold": f"{rule.condition.threshold:.15g}" if compares else "",
         "since": moment(incident.since),
         "members": str(group.members) if group and group.members is not None else "",
-        "runbook_url": rule.runbook or links.runbook,
+        "runbook_url": links.runbook_of(rule),
     }
     if incident.resolved_at is None:
-        facts |= _place(_at(notice))
+        facts |= _place(told_of(notice))
         facts |= {"waited": _waited(notice), "time_to_drain": time_to_drain(notice)}
         facts |= {"owner": _owner(notice)}
-        record = _oldest(notice)
+        record = oldest(notice)
         facts |= _record(record, notice, links) if record else {}
+        facts |= commands(notice, links.reach(incident.key.cluster))
     said = {name: safe(text) for name, text in rule.annotations} | {
         name: text for name, text in facts.items() if text
     }
@@ -66,7 +75,7 @@ def description(notice: Notice) -> str:
         sentences.append("Until they can be seen, nobody watches them.")
     if incident.key.group is not None:
         sentences += _state(notice)
-    record, at = _oldest(notice), _at(notice)
+    record, at = oldest(notice), told_of(notice)
     if record is not None:
         sentences += _standing(record, notice.at)
     if at is not None and (owner := _owner(notice)):
@@ -139,14 +148,6 @@ def _record(record: OldestRecord, notice: Notice, links: Links) -> dict[str, str
     }
 
 
-def _oldest(notice: Notice) -> OldestRecord | None:
-    """Give the record of the group, unless it lies elsewhere than what the incident is about."""
-    key, record = notice.change.incident.key, notice.record
-    if record is None or key.topic not in {None, record.at.topic}:
-        return None
-    return record if key.partition in {None, record.at.partition} else None
-
-
 def _waited(notice: Notice) -> str:
     """Say for how long the oldest unread record has, where one is unread and it is known."""
     age = waited.by_all(concerned(notice))
@@ -159,23 +160,9 @@ def _place(at: TopicPartition | None) -> dict[str, str]:
 
 def _owner(notice: Notice) -> str:
     """Name the member that owns the partition that is told of."""
-    at = _at(notice)
-    owners = [part.owner for part in concerned(notice) if part.at == at]
-    return " ".join(member(one.client_id, one.host) for one in owners if one)
-
-
-def _at(notice: Notice) -> TopicPartition | None:
-    """Give the partition that is told of: that of the record, or else the one that is worst off."""
-    record = _oldest(notice)
-    return record.at if record else _worst(notice)
+    row = partition_of(notice)
+    return member(row.owner.client_id, row.owner.host) if row and row.owner else ""
 
 
 def _named(at: TopicPartition) -> str:
     return f"{safe(at.topic)}[{at.partition}]"
-
-
-def _worst(notice: Notice) -> TopicPartition | None:
-    """Give the partition that is furthest behind, of those that are as badly off as the group."""
-    parts = concerned(notice)
-    worst = [part for part in parts if notice.group and part.judged is notice.group.judged]
-    return max(worst or parts, key=lambda part: part.lag or 0).at if parts else None

@@ -17,7 +17,8 @@ from lagmon.wording import counted, duration, number
 if TYPE_CHECKING:
     from lagmon.alerts.conditions import Condition
     from lagmon.model import PartitionLag
-    from lagmon.report import Notice
+    from lagmon.readings import TopicPartition
+    from lagmon.report import Notice, OldestRecord
 
 _DOING = {
     State.STALLED: "does not get on",
@@ -61,6 +62,33 @@ def concerned(notice: Notice) -> tuple[PartitionLag, ...]:
         for part in (group.partitions if group else ())
         if key.topic in {None, part.at.topic} and key.partition in {None, part.at.partition}
     )
+
+
+def oldest(notice: Notice) -> OldestRecord | None:
+    """Give the record of the group, unless it lies elsewhere than what the incident is about."""
+    key, record = notice.change.incident.key, notice.record
+    if record is None or key.topic not in {None, record.at.topic}:
+        return None
+    return record if key.partition in {None, record.at.partition} else None
+
+
+def told_of(notice: Notice) -> TopicPartition | None:
+    """Give the partition that is told of: that of the record, or else the one that is worst off."""
+    record = oldest(notice)
+    return record.at if record else _worst(notice)
+
+
+def partition_of(notice: Notice) -> PartitionLag | None:
+    """Give what is known of the partition that is told of."""
+    at = told_of(notice)
+    return next((part for part in concerned(notice) if part.at == at), None)
+
+
+def _worst(notice: Notice) -> TopicPartition | None:
+    """Give the partition that is furthest behind, of those that are as badly off as the group."""
+    parts = concerned(notice)
+    worst = [part for part in parts if notice.group and part.judged is notice.group.judged]
+    return max(worst or parts, key=lambda part: part.lag or 0).at if parts else None
 
 
 def summary(notice: Notice) -> str:

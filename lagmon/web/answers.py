@@ -202,7 +202,7 @@ def _incident(incident: Incident, rules: Mapping[str, Rule], links: Links) -> di
         "value": incident.value if compares else None,
         "maintenance": incident.held,
         "owner": _text(rule.owner or None) if rule else None,
-        "runbook": (rule.runbook if rule else "") or links.runbook or None,
+        "runbook": links.runbook_of(rule) or None,
     }
 
 

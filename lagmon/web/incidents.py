@@ -57,7 +57,7 @@ def incident_view(
         lasted=duration(now - incident.since),
         held=incident.held,
         owner=safe(rule.owner) if rule else "",
-        runbook=(rule.runbook if rule else "") or links.runbook,
+        runbook=links.runbook_of(rule),
     )
 
 

@@ -44,20 +44,24 @@ SETTINGS: dict[str, Any] = {
     "poll_interval": "500ms",
     "stall_after": "3s",
     "stall_after_unseen": "3s",
-    "links": {"jaeger": JAEGER},
+    "links": {"jaeger": JAEGER, "runbook": f"{RUNBOOKS}/{{rule}}"},
     "rules": {
-        LAG: {"threshold": 250, "for": "1s", "runbook": f"{RUNBOOKS}/{LAG}"},
-        STALL: {"for": "1s", "runbook": f"{RUNBOOKS}/{STALL}"},
-        UNKNOWN: {"for": "1s", "runbook": f"{RUNBOOKS}/{UNKNOWN}"},
-        BLIND: {"for": "1s", "runbook": f"{RUNBOOKS}/{BLIND}"},
+        LAG: {"threshold": 250, "for": "1s"},
+        STALL: {"for": "1s"},
+        UNKNOWN: {"for": "1s"},
+        BLIND: {"for": "1s"},
     },
 }
 
 
 @dataclass(frozen=True)
 class Seen:
-    """What the story left: each *alert* by rule as it fired, and what whoever is on call got."""
+    """What the story left: each *alert* by rule as it fired, and what whoever is on call got.
 
+    *servers* are those of the broker.
+    """
+
+    servers: str
     alerts: dict[str, dict[str, Any]]
     told: list[dict[str, Any]]
 
@@ -105,7 +109,7 @@ class Story:
             commit(servers, BEHIND, TOPIC, RECORDS)
             self._ends(LAG)
             self._ends(STALL)
-        return Seen(self._alerts, self._webhook.notifications())
+        return Seen(servers, self._alerts, self._webhook.notifications())
 
     def _fires(self, rule: str, has: str = "summary") -> None:
         """Wait until Alertmanager has the alert of *rule*, and in it the annotation *has*."""
@@ -174,6 +178,29 @@ def told_by(seen: Seen, rule: str) -> dict[str, str]:
 def test_each_rule_leads_to_its_own_runbook(seen: Seen, rule: str) -> None:
     """Whoever is woken opens the page on this alert."""
     assert told_by(seen, rule)["runbook_url"] == f"{RUNBOOKS}/{rule}"
+
+
+@pytest.mark.parametrize(("rule", "group"), ABOUT.items())
+def test_each_rule_says_how_to_go_on(seen: Seen, rule: str, group: str | None) -> None:
+    """The group is described by its name, a blind cluster asked for its brokers."""
+    name, line = (
+        ("command_brokers", "kafka-broker-api-versions.sh --bootstrap-server=")
+        if group is None
+        else ("command_describe", "kafka-consumer-groups.sh --bootstrap-server=")
+    )
+
+    said = told_by(seen, rule)[name]
+
+    assert said.startswith(f"{line}{seen.servers}")
+    assert said.endswith("" if group is None else f" --describe --group={group}")
+
+
+def test_the_page_about_a_group_that_stands_says_how_to_skip_the_record(seen: Seen) -> None:
+    """Behind the record at which it stands, and only as a try."""
+    said = told_by(seen, STALL)["command_skip"]
+
+    assert said.endswith("--topic=plays:0 --reset-offsets --to-offset=201 --dry-run")
+    assert "command_skip" not in told_by(seen, LAG), "nobody reads: no record is to blame"
 
 
 def test_the_page_about_lag_names_the_record_and_its_trace(seen: Seen) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lagmon.configuration.addresses import endpoint, link, servers
+from lagmon.configuration.addresses import endpoint, link, servers, template
 
 NEVER = [
     "alerts:9093",
@@ -63,6 +63,16 @@ def test_an_endpoint_may_hold_credentials_and_a_link_may_not() -> None:
 def test_a_link_may_lead_anywhere_on_a_page() -> None:
     """Runbooks live in wikis."""
     assert link("https://wiki/@team/lag?a=b#now") == "https://wiki/@team/lag?a=b#now"
+
+
+def test_a_link_for_each_rule_has_its_name_in_it() -> None:
+    """A misspelt placeholder would be found at night, on a page that is not there."""
+    assert template("https://wiki/{rule}/") == "https://wiki/{rule}"
+    for text in ("https://wiki/{Rule}", "https://wiki/{rule}/{group}", "https://wiki/{rule"):
+        with pytest.raises(ValueError, match=r"knows {rule} alone"):
+            template(text)
+    with pytest.raises(ValueError, match="must hold no credentials"):
+        template("http://u:p@h/{rule}")
 
 
 @pytest.mark.parametrize("text", ["h", "h:", "h:99999", "h:0", "a:1,,b:2", "u:secret@h:9092"])

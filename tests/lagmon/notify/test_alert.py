@@ -112,6 +112,15 @@ def test_a_trace_that_was_not_sampled_is_named_but_not_linked() -> None:
     assert "trace_url" not in said
 
 
+def test_a_runbook_for_all_rules_leads_to_that_of_the_rule() -> None:
+    """The address has a place for the name; an address without one is the same for all."""
+    links = Links(runbook="https://runbooks/{rule}#now")
+
+    assert told(notice(), links)["runbook_url"] == "https://runbooks/KafkaConsumerLag#now"
+    assert links.runbook_of(None) == "", "a rule that is gone has no page of its own"
+    assert Links(runbook="https://runbooks").runbook_of(None) == "https://runbooks"
+
+
 def test_links_that_are_not_configured_are_left_out() -> None:
     """No annotation is empty, and none points nowhere."""
     built = alert(notice(behind=BEHIND, oldest=record()), Links(), HOLDS_SECONDS)
