@@ -98,6 +98,14 @@ class GroupMemory:
         if not lags or now - lags[-2] >= RATE_STEP_SECONDS:
             lags.extend((now, group.lag))
 
+    def skip(self, seconds: float) -> None:
+        """Take *seconds*, in which nothing could be known, out of everything that is measured."""
+        self.forget_rate()
+        if self.missing_from is not None:
+            self.missing_from += seconds
+        for one in self.partitions:
+            one.skip(seconds)
+
     def forget_rate(self) -> None:
         """Begin the rate anew."""
         self._lags, self.rate = array("d"), None

@@ -7,7 +7,8 @@ cost more than the judging; the same snapshot twice is observed once. What is no
 forgotten, and of the rest only so much is kept. No clock, no I/O.
 
 Time in which the cluster, a group or a partition gave no answer counts for nothing: who cannot be
-asked cannot commit either. A clock that goes back begins the watch anew.
+asked cannot commit either. Nor does time in which nobody looked: this process stood still, or there
+was none. A clock that goes back begins the watch anew.
 """
 
 from __future__ import annotations
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
     from lagmon.model import ClusterLag, GroupLag, PartitionLag
     from lagmon.readings import GroupReading, Peek, Snapshot
 
+# Without a snapshot for so long, and for longer than so many times the time between the two before,
+# nobody looked. Recordings may be sparse: until two have come, nobody knows how sparse.
+AWAY_SECONDS, AWAY_TIMES = 5 * 60.0, 2.0
 TOPICS_KEPT = 10_000  # of more, only those that are still read
 
 
@@ -41,6 +45,7 @@ class Progress:
         self._ids: dict[str, str] = {}
         self._at = float("-inf")  # of the last snapshot that came
         self._silent_from: float | None = None
+        self._apart: float | None = None  # the last two snapshots; 0 before the first of a restart
         self._last: Snapshot | None = None
 
     @property
@@ -76,6 +81,7 @@ class Progress:
         """Take in *snapshot* and the *lag* that was measured of it."""
         if snapshot is self._last or snapshot == self._last:
             return
+        self._look(lag.at)
         self._last, now = snapshot, lag.at
         if lag.error is not None:
             if self._silent_from is None:
@@ -99,6 +105,15 @@ class Progress:
             for one, judged in zip(memory.partitions, verdict.partitions, strict=False):
                 one.judged = judged
 
+    def _look(self, now: float) -> None:
+        """Take the time since the last snapshot for silent if nobody looked in it."""
+        before = self._at if self._last is None else self._last.at
+        apart, self._apart = self._apart, now - before if before > float("-inf") else None
+        if self._apart is None or apart is None or self._silent_from is not None:
+            return
+        if self._apart >= AWAY_SECONDS and self._apart > AWAY_TIMES * apart:
+            self._silent_from = before
+
     def _pass(self, now: float) -> None:
         """Let the time pass from the last snapshot to this one."""
         if now < self._at:
@@ -111,9 +126,7 @@ class Progress:
 
     def _skip(self, seconds: float) -> None:
         for memory in self._groups.values():
-            memory.forget_rate()
-            for one in memory.partitions:
-                one.skip(seconds)
+            memory.skip(seconds)
         self._gaps = {at: (stable, since + seconds) for at, (stable, since) in self._gaps.items()}
 
     def _renewed(self, snapshot: Snapshot) -> frozenset[str]:
@@ -228,5 +241,6 @@ class Progress:
                 found._gaps[at] = (gap.whole("stable", AMOUNTS), gap.number("since", TIMES))
         found._transactional = set(fields.texts("transactional"))
         written = fields.maybe_number("at", TIMES)
-        found._at = found._at if written is None else written
+        if written is not None:
+            found._at, found._apart = written, 0.0
         return found

@@ -208,6 +208,8 @@ class Standing:
             self.seen_at += seconds
         if self.grown_from is not None:
             self.grown_from += seconds
+        if self.missing_from is not None:  # or this time would be taken out once more
+            self.missing_from += seconds
 
     def _come_back(self, now: float) -> None:
         if self.missing_from is not None:

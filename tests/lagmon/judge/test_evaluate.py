@@ -745,6 +745,75 @@ TABLE = (
         "and ten are ten",
         during(0, 300, GROWING) + during(310, 360, silent="down") + during(370, 660, GROWING),
     ),
+    # --- time in which nobody looked: this process stood still, or the machine slept
+    Row(
+        107,
+        State.STEADY,
+        "it stood for five minutes; whether it did in the hour in which nobody looked is not known",
+        during(0, 300, BEHIND) + during(3900, 3900, BEHIND),
+    ),
+    Row(
+        108,
+        State.STALLED,
+        "five minutes before that hour and more than five after it are more than ten",
+        during(0, 300, BEHIND) + during(3900, 4210, BEHIND),
+    ),
+    Row(
+        109,
+        State.STALLED,
+        "it was stalled before that hour, and has not moved since",
+        during(0, 700, BEHIND) + during(4300, 4300, BEHIND),
+    ),
+    Row(
+        110,
+        State.STALLED,
+        "less than five minutes are a cycle that came late",
+        during(0, 320, BEHIND) + during(610, 610, BEHIND),
+    ),
+    Row(
+        111,
+        State.STALLED,
+        "whoever looks every ten minutes does look",
+        during(0, 1200, BEHIND, every=600),
+    ),
+    Row(
+        112,
+        State.OPEN_TRANSACTION,
+        "for how long the transaction was open in that hour is not known either",
+        during(0, 300, Side(end=150, stable=100)) + during(3900, 3900, Side(end=150, stable=100)),
+    ),
+    Row(
+        113,
+        State.PENDING,
+        "nor since when records come to somebody who never committed",
+        during(0, 300, GROWING) + during(3900, 3900, GROWING),
+    ),
+    Row(
+        114,
+        State.STALLED,
+        "a value that was missing when the hour began is no reason to take that out twice",
+        during(0, 300, BEHIND) + during(310, 310, Side(error=REFUSED)) + during(3910, 4220, BEHIND),
+    ),
+    Row(
+        115,
+        State.STALLED,
+        "nor is a group that could not be read",
+        during(0, 300, BEHIND)
+        + during(310, 310, BEHIND, error=REFUSED)
+        + during(3910, 4220, BEHIND),
+    ),
+    Row(
+        116,
+        State.STEADY,
+        "nor does the hour count where the cluster gives no answer right after it",
+        during(0, 300, BEHIND) + during(3900, 3910, silent="down") + during(3920, 3920, BEHIND),
+    ),
+    Row(
+        117,
+        State.STEADY,
+        "nor right before it: of all that time nothing is known",
+        during(0, 300, BEHIND) + during(310, 620, silent="down") + during(4220, 4220, BEHIND),
+    ),
 )
 
 

@@ -188,6 +188,37 @@ def test_what_cannot_be_read_right_after_a_restart_is_not_yet_unknown(lost: Side
     assert states_found == [State.PENDING, State.PENDING, State.UNKNOWN]
 
 
+@pytest.mark.parametrize(
+    ("stands", "expected"),
+    [(300, [State.PENDING, State.STEADY]), (700, [State.STALLED, State.STALLED])],
+    ids=["not yet", "stalled"],
+)
+def test_an_hour_without_lagmon_makes_no_stall_and_ends_none(
+    stands: int, expected: list[State]
+) -> None:
+    """Nobody looked: what stood has not stood for that hour too, and nothing is unknown."""
+    progress = Progress()
+    told(during(0, stands, BEHIND), progress=progress)
+
+    back = stands + 3600
+    found = told(during(back, back + 130, BEHIND), progress=restarted(progress))
+
+    states_found = [one.judged.state for one in found if one is not None]
+    assert [states_found[0], states_found[-1]] == expected
+    assert set(states_found) == set(expected)
+
+
+def test_a_short_restart_counts_as_if_there_had_been_none() -> None:
+    """An upgrade takes a minute: it does not put off the page for a group that stands."""
+    progress = Progress()
+    told(during(0, 320, BEHIND), progress=progress)
+
+    (verdict,) = told(during(610, 610, BEHIND), progress=restarted(progress))
+
+    assert verdict is not None
+    assert verdict.judged.state is State.STALLED
+
+
 def test_a_slow_committer_is_known_after_a_restart() -> None:
     """Its pauses are in the state file: a restart in the middle of one makes no stall."""
     progress = Progress()
