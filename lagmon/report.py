@@ -39,6 +39,11 @@ class OldestRecord:
     headers: tuple[tuple[str, str], ...] = ()
     pending: bool = False
 
+    def concerns(self, key: IncidentKey) -> bool:
+        """Tell whether it lies where the incident of *key* is about, the group being the same."""
+        is_there = key.topic in {None, self.at.topic} and key.partition in {None, self.at.partition}
+        return key.group is not None and is_there
+
 
 @dataclass(frozen=True, slots=True)
 class Total:

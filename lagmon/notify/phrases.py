@@ -66,10 +66,8 @@ def concerned(notice: Notice) -> tuple[PartitionLag, ...]:
 
 def oldest(notice: Notice) -> OldestRecord | None:
     """Give the record of the group, unless it lies elsewhere than what the incident is about."""
-    key, record = notice.change.incident.key, notice.record
-    if record is None or key.topic not in {None, record.at.topic}:
-        return None
-    return record if key.partition in {None, record.at.partition} else None
+    record = notice.record
+    return record if record and record.concerns(notice.change.incident.key) else None
 
 
 def told_of(notice: Notice) -> TopicPartition | None:

@@ -16,7 +16,7 @@ from lagmon.judge.suspects import SWITCHED_OFF, UNSEEN, looked_at
 from lagmon.labels import safe
 from lagmon.model import Why
 from lagmon.report import OldestRecord
-from lagmon.web.lookup import why_missing
+from lagmon.web import lookup
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -62,7 +62,7 @@ def groups(chosen: Sequence[ClusterReport]) -> dict[str, Any]:
         "missing": [
             {"cluster": safe(cluster.cluster), "why": why}
             for cluster in chosen
-            if (why := why_missing(cluster)) is not None
+            if (why := lookup.why_missing(cluster)) is not None
         ],
     }
 
@@ -72,23 +72,23 @@ def group(
 ) -> dict[str, Any]:
     """Say all of one group: its partitions, incidents, and its oldest uncommitted record."""
     record = dict(cluster.records).get(found.group)
-    mine = [each for each in cluster.incidents if each.key.group == found.group]
+    mine = [pair for pair in lookup.opened(cluster) if pair[0].key.group == found.group]
     return _group(found, cluster) | {
         "kafka_state": None if found.state is None else safe(found.state),
         "lag_rate": None if found.rate is None else round(found.rate, DIGITS),
         "partitions": [_partition(row) for row in sorted(found.partitions, key=lambda row: row.at)],
-        "incidents": [_incident(each, rules, links) for each in mine],
+        "incidents": [_incident(each, at, rules, links, now) for each, at in mine],
         "record": None if record is None else _record(record, links, now),
     }
 
 
 def incidents(
-    chosen: Sequence[ClusterReport], rules: Mapping[str, Rule], links: Links
+    chosen: Sequence[ClusterReport], rules: Mapping[str, Rule], links: Links, now: float
 ) -> dict[str, Any]:
     """List the open incidents of the *chosen* clusters, the oldest first."""
-    opened = [each for cluster in chosen for each in cluster.incidents]
-    opened.sort(key=lambda each: each.opened_at)
-    return {"incidents": [_incident(each, rules, links) for each in opened]}
+    opened = [pair for cluster in chosen for pair in lookup.opened(cluster)]
+    opened.sort(key=lambda pair: pair[0].opened_at)
+    return {"incidents": [_incident(each, at, rules, links, now) for each, at in opened]}
 
 
 def record(
@@ -182,7 +182,13 @@ def _age(age: Age | None) -> dict[str, Any]:
     }
 
 
-def _incident(incident: Incident, rules: Mapping[str, Rule], links: Links) -> dict[str, Any]:
+def _incident(
+    incident: Incident,
+    record: OldestRecord | None,
+    rules: Mapping[str, Rule],
+    links: Links,
+    now: float,
+) -> dict[str, Any]:
     key = incident.key
     rule = rules.get(key.rule)
     rule = rule and (rule.of(key.group) or rule)
@@ -203,6 +209,7 @@ def _incident(incident: Incident, rules: Mapping[str, Rule], links: Links) -> di
         "maintenance": incident.held,
         "owner": _text(rule.owner or None) if rule else None,
         "runbook": links.runbook_of(rule) or None,
+        "record": None if record is None else _record(record, links, now),
     }
 
 

@@ -78,7 +78,9 @@ class _Api:
         return _json(answers.group(found, cluster, self._rules, self._links, self._now()))
 
     def incidents(self, request: Request) -> Response:
-        return _json(answers.incidents(self._chosen(request), self._rules, self._links))
+        return _json(
+            answers.incidents(self._chosen(request), self._rules, self._links, self._now())
+        )
 
     def record(self, request: Request) -> Response:
         topic, partition = (request.path_params[name] for name in ("topic", "partition"))

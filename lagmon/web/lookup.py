@@ -15,9 +15,9 @@ from lagmon.labels import safe
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from lagmon.model import GroupLag, PartitionLag
+    from lagmon.model import GroupLag, Incident, PartitionLag
     from lagmon.readings import TopicPartition
-    from lagmon.report import ClusterReport, Report
+    from lagmon.report import ClusterReport, OldestRecord, Report
 
 
 T = TypeVar("T")
@@ -50,6 +50,13 @@ def why_missing(cluster: ClusterReport) -> str | None:
     if cluster.lag.complete:
         return None
     return "; ".join(safe(each) for each in cluster.list_errors) or "its list is not whole"
+
+
+def opened(cluster: ClusterReport) -> list[tuple[Incident, OldestRecord | None]]:
+    """Give the open incidents of *cluster*, each with the oldest uncommitted record it is about."""
+    records = dict(cluster.records)
+    found = [(each, records.get(each.key.group or "")) for each in cluster.incidents]
+    return [(each, at if at and at.concerns(each.key) else None) for each, at in found]
 
 
 def group(chosen: Sequence[ClusterReport], name: str) -> tuple[ClusterReport, GroupLag]:

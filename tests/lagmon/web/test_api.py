@@ -253,8 +253,34 @@ def test_an_incident_is_told_with_its_rule() -> None:
         "cluster": "local", "group": "settle", "topic": None, "partition": None,
         "since": NOON, "opened_at": NOON + 15, "value": 1203,
         "maintenance": False, "owner": "payments", "runbook": "https://r",
+        "record": {
+            "topic": "plays", "partition": 0, "offset": 5000,
+            "timestamp": NOON - 42, "age_seconds": 44, "size": 120,
+            "key_hash": "9f86d081884c7d65", "headers": [{"name": "tenant", "value": "blue"}],
+            "trace_id": TRACE, "trace_url": f"http://jaeger:16686/trace/{TRACE}",
+            "trace_unknown": None, "in_open_transaction": False,
+        },
     }  # fmt: skip
     assert (second["rule"], second["code"], second["group"]) == ("Gone", None, None)
+    assert second["record"] is None, "it is about the cluster"
+
+
+@pytest.mark.parametrize(
+    ("where", "offset"),
+    [(("plays", None), 5000), (("plays", 0), 5000), (("plays", 1), None), (("other", None), None)],
+)
+def test_an_incident_has_no_record_from_elsewhere(
+    where: tuple[str, int | None], offset: int | None
+) -> None:
+    """Of one about a topic or partition the record lies there, as in its alert."""
+    key = IncidentKey("KafkaConsumerLag", CLUSTER, GROUP, *where)
+    narrow = replace(FULL, incidents=(replace(incident(), key=key),))
+
+    (listed,) = told("/incidents", narrow)["incidents"]
+    (of_group,) = told(f"/groups/{GROUP}", narrow)["incidents"]
+
+    assert (listed["record"] and listed["record"]["offset"]) == offset
+    assert of_group == listed
 
 
 def test_an_incident_that_is_held_back_says_so() -> None:
