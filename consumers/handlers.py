@@ -103,7 +103,13 @@ def _callable(place: str, target: object, *, batch: bool) -> Any:
         found = target
     if found is None:
         raise _wrong(place, f"is neither a function nor has it a method {ONE} or {SEVERAL}")
+    if any(_yields(one) for one in (found, getattr(found, "__call__", None))):  # noqa: B004 - how
+        raise _wrong(place, "has a yield in it, so that calling it does nothing: take that out")
     return found
+
+
+def _yields(call: object) -> bool:
+    return inspect.isgeneratorfunction(call) or inspect.isasyncgenfunction(call)
 
 
 def _method(target: object, name: str) -> Any:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from consumers.errors import Reaction, reaction_to
-from consumers.runtime.tries import cancelled, where
+from consumers.runtime.tries import cancelled, refuse_unfinished, where
 from consumers.traces import current_trace_id
 from consumers.types import Ended, Outcome
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
         BatchProcessing,
         DeadLetterLimit,
     )
-    from consumers.types import Attempt, Run
+    from consumers.types import Attempt, Record, Run
 
 log = structlog.get_logger(__name__)
 
@@ -61,7 +61,8 @@ class Batches:
         limit: DeadLetterLimit | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._handler, self._alone, self._processing = handler, alone, processing
+        self._handler: Callable[[Sequence[Record]], object] = handler
+        self._alone, self._processing = alone, processing
         self._seconds, self._limit, self._clock = metrics.handler_seconds, limit, clock
 
     def __call__(self, run: Run) -> None:
@@ -84,7 +85,7 @@ class Batches:
             with self._processing(records):
                 started = time.perf_counter()
                 try:
-                    self._handler(records)
+                    refuse_unfinished(self._handler(records))
                 except BaseException as error:
                     failure, ends = error, _judged(part, error)
                     raise  # the span is marked as failed on the way out
@@ -108,7 +109,8 @@ class AsyncBatches:
         limit: DeadLetterLimit | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._handler, self._alone, self._processing = handler, alone, processing
+        self._handler: Callable[[Sequence[Record]], Awaitable[object]] = handler
+        self._alone, self._processing = alone, processing
         self._seconds, self._limit, self._clock = metrics.handler_seconds, limit, clock
 
     async def __call__(self, run: Run) -> None:
@@ -131,7 +133,7 @@ class AsyncBatches:
             with self._processing(records):
                 started = time.perf_counter()
                 try:
-                    await self._handler(records)
+                    refuse_unfinished(await self._handler(records))
                 except BaseException as error:
                     if not cancelled(error):
                         failure, ends = error, _judged(part, error)

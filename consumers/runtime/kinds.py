@@ -31,7 +31,6 @@ if TYPE_CHECKING:
         Processing,
     )
     from consumers.runtime.backoff import RetryPolicy
-    from consumers.types import Record
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +60,9 @@ def make_executor(
     if not batch:
         return ThreadExecutor(OneByOne(_tries(cast("Handler", handler), around)), lanes)
     whole = cast("BatchHandler", handler)
-
-    def alone(record: Record) -> None:
-        whole([record])
-
     work = Batches(
         whole,
-        _tries(alone, around),
+        _tries(lambda record: whole([record]), around),
         processing=around.processing_batch,
         metrics=around.metrics,
         limit=around.limit,
@@ -83,13 +78,9 @@ def _async_executor(
         one_by_one = AsyncOneByOne(_async_tries(cast("AsyncHandler", handler), around))
         return LoopExecutor(one_by_one, lanes, lifetime)
     whole = cast("AsyncBatchHandler", handler)
-
-    async def alone(record: Record) -> None:
-        await whole([record])
-
     work = AsyncBatches(
         whole,
-        _async_tries(alone, around),
+        _async_tries(lambda record: whole([record]), around),
         processing=around.processing_batch,
         metrics=around.metrics,
         limit=around.limit,

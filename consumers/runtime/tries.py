@@ -8,7 +8,10 @@ broker has acknowledged it. `Tries` calls a handler, `AsyncTries` awaits one.
 from __future__ import annotations
 
 import asyncio
+import inspect
 import time
+from collections.abc import AsyncGenerator, Generator
+from concurrent.futures import Future
 from typing import TYPE_CHECKING
 
 import structlog
@@ -18,6 +21,8 @@ from consumers.traces import current_trace_id
 from consumers.types import Ended, Outcome
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from consumers.metrics import Metrics
     from consumers.ports import AsyncHandler, DeadLetterLimit, DeadLetters, Handler, Processing
     from consumers.runtime.backoff import RetryPolicy
@@ -101,7 +106,7 @@ class Tries:
         metrics: Metrics,
         limit: DeadLetterLimit | None = None,
     ) -> None:
-        self._handler = handler
+        self._handler: Callable[[Record], object] = handler
         self._processing = processing
         self._judge = Judge(dead_letters, policy, metrics, limit)
         self._seconds = metrics.handler_seconds
@@ -113,7 +118,7 @@ class Tries:
             with self._processing(attempt.record):
                 started = time.perf_counter()
                 try:
-                    self._handler(attempt.record)
+                    refuse_unfinished(self._handler(attempt.record))
                 except BaseException as error:
                     self._seconds.observe(time.perf_counter() - started)
                     ended = self._judge.failed(attempt, error)
@@ -139,7 +144,7 @@ class AsyncTries:
         metrics: Metrics,
         limit: DeadLetterLimit | None = None,
     ) -> None:
-        self._handler = handler
+        self._handler: Callable[[Record], Awaitable[object]] = handler
         self._processing = processing
         self._judge = Judge(dead_letters, policy, metrics, limit)
         self._seconds = metrics.handler_seconds
@@ -167,9 +172,27 @@ class AsyncTries:
     async def _handle(self, record: Record) -> None:
         started = time.perf_counter()
         try:
-            await self._handler(record)
+            refuse_unfinished(await self._handler(record))
         finally:
             self._seconds.observe(time.perf_counter() - started)
+
+
+def refuse_unfinished(returned: object) -> None:
+    """Raise `Fatal` if what a handler has *returned* is work that nobody has done yet.
+
+    An ``async def`` behind an ordinary decorator gives a coroutine, a function with a ``yield``
+    gives a generator: its body has not run, and its record must not count as done.
+    """
+    if returned is None:
+        return
+    if inspect.isawaitable(returned) or isinstance(returned, Generator | AsyncGenerator | Future):
+        if inspect.iscoroutine(returned):
+            returned.close()  # or Python warns that nobody has awaited it, which is what we say
+        kind = type(returned).__name__
+        raise Fatal(
+            f"the handler has returned a {kind}, so that its work is not done: make it an async def"
+            " that awaits it, or a def that returns when all is done"
+        )
 
 
 def cancelled(error: BaseException) -> bool:

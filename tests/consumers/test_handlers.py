@@ -57,6 +57,21 @@ def problem(place: str, *, batch: bool = False) -> str:
     return said.removeprefix(f"{place}: ")
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "def handle(record):\n yield record",
+        "async def handle(record):\n yield record",
+        "class handle:\n def handle(self, record):\n  yield record",
+        "class handle:\n def __call__(self, record):\n  yield record",
+        "import functools\ndef pay(rate, record):\n yield rate\nhandle = functools.partial(pay, 1)",
+    ],
+)
+def test_a_handler_that_yields_is_refused_at_the_start(module: Write, text: str) -> None:
+    """To call it does nothing, and every record would count as done."""
+    assert "has a yield in it" in problem(f"{module(text)}:handle")
+
+
 def called(found: Found) -> object:
     """Call what was found with a record, and give what it gives."""
     return found.call(record(7))  # type: ignore[arg-type]
