@@ -42,6 +42,7 @@ def tell(console: Console, stage: Stage, *, keep: bool) -> None:
     stage.product.migrate()
     services = {
         "game API": stage.product.api(),
+        "fintech": stage.partner(),
         "worker": stage.product.worker(),
         "lagmon": stage.lagmon(),
     }
@@ -49,7 +50,7 @@ def tell(console: Console, stage: Stage, *, keep: bool) -> None:
     for name, place in places.items():
         console.show(name, place)
 
-    trace.tell(console, stage, services["game API"], services["worker"], places["game API"])
+    trace.tell(console, stage, services, places)
     services["worker"] = page.tell(
         console, stage, services["worker"], places["game API"], places["lagmon"]
     )

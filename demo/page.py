@@ -53,7 +53,7 @@ def tell(console: Console, stage: Stage, worker: Service, api: str, lagmon: str)
     successor = stage.product.worker()
     resolved = next_page(console, stage, lagmon, "resolved", seen=1)
     console.check("the same page is resolved", holds=resolved.labels == page.labels, found=resolved)
-    until(lambda: caught_up(lagmon), timeout=40, what="the worker to catch up")
+    until(lambda: caught_up(lagmon), timeout=90, what="the worker to catch up")
     console.check("lagmon sees no lag", holds=lag_of(lagmon) == 0)
     return successor
 

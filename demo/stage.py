@@ -14,7 +14,7 @@ from demo.pages import Pager
 from tests.infra.mock_kafka import MockKafka
 from tests.infra.otlp import OtlpReceiver
 from tests.infra.postgres import Postgres
-from tests.infra.product import Product
+from tests.infra.product import Product, address
 
 if TYPE_CHECKING:
     from typing import Self
@@ -51,6 +51,8 @@ class Stage:
                     client=FOR_THE_MOCK,
                 )
             )
+            # What has piled up is settled with the partner, a request each: not one at a time.
+            self.product.environment["CONSUMERS_LANES"] = "8"
             # The first play is made before the worker has joined its group.
             self.product.environment["CONSUMERS_OFFSET_RESET"] = "earliest"
             self._stack = stack.pop_all()
@@ -58,6 +60,12 @@ class Stage:
 
     def __exit__(self, *_: object) -> None:
         self._stack.close()
+
+    def partner(self) -> Service:
+        """Start the fintech partner's stand-in; every worker from now on settles through it."""
+        partner = self.product.fintech()
+        self.product.environment["CONSUMERS_FINTECH_URL"] = address(partner)
+        return partner
 
     def lagmon(self) -> Service:
         """Start the monitor; the mock cluster cannot list its groups, so they are named."""

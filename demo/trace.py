@@ -20,7 +20,7 @@ from tests.infra.reading import header, record_at
 from tests.infra.wait import until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from demo.console import Console
     from demo.stage import Stage
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 PLAYER = "ada"
 BET = 250  # cents
+SETTLEMENTS = "POST /v1/settlements"  # the request to the partner, as both ends name its span
 RUNNING = """
     SELECT application_name FROM pg_stat_activity
     WHERE application_name LIKE 'game-consumer/%' AND wait_event_type = 'Lock'
@@ -52,9 +53,12 @@ def play(client: httpx.Client, api: str, player: str = PLAYER) -> Accepted:
     return Accepted(answer["play_id"], answer["trace_id"], response.headers["x-trace-id"])
 
 
-def tell(console: Console, stage: Stage, api: Service, worker: Service, url: str) -> None:
+def tell(
+    console: Console, stage: Stage, services: Mapping[str, Service], places: Mapping[str, str]
+) -> None:
     """Play twice, the second time with the row locked, and follow the second play everywhere."""
     console.step("One play, one trace id")
+    url, worker = places["game API"], services["worker"]
     with httpx.Client(timeout=10) as client:
         first = play(client, url)
         worker.wait_for_log("play_settled", timeout=30, play_id=first.play_id)
@@ -62,8 +66,9 @@ def tell(console: Console, stage: Stage, api: Service, worker: Service, url: str
             accepted = play(client, url)
             name = waiting_transaction(stage.database)
     settled = worker.wait_for_log("play_settled", timeout=30, play_id=accepted.play_id)
-    served = [line for line in api.logs() if line["event"] == "request_served"][-1]
+    served, paid = last_request(services["game API"]), last_request(services["fintech"])
     header = header_of_record(stage, settled)
+    entry = json.loads(get(f"{places['fintech']}/v1/ledger/{accepted.play_id}").text)
     row = row_of(stage.database, accepted.play_id)
 
     console.show("response header", f"x-trace-id: {accepted.header}")
@@ -72,6 +77,8 @@ def tell(console: Console, stage: Stage, api: Service, worker: Service, url: str
         "Kafka header", f"{settled['topic']}[{settled['partition']}]@{settled['offset']}: {header}"
     )
     console.show("worker log line", json.dumps(settled))
+    console.show("fintech log line", json.dumps(paid))
+    console.show("fintech's book", json.dumps(entry))
     console.show("pg_stat_activity", f"application_name = {name}")
     console.show("row in plays", "  ".join(f"{key}={value}" for key, value in row.items()))
     console.show("GET the play", get(f"{url}/game/plays/{accepted.play_id}").text)
@@ -81,10 +88,17 @@ def tell(console: Console, stage: Stage, api: Service, worker: Service, url: str
         "API log line": served["trace_id"],
         "Kafka header": header.split("-")[1],
         "worker log line": settled["trace_id"],
+        "fintech log line": paid["trace_id"],
+        "fintech's book": entry["trace_id"],
         "pg_stat_activity": name.partition("/")[2],
         "row in plays": row["trace_id"],
     }
     console.check(f"{len(ids)} sources carry one id", holds=len(set(ids.values())) == 1, found=ids)
+    console.check(
+        "the row names the settlement in fintech's book",
+        holds=row["settlement_id"] == entry["settlement_id"],
+        found=(row, entry),
+    )
     tell_spans(console, stage, settled, accepted.header)
 
 
@@ -106,11 +120,27 @@ def tell_spans(console: Console, stage: Stage, settled: dict[str, Any], header: 
         holds=server is not None and server.name == "POST /game/slots/play",
         found=server,
     )
+    paying = {s.span_id: s for s in trace if s.name == SETTLEMENTS and s.service != "fintech"}
+    console.check(
+        "fintech's request is below the worker's call, and that below the process span",
+        holds=any(
+            s.service == "fintech"
+            and s.parent_span_id in paying
+            and paying[s.parent_span_id].parent_span_id == process.span_id
+            for s in trace
+        ),
+        found=[span.name for span in trace],
+    )
     console.check(
         "the write is a child of the process span",
         holds=any("INSERT" in s.name and s.parent_span_id == process.span_id for s in trace),
         found=[span.name for span in trace],
     )
+
+
+def last_request(service: Service) -> dict[str, Any]:
+    """Give the log line of the last request that *service* has answered."""
+    return [line for line in service.logs() if line["event"] == "request_served"][-1]
 
 
 @contextmanager
@@ -137,9 +167,10 @@ def row_of(database: str, play_id: str) -> dict[str, Any]:
     """Read the row of *play_id*."""
     with psycopg.connect(database, row_factory=psycopg.rows.dict_row) as connection:
         found = connection.execute(
-            "SELECT play_id, bet, payout, trace_id FROM plays WHERE play_id = %s", [play_id]
+            "SELECT play_id, bet, payout, settlement_id, trace_id FROM plays WHERE play_id = %s",
+            [play_id],
         ).fetchone()
-    return found or {"trace_id": None}
+    return found or {"settlement_id": None, "trace_id": None}
 
 
 def header_of_record(stage: Stage, place: dict[str, Any]) -> str:
@@ -164,8 +195,9 @@ def process_span(stage: Stage, settled: dict[str, Any]) -> ReceivedSpan | None:
 
 
 def whole_trace(stage: Stage, process: ReceivedSpan) -> list[ReceivedSpan] | None:
-    """Give every span of *process*'s trace once its causes have arrived too."""
+    """Give every span of *process*'s trace once its causes and the partner's have arrived too."""
     trace = [span for span in stage.traces.spans() if span.trace_id == process.trace_id]
     known = {span.span_id for span in trace}
     complete = all(not span.parent_span_id or span.parent_span_id in known for span in trace)
-    return trace if complete and len(trace) > 1 else None
+    paid = any(span.service == "fintech" for span in trace)
+    return trace if complete and paid and len(trace) > 1 else None

@@ -29,7 +29,7 @@ def test_the_whole_story_holds() -> None:
     )
 
     assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.splitlines()[-1].endswith("17 checks, all held")
+    assert done.stdout.splitlines()[-1].endswith("20 checks, all held")
 
 
 def test_a_check_that_fails_is_counted(capsys: pytest.CaptureFixture[str]) -> None:
