@@ -96,11 +96,15 @@ class Page:
     called_ok: frozenset[str]  # groups
     ages: dict[str, float]  # of groups, in seconds
     open: frozenset[tuple[str, str]]  # rule and group, which of a cluster's is empty
+    hides: bool  # a right is missing, as far as it was asked: so more commits may be hidden
 
     @property
     def whole(self) -> bool:
         """Whether every value is there."""
         return self.up and self.groups is not None and all(self._wholly(name) for name in GROUPS)
+
+    def _seen(self, name: str) -> bool:
+        return self._wholly(name) and not self.hides
 
     def _wholly(self, name: str) -> bool:
         return self.lags.get(name) == TRUTH and self.unknown.get(name) == 0
@@ -126,7 +130,7 @@ class Page:
 
     def _false_alerts(self) -> Iterator[str]:
         for rule, name in sorted(self.open):
-            seen = self.whole if rule == BLIND else rule == UNKNOWN and self._wholly(name)
+            seen = self.whole if rule == BLIND else rule == UNKNOWN and self._seen(name)
             if seen or rule == FARTHER:
                 yield f"{rule} {name} is open, with {self.lags.get(name)}"
 
@@ -203,6 +207,7 @@ def read(at: float, text: str) -> Page:
             for one in samples
             if one.name == "lagmon_incident_open"
         ),
+        hides=any(one.name == "lagmon_missing_rights" and one.value > 0 for one in samples),
     )
 
 

@@ -167,7 +167,8 @@ def test_an_object_that_cannot_be_closed_is_told(product: Product, tmp_path: Pat
 
     events = finished(product.handler("mine:Ledger", folder=tmp_path))
 
-    assert events[-2:] == ["handler_not_closed", "service_stopped"]
+    assert "handler_not_closed" in events
+    assert events[-1] == "service_stopped"
 
 
 def test_a_group_that_begins_nowhere_is_told(product: Product, tmp_path: Path) -> None:
