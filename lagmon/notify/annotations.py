@@ -18,13 +18,16 @@ from lagmon.notify.phrases import (
     concerned,
     oldest,
     partition_of,
+    reasons,
     summary,
     time_to_drain,
     told_of,
+    unread,
 )
 from lagmon.wording import clock, counted, duration, member, moment
 
 if TYPE_CHECKING:
+    from lagmon.model import PartitionLag
     from lagmon.readings import TopicPartition
     from lagmon.report import Links, Notice, OldestRecord
 
@@ -93,6 +96,8 @@ def _value(notice: Notice) -> str:
 
 def _state(notice: Notice) -> list[str]:
     group, measure = notice.group, notice.rule.condition.measure
+    if measure is Measure.VALUE and (lacking := unread(notice)):
+        return _partly(notice, lacking)
     if group is None or group.lag is None:
         why = safe(group.detail or group.why or "no reason given") if group else "no answer"
         if measure is Measure.VALUE:
@@ -117,6 +122,17 @@ def _state(notice: Notice) -> list[str]:
     if group.unknown:
         partitions = counted(group.unknown, "partition")
         said.append(f"The lag of {partitions} is not known, so it may be more.")
+    return said
+
+
+def _partly(notice: Notice, lacking: tuple[PartitionLag, ...]) -> list[str]:
+    """Say why some partitions cannot be read, and what is known of the others."""
+    they, their = ("it", "its") if len(lacking) == 1 else ("they", "their")
+    said = [f"The reason: {reasons(lacking)}."]
+    said.append(f"Until {they} can be read, nobody watches {their} lag.")
+    group = notice.group
+    if group is not None and group.lag is not None:
+        said.append(f"What can be read is {counted(group.lag, 'message')} behind.")
     return said
 
 

@@ -40,6 +40,7 @@ _STANDS = frozenset(
     {State.STALLED, State.BLOCKED, State.STOPPED, State.LOST, State.HANGING_TRANSACTION}
 )
 _NEVER = "never at this rate"
+_REASONS = 3  # of partitions that cannot be read; of more, the rest is counted
 
 
 def who(notice: Notice) -> str:
@@ -100,13 +101,49 @@ def summary(notice: Notice) -> str:
     if is_over and (gone := _gone(notice)):
         return f"{who(notice)} {gone}{_was(notice)}"
     if measure is Measure.VALUE:
-        return f"{who(notice)} {'can be read again' if is_over else 'cannot be read'}"
+        return f"{who(notice)}{' can be read again' if is_over else _cannot_be_read(notice)}"
     if measure is Measure.STATE:
         return _of_state(notice, is_over=is_over)
     most, value = limit(notice.rule.condition), measured(notice)
     if is_over:
         return f"{who(notice)} is back within its limit of {most}: {value}"
     return f"{who(notice)} is {value} (limit {most})"
+
+
+def unread(notice: Notice) -> tuple[PartitionLag, ...]:
+    """Give the partitions that cannot be read, if others can, or were never committed."""
+    lacking = [part for part in _there(notice) if part.lag is None and not _has_answer(part)]
+    return tuple(lacking) if len(lacking) < len(_there(notice)) else ()
+
+
+def reasons(parts: tuple[PartitionLag, ...]) -> str:
+    """Say why *parts* cannot be read, each reason once with the partition that it is told of."""
+    places: dict[str, list[str]] = {}
+    for part in parts:
+        why = safe(part.detail or part.why or "no reason given")
+        places.setdefault(why, []).append(f"{safe(part.at.topic)}[{part.at.partition}]")
+    told = [f"{_and_more(where)}: {why}" for why, where in list(places.items())[:_REASONS]]
+    left = len(places) - len(told)
+    return "; ".join([*told, f"and {counted(left, 'other reason')}"] if left else told)
+
+
+def _cannot_be_read(notice: Notice) -> str:
+    lacking = len(unread(notice))
+    if not lacking:
+        return " cannot be read"
+    return f": {number(lacking)} of {counted(len(_there(notice)), 'partition')} cannot be read"
+
+
+def _there(notice: Notice) -> list[PartitionLag]:
+    return [part for part in concerned(notice) if part.why is not Why.TOPIC_DELETED]
+
+
+def _has_answer(part: PartitionLag) -> bool:
+    return part.why in NOTHING_TO_READ
+
+
+def _and_more(where: list[str]) -> str:
+    return where[0] if len(where) == 1 else f"{where[0]} and {number(len(where) - 1)} more"
 
 
 def measured(notice: Notice) -> str:

@@ -32,6 +32,7 @@ from tests.lagmon.builders import CLUSTER, GROUP, NOON, at, group, part, record
 
 if TYPE_CHECKING:
     from lagmon.alerts.rules import Rule
+    from lagmon.model import PartitionLag
 
 LATE = replace(KAFKA_CONSUMER_LAG, condition=above(300, Measure.SECONDS))
 NEARLY_LOST = replace(KAFKA_CONSUMER_LAG, condition=above(0.8, Measure.RETENTION))
@@ -206,6 +207,61 @@ def test_a_group_that_cannot_be_read_says_why() -> None:
     )
     assert not {"value", "threshold"} & set(said)
     assert told(KAFKA_LAG_UNKNOWN, group(5), over=True)["summary"].endswith("can be read again")
+
+
+def partly(*parts: PartitionLag) -> GroupLag:
+    """Build a group of which some *parts* cannot be read."""
+    known = [one.lag for one in parts if one.lag is not None]
+    return replace(group(sum(known) if known else None, GROUP, *parts), unknown=1)
+
+
+NO_LEADER, NO_RIGHT = "LEADER_NOT_AVAILABLE: no leader", "TOPIC_AUTHORIZATION_FAILED: not allowed"
+
+
+def lacks(number: int, detail: str = NO_LEADER, topic: str = "plays") -> PartitionLag:
+    """Build a partition that cannot be read because of *detail*."""
+    return replace(part(number, None, topic=topic, why=Why.NO_END_OFFSET), detail=detail)
+
+
+def test_a_group_that_can_be_read_in_part_says_in_which() -> None:
+    """That all of it cannot be read would be a lie, and which partition it is the first question.
+
+    A topic that is deleted has no partitions to count; one that was never committed has.
+    """
+    sick = partly(part(0, 40), lacks(1), part(2, None, why=Why.NEVER_COMMITTED), GONE_ROW)
+    said = told(KAFKA_LAG_UNKNOWN, sick, 0.0)
+
+    assert said["summary"] == "Consumer group settle on local: 1 of 3 partitions cannot be read"
+    assert said["description"].startswith(
+        "Consumer group settle on local: 1 of 3 partitions cannot be read. "
+        "So since 16:00:00 UTC, for 2m. The reason: plays[1]: LEADER_NOT_AVAILABLE: no leader. "
+        "Until it can be read, nobody watches its lag. What can be read is 40 messages behind."
+    )
+
+
+def test_reasons_that_partitions_share_are_said_once() -> None:
+    """A dead broker takes many partitions: whoever is woken reads of one, and how many more."""
+    told_of = [lacks(n, f"_TRANSPORT: broker {n}") for n in (5, 6, 7)]
+    sick = partly(part(0, 4), lacks(1), lacks(2), lacks(3, NO_RIGHT, "bets"), lacks(4), *told_of)
+    said = told(KAFKA_LAG_UNKNOWN, sick, 0.0)
+
+    assert said["summary"].endswith(": 7 of 8 partitions cannot be read")
+    assert (
+        "The reason: plays[1] and 2 more: LEADER_NOT_AVAILABLE: no leader; "
+        "bets[3]: TOPIC_AUTHORIZATION_FAILED: not allowed; plays[5]: _TRANSPORT: broker 5; "
+        "and 2 other reasons. Until they can be read, nobody watches their lag."
+    ) in said["description"]
+
+
+def test_a_group_of_which_nothing_can_be_read_is_not_counted() -> None:
+    """Where it is all of them the number says nothing; nor where no lag of it is known."""
+    whole = told(KAFKA_LAG_UNKNOWN, partly(lacks(0), lacks(1)), 0.0)
+    rest_never_committed = partly(lacks(0), part(1, None, why=Why.NEVER_COMMITTED))
+    half = told(KAFKA_LAG_UNKNOWN, rest_never_committed, 0.0)
+
+    assert whole["summary"].endswith("settle on local cannot be read")
+    assert half["summary"].endswith(": 1 of 2 partitions cannot be read")
+    assert "What can be read" not in half["description"]
 
 
 def test_a_blind_cluster_is_named_with_what_it_said() -> None:
