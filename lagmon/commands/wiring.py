@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from lagmon.alerts.rules import Rule
+    from lagmon.configuration.receivers import Receiver
     from lagmon.configuration.settings import Cluster, Settings
 
 VERSION = version("lagmon")
@@ -86,11 +87,24 @@ def holds_seconds(settings: Settings) -> float:
     )
 
 
+def access(receiver: Receiver) -> notify.Access:
+    """Give what *receiver* wants to see of us."""
+    return notify.Access(
+        username=receiver.username,
+        password_file=receiver.password_file,
+        bearer_token_file=receiver.bearer_token_file,
+        ca_file=receiver.tls.ca_file,
+        cert_file=receiver.tls.cert_file,
+        key_file=receiver.tls.key_file,
+    )
+
+
 def mailboxes(settings: Settings, links: Links) -> list[notify.Mailbox]:
     """Give one mailbox for the log and one for each Alertmanager."""
     holds = holds_seconds(settings)
     pagers = [
-        notify.Alertmanager(each.url, links, holds_seconds=holds) for each in settings.alertmanagers
+        notify.Alertmanager(each.url, links, holds_seconds=holds, access=access(each))
+        for each in settings.alertmanagers
     ]
     return [notify.Mailbox(notify.Log(), everything=True), *map(notify.Mailbox, pagers)]
 

@@ -30,6 +30,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from lagmon.configuration import addresses
 from lagmon.configuration.maintenance_settings import WindowSettings
 from lagmon.configuration.parts import Duration, Link, Part, Pattern
+from lagmon.configuration.receivers import Alertmanager
 from lagmon.configuration.rule_settings import RuleSettings
 from lagmon.judge.states import Judging
 
@@ -174,12 +175,6 @@ class Web(Part):
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 10308
     external_url: Link | None = None
-
-
-class Alertmanager(Part):
-    """One Alertmanager that is to get every alert. Its *url* may hold credentials."""
-
-    url: Annotated[str, AfterValidator(addresses.endpoint), Field(repr=False)]
 
 
 class Links(Part):

@@ -9,28 +9,25 @@ alert from a notifier of its own, never through a load balancer, as its document
 
 from __future__ import annotations
 
-import asyncio
+import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
-import httpx
-import structlog
-
 from lagmon.labels import safe
+from lagmon.notify.access import Access
 from lagmon.notify.annotations import annotate
-from lagmon.notify.mailbox import Outcome
+from lagmon.notify.delivery import TIMEOUT_SECONDS, Delivery
 from lagmon.wording import moment
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from lagmon.notify.mailbox import Outcome
     from lagmon.report import Links, Notice
 
 SENDINGS = 4  # for which an alert holds: Prometheus's own rule
-TIMEOUT_SECONDS = 10.0
-_WORDS = 200  # of an answer that is logged
-
-log = structlog.get_logger(__name__)
+_JSON = {"Content-Type": "application/json"}
 
 
 def holding_seconds(*intervals: float) -> float:
@@ -82,8 +79,9 @@ def _labels(notice: Notice) -> dict[str, str]:
 class Alertmanager:
     """One Alertmanager at *url*; needs a running event loop from the first `send` to `close`.
 
-    Credentials in *url* are sent as basic authentication; neither name nor log lines have them.
-    An open alert holds for *holds_seconds*, which is `holding_seconds` of what is configured.
+    Credentials in *url* are sent as basic authentication, in place of those in *access*; neither
+    name nor log lines have them. An open alert holds for *holds_seconds*, which is
+    `holding_seconds` of what is configured.
     """
 
     def __init__(
@@ -92,52 +90,35 @@ class Alertmanager:
         links: Links,
         *,
         holds_seconds: float,
+        access: Access | None = None,
         timeout_seconds: float = TIMEOUT_SECONDS,
     ) -> None:
-        bare, auth = _parted(url)
+        bare, access = _parted(url, access or Access())
         self.name = f"alertmanager:{bare.partition('://')[2]}"
-        # The client logs the address of every request: it must not have the credentials.
-        self._url = f"{bare}/api/v2/alerts"
         self._links = links
         self._holds_seconds = holds_seconds
-        self._timeout_seconds = timeout_seconds
-        # No redirects: an answer must not choose who gets our alerts and credentials. No settings
-        # from the environment: a proxy for the internet is none for the Alertmanager next door.
-        self._client = httpx.AsyncClient(
-            auth=auth, follow_redirects=False, trust_env=False, timeout=timeout_seconds
-        )
+        # The client logs the address of every request: it must not have the credentials.
+        self._delivery = Delivery(self.name, f"{bare}/api/v2/alerts", access, timeout_seconds)
 
     async def send(self, notices: Sequence[Notice]) -> Outcome:
         """Post *notices* as one batch; answer within the timeout whatever the other side does."""
         alerts = [alert(notice, self._links, self._holds_seconds) for notice in notices]
-        try:
-            async with asyncio.timeout(self._timeout_seconds):
-                response = await self._client.post(self._url, json=alerts)
-        except (TimeoutError, httpx.TimeoutException):
-            return self._failed(Outcome.TIMEOUT, f"no answer in {self._timeout_seconds:g} s")
-        except httpx.HTTPError as error:
-            return self._failed(Outcome.FAILED, f"{type(error).__name__}: {error}")
-        if response.is_success:
-            return Outcome.SENT
-        said = f"{response.status_code}: {response.text[:_WORDS]}"
-        return self._failed(Outcome.FAILED if response.is_server_error else Outcome.REJECTED, said)
+        return await self._delivery.post(json.dumps(alerts).encode(), _JSON)
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._client.aclose()
-
-    def _failed(self, outcome: Outcome, error: str) -> Outcome:
-        log.warning("notifier_failed", notifier=self.name, outcome=outcome.value, error=error)
-        return outcome
+        await self._delivery.close()
 
 
-def _parted(url: str) -> tuple[str, httpx.BasicAuth | None]:
-    """Give *url* without credentials, and these, if it has any.
+def _parted(url: str, access: Access) -> tuple[str, Access]:
+    """Give *url* without credentials, and *access* with these, if it has any.
 
     Whatever stands before the last @ may belong to a password, also behind a slash.
     """
     scheme, _, rest = url.partition("://")
     credentials, _, where = rest.rpartition("@")
+    bare = f"{scheme}://{where.rstrip('/')}"
+    if not credentials:
+        return bare, access
     user, _, password = credentials.partition(":")
-    auth = httpx.BasicAuth(unquote(user), unquote(password)) if credentials else None
-    return f"{scheme}://{where.rstrip('/')}", auth
+    return bare, replace(access, username=unquote(user), password=unquote(password))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args, get_origin
 
 from pydantic import BaseModel
@@ -15,7 +16,6 @@ from tests.docs.pages import DOCS, blocks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     import pytest
 
@@ -81,13 +81,28 @@ def test_every_rule_stands_on_the_page_with_what_is_shipped() -> None:
 
 def test_the_example_is_read(tmp_path: Path) -> None:
     """The file works as it stands."""
-    (example,) = [block.text for block in blocks(NAME) if block.language == "yaml"]
+    example, _ = [block.text for block in blocks(NAME) if block.language == "yaml"]
     path = tmp_path / "lagmon.yml"
     path.write_text(example)
 
     settings = load(path)
 
     assert (settings.clusters[0].name, len(settings.alertmanagers)) == ("production", 2)
+
+
+def test_the_credentials_are_read(tmp_path: Path) -> None:
+    """The example works where its files are."""
+    _, example = [block.text for block in blocks(NAME) if block.language == "yaml"]
+    for found in set(re.findall(r"/(?:run|etc)/[\w./]+", example)):
+        (tmp_path / Path(found).name).write_text("content")
+    placed = re.sub(r"/(?:run|etc)/(?:\w+/)*", f"{tmp_path}/", example)
+    path = tmp_path / "lagmon.yml"
+    path.write_text(placed)
+
+    (only,) = load(path, bootstrap_servers="kafka:9092").alertmanagers
+
+    assert (only.username, only.password_file) == ("lagmon", tmp_path / "alertmanager")
+    assert only.tls.key_file == tmp_path / "lagmon.key"
 
 
 def test_the_variables_are_read(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import contextlib
 import time
 from typing import TYPE_CHECKING
 
@@ -16,10 +15,9 @@ from lagmon.report import Links
 from tests.infra.ports import free_port
 from tests.infra.wait import until
 from tests.lagmon.builders import GROUP, TRACE, group, incident, notice, record
+from tests.lagmon.notify.standing_in import answering, response
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
     from lagmon.report import Notice
     from tests.infra.alertmanager import Alertmanager as RealAlertmanager
     from tests.infra.alertmanager import WebhookReceiver
@@ -136,41 +134,13 @@ def test_a_batch_of_many_is_held_whole(alertmanager: RealAlertmanager) -> None:
     assert len(alertmanager.alerts()) == 256
 
 
-@contextlib.asynccontextmanager
-async def answering(
-    text: bytes, *, after: float = 0, lines: int = 1
-) -> AsyncIterator[tuple[str, list[bytes]]]:
-    """Serve *text* as the answer to everything; give the address, and the first *lines* asked."""
-    asked: list[bytes] = []
-
-    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while len(asked) < lines and (line := await reader.readline()).strip():
-            asked.append(line)
-        with contextlib.suppress(asyncio.CancelledError):
-            await asyncio.sleep(after)
-            writer.write(text)
-        writer.close()
-
-    server = await asyncio.start_server(answer, "127.0.0.1", 0)
-    try:
-        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", asked
-    finally:
-        server.close()
-
-
-def response(status: str, *headers: str) -> bytes:
-    """Write an empty answer."""
-    return "\r\n".join(
-        [f"HTTP/1.1 {status}", *headers, "Content-Length: 0", "Connection: close", "", ""]
-    ).encode()
-
-
 @pytest.mark.parametrize(
     ("status", "outcome"),
     [
         ("200 OK", Outcome.SENT),
         ("400 Bad Request", Outcome.REJECTED),
         ("401 Unauthorized", Outcome.REJECTED),
+        ("429 Too Many Requests", Outcome.FAILED),
         ("500 Internal Server Error", Outcome.FAILED),
         ("503 Service Unavailable", Outcome.FAILED),
     ],

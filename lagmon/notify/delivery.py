@@ -1,0 +1,84 @@
+"""Bring one body to one receiver by HTTP, and say what became of it. Needs a running event loop.
+
+In: the bytes and their headers. Out: an `Outcome`, within the timeout whatever the other side does;
+nothing is raised. Credentials are read anew for each sending; connections are kept until the
+certificates change. Whether to try again is not decided here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import httpx
+import structlog
+
+from lagmon.notify.access import Access, AccessError
+from lagmon.notify.mailbox import Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+TIMEOUT_SECONDS = 10.0
+_WORDS = 200  # of an answer that is logged
+_TOO_MANY = 429  # come back later: no refusal of what was sent
+
+log = structlog.get_logger(__name__)
+
+
+class Delivery:
+    """Posts to *url*, which has no credentials in it; *name* is the receiver's in log lines."""
+
+    def __init__(self, name: str, url: str, access: Access, timeout_seconds: float) -> None:
+        self._name, self._url, self._access = name, url, access
+        self._timeout_seconds = timeout_seconds
+        self._client: httpx.AsyncClient | None = None
+        self._fingerprint = b""
+
+    async def post(self, body: bytes, headers: Mapping[str, str]) -> Outcome:
+        """Post *body* once."""
+        try:
+            async with asyncio.timeout(self._timeout_seconds):
+                response = await self._post(body, dict(headers))
+        except (TimeoutError, httpx.TimeoutException):
+            return self._failed(Outcome.TIMEOUT, f"no answer in {self._timeout_seconds:g} s")
+        except AccessError as error:
+            return self._failed(Outcome.FAILED, str(error))
+        except httpx.HTTPError as error:
+            return self._failed(Outcome.FAILED, f"{type(error).__name__}: {error}")
+        if response.is_success:
+            return Outcome.SENT
+        said = f"{response.status_code}: {response.text[:_WORDS]}"
+        is_trouble = response.is_server_error or response.status_code == _TOO_MANY
+        return self._failed(Outcome.FAILED if is_trouble else Outcome.REJECTED, said)
+
+    async def close(self) -> None:
+        """Close the connections."""
+        if self._client is not None:
+            await self._client.aclose()
+            self._client = None
+
+    async def _post(self, body: bytes, headers: dict[str, str]) -> httpx.Response:
+        # In a thread: a disk that hangs must not keep anything else waiting.
+        shown = await asyncio.to_thread(self._access.read)
+        if shown.authorization is not None:
+            headers["Authorization"] = shown.authorization
+        if self._client is None or shown.fingerprint != self._fingerprint:
+            await self.close()
+            self._client = await asyncio.to_thread(self._connected)
+            self._fingerprint = shown.fingerprint
+        return await self._client.post(self._url, content=body, headers=headers)
+
+    def _connected(self) -> httpx.AsyncClient:
+        # No redirects: an answer must not choose who gets our alerts and credentials. No settings
+        # from the environment: a proxy for the internet is none for the Alertmanager next door.
+        return httpx.AsyncClient(
+            verify=self._access.context() or True,
+            follow_redirects=False,
+            trust_env=False,
+            timeout=self._timeout_seconds,
+        )
+
+    def _failed(self, outcome: Outcome, error: str) -> Outcome:
+        log.warning("notifier_failed", notifier=self._name, outcome=outcome.value, error=error)
+        return outcome
