@@ -113,7 +113,7 @@ class Notice:
 
     *rule* is as it is for the group. *at* is the time of the judgement. *group* is ``None`` when it
     is gone or could not be read, or when the incident is about a cluster; *detail* is then what the
-    cluster said.
+    cluster said, and *answered* whether it gave a list of its groups, which may not be whole.
     """
 
     change: IncidentChange
@@ -122,6 +122,7 @@ class Notice:
     group: GroupLag | None = None
     record: OldestRecord | None = None
     detail: str | None = None
+    answered: bool = False
 
 
 @dataclass(frozen=True, slots=True)

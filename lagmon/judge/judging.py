@@ -189,7 +189,8 @@ def _notices(
             continue
         own = rule.of(name) or rule  # an incident ends by the rule that it was opened by
         if name is None:
-            notices.append(Notice(change, own, lag.at, detail=detail))
+            answered = lag.error is None
+            notices.append(Notice(change, own, lag.at, detail=detail, answered=answered))
         else:
             notices.append(Notice(change, own, lag.at, groups.get(name), told.get(name)))
     return notices

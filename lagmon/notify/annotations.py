@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from lagmon.readings import TopicPartition
     from lagmon.report import Links, Notice, OldestRecord
 
+_PARTS = 12  # of what a cluster said: three rights that are missing, or a dozen brokers
+
 
 def annotate(notice: Notice, links: Links) -> dict[str, str]:
     """Write the annotations of *notice*; those of the record only while the incident is open.
@@ -72,10 +74,10 @@ def description(notice: Notice) -> str:
         return f"{summary(notice)}. {begun} from {clock(incident.since)}, for {lasted}."
     lasted = duration(notice.at - incident.since)
     sentences = [f"{summary(notice)}.", f"{since} since {clock(incident.since)}, for {lasted}."]
-    if notice.detail:
-        sentences.append(f"The reason: {safe(notice.detail)}.")
     if notice.rule.condition.measure is Measure.LIST:
-        sentences.append("Until they can be seen, nobody watches them.")
+        sentences += _blind(notice)
+    elif notice.detail:
+        sentences.append(f"The reason: {_said(notice.detail)}.")
     if incident.key.group is not None:
         sentences += _state(notice)
     record, at = oldest(notice), told_of(notice)
@@ -123,6 +125,23 @@ def _state(notice: Notice) -> list[str]:
         partitions = counted(group.unknown, "partition")
         said.append(f"The lag of {partitions} is not known, so it may be more.")
     return said
+
+
+def _blind(notice: Notice) -> list[str]:
+    reason = f"The reason: {_said(notice.detail)}" if notice.detail else ""
+    if notice.answered:
+        watched = "Those that are listed are watched; no page says of one that it cannot be read."
+        # Last and without a full stop: a command that grants a right is at its end.
+        return [watched, reason] if reason else [watched]
+    unseen = "Until they can be seen, nobody watches them."
+    return [f"{reason}.", unseen] if reason else [unseen]
+
+
+def _said(detail: str) -> str:
+    """Make *detail* safe part by part: as a whole it may be too long, and would be cut off."""
+    parts = detail.split("; ")
+    told = [safe(part) for part in parts[:_PARTS]]
+    return "; ".join(told if len(parts) <= _PARTS else [*told, f"and {len(parts) - _PARTS} more"])
 
 
 def _partly(notice: Notice, lacking: tuple[PartitionLag, ...]) -> list[str]:

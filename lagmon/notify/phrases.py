@@ -95,9 +95,7 @@ def summary(notice: Notice) -> str:
     measure = notice.rule.condition.measure
     is_over = notice.change.incident.resolved_at is not None
     if measure is Measure.LIST:
-        return f"The consumer groups of {safe(notice.change.incident.key.cluster)} " + (
-            "can be seen again" if is_over else "cannot be seen"
-        )
+        return _of_list(notice, is_over=is_over)
     if is_over and (gone := _gone(notice)):
         return f"{who(notice)} {gone}{_was(notice)}"
     if measure is Measure.VALUE:
@@ -108,6 +106,13 @@ def summary(notice: Notice) -> str:
     if is_over:
         return f"{who(notice)} is back within its limit of {most}: {value}"
     return f"{who(notice)} is {value} (limit {most})"
+
+
+def _of_list(notice: Notice, *, is_over: bool) -> str:
+    groups = f"consumer groups of {safe(notice.change.incident.key.cluster)}"
+    if is_over:
+        return f"The {groups} can be seen again"
+    return f"Not all {groups} can be seen" if notice.answered else f"The {groups} cannot be seen"
 
 
 def unread(notice: Notice) -> tuple[PartitionLag, ...]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from copy import deepcopy
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from lagmon.alerts.incidents import State, step
-from lagmon.alerts.rules import SHIPPED
+from lagmon.alerts.rules import SHIPPED, Override
 from lagmon.board import Board, Cycle
 from lagmon.judge import seconds
 from lagmon.judge.evaluate import states
@@ -83,6 +84,27 @@ BEHIND = Snapshot(
         GroupReading("refused", error="GROUP_AUTHORIZATION_FAILED"),
     ),
 )
+
+
+@pytest.mark.parametrize(
+    ("told", "detail", "answered"),
+    [
+        ({"error": "no broker answers"}, "no broker answers", False),
+        ({"list_errors": ("b", "a")}, "a; b", True),
+    ],
+    ids=["nothing came", "a list came"],
+)
+def test_who_is_told_of_a_cluster_is_told_whether_it_answered(
+    told: dict[str, Any], detail: str, *, answered: bool
+) -> None:
+    """That no group can be seen is another trouble than that one may be hidden."""
+    rules = tuple(rule.changed(Override(for_seconds=0)) for rule in SHIPPED)
+    policy = replace(POLICY, rules=rules)
+
+    (notice,) = judge(Memory.of(policy), Snapshot(NOON, CLUSTER, **told), policy).notices
+
+    assert (notice.rule.name, notice.detail) == ("KafkaClusterBlind", detail)
+    assert notice.answered is answered
 
 
 def test_the_stages_leave_the_rows_as_they_were_measured() -> None:

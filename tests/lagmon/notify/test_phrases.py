@@ -56,13 +56,14 @@ def told(
     key: IncidentKey | None = None,
     over: bool = False,
     detail: str | None = None,
+    answered: bool = False,
 ) -> dict[str, str]:
     """Give the annotations of an incident of *rule*, two minutes old."""
     key = key or IncidentKey(rule.name, CLUSTER, GROUP)
     end = NOON + 120 if over else None
     incident = Incident(key, NOON, NOON + 60, value, NOON + 60, end)
     change = IncidentChange(Change.RESOLVED if over else Change.OPENED, incident)
-    notice = Notice(change, rule, NOON + 120, behind, detail=detail)
+    notice = Notice(change, rule, NOON + 120, behind, detail=detail, answered=answered)
     annotations: dict[str, str] = alert(notice, Links(), 240)["annotations"]
     return annotations
 
@@ -277,6 +278,45 @@ def test_a_blind_cluster_is_named_with_what_it_said() -> None:
         "Until they can be seen, nobody watches them."
     )
     assert over["summary"] == "The consumer groups of local can be seen again"
+
+
+def test_a_list_that_is_not_whole_names_the_missing_right_and_ends_with_its_command() -> None:
+    """Groups may be hidden while others are watched; what grants the right can be copied as it is.
+
+    However long the names in it are: a command that is cut off grants something else.
+    """
+    servers = f"{'kafka-1.' * 9}example:9093"
+    right = (
+        "lagmon may not DESCRIBE the cluster: groups may be hidden; "
+        f"kafka-acls --bootstrap-server {servers} --add --allow-principal "
+        f"User:{'lagmon-' * 9}1 --operation Describe --cluster"
+    )
+    said = told(
+        KAFKA_CLUSTER_BLIND,
+        None,
+        1.0,
+        key=IncidentKey("KafkaClusterBlind", CLUSTER),
+        detail=right,
+        answered=True,
+    )
+
+    assert said["summary"] == "Not all consumer groups of local can be seen"
+    assert said["description"] == (
+        "Not all consumer groups of local can be seen. So since 16:00:00 UTC, for 2m. "
+        "Those that are listed are watched; no page says of one that it cannot be read. "
+        f"The reason: {right}"
+    )
+
+
+def test_what_very_many_brokers_said_is_counted() -> None:
+    """A page has room for a dozen reasons, each of them safe to print."""
+    key = IncidentKey("KafkaClusterBlind", CLUSTER)
+    detail = "; ".join(["_TRANSPORT: \N{RIGHT-TO-LEFT OVERRIDE}broker", *("down",) * 13])
+
+    said = told(KAFKA_CLUSTER_BLIND, None, 1.0, key=key, detail=detail, answered=True)
+
+    assert said["description"].endswith("; down; down; and 2 more")
+    assert "\N{RIGHT-TO-LEFT OVERRIDE}" not in said["description"]
 
 
 @pytest.mark.parametrize(
