@@ -22,6 +22,7 @@ import time
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 if TYPE_CHECKING:
@@ -32,6 +33,8 @@ BARE_AHEAD_SECONDS: Final = 5.0  # it reads several times as fast as it is fetch
 LIMIT_SECONDS: Final = 240
 AHEAD: Final = {"queued.min.messages": 1_000_000, "queued.max.messages.kbytes": 1_000_000}
 PLAYERS: Final = 500  # that are in the game at once: each far below what one may play
+CONNECTIONS: Final = 32  # of whoever plays
+JSON: Final = {"Content-Type": "application/json"}
 NOBODY: Final = "postgresql://nobody@127.0.0.1:1/nothing"  # a no-op needs no database
 WARM_SHARE: Final = 10  # one record to this many that count; to get warm
 EDGE: Final = 0.05  # of the samples, at the beginning and at the end
@@ -307,28 +310,34 @@ def resident_mb() -> float:
 
 
 def load(address: str, rate: str, seconds: str) -> dict[str, Any]:
-    """Send plays to the API at *address*, *rate* a second, each when it is due."""
-    return asyncio.run(send(f"{address}/game/slots/play", float(rate), float(seconds)))
+    """Send plays to the API at *address*, *rate* a second, each when it is due.
 
+    By the plainest client there is: what it costs is taken from those who are measured.
+    """
+    from concurrent.futures import ThreadPoolExecutor
+    from http.client import HTTPConnection
 
-async def send(url: str, rate: float, seconds: float) -> dict[str, Any]:
-    """Send, and give what was answered."""
-    import httpx
+    to, own = urlsplit(address), threading.local()
 
-    statuses: list[int] = []
-    taken: list[float] = []
-
-    async def play(client: httpx.AsyncClient, number: int) -> None:
-        began = time.perf_counter()
+    def play(number: int) -> tuple[int, float]:
+        if not hasattr(own, "connection"):
+            own.connection = HTTPConnection(str(to.hostname), to.port, timeout=30)
         bet = {"player_id": f"player-{number % PLAYERS}", "game": "slots", "bet": 100}
-        statuses.append((await client.post(url, json=bet)).status_code)
-        taken.append(time.perf_counter() - began)
-
-    async with httpx.AsyncClient(timeout=30) as client, asyncio.TaskGroup() as tasks:
         began = time.perf_counter()
-        for number in range(int(rate * seconds)):
-            await asyncio.sleep(began + number / rate - time.perf_counter())
-            tasks.create_task(play(client, number))
+        own.connection.request("POST", "/game/slots/play", json.dumps(bet), JSON)
+        answer = own.connection.getresponse()
+        answer.read()
+        return answer.status, time.perf_counter() - began
+
+    every, count = 1 / float(rate), int(float(rate) * float(seconds))
+    with ThreadPoolExecutor(CONNECTIONS) as pool:
+        began = time.perf_counter()
+        sent = []
+        for number in range(count):
+            time.sleep(max(0.0, began + number * every - time.perf_counter()))
+            sent.append(pool.submit(play, number))
+        answers = [one.result() for one in sent]
+    statuses, taken = zip(*answers, strict=True)
     return {
         "accepted": statuses.count(202),
         "others": sorted({status for status in statuses if status != 202}),
