@@ -99,14 +99,18 @@ def access(receiver: Receiver) -> notify.Access:
     )
 
 
-def mailboxes(settings: Settings, links: Links) -> list[notify.Mailbox]:
-    """Give one mailbox for the log and one for each Alertmanager."""
-    holds = holds_seconds(settings)
-    pagers = [
-        notify.Alertmanager(each.url, links, holds_seconds=holds, access=access(each))
+def receivers(settings: Settings, links: Links, holds_seconds: float) -> list[notify.Notifier]:
+    """Give everybody who is told over the network; an alert holds there for *holds_seconds*."""
+    return [
+        notify.Alertmanager(each.url, links, holds_seconds=holds_seconds, access=access(each))
         for each in settings.alertmanagers
     ]
-    return [notify.Mailbox(notify.Log(), everything=True), *map(notify.Mailbox, pagers)]
+
+
+def mailboxes(settings: Settings, links: Links) -> list[notify.Mailbox]:
+    """Give one mailbox for the log and one for each receiver: nobody waits for another."""
+    told = receivers(settings, links, holds_seconds(settings))
+    return [notify.Mailbox(notify.Log(), everything=True), *map(notify.Mailbox, told)]
 
 
 def signalled() -> asyncio.Event:
