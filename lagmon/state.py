@@ -86,18 +86,21 @@ def read(path: Path) -> dict[str, Saved] | None:
     return clusters
 
 
-def write(path: Path, content: str) -> None:
-    """Replace the file at *path* by *content*, which is on the disk when this returns."""
+def write(path: Path, content: str, *, force: Callable[[int], None] = os.fsync) -> None:
+    """Replace the file at *path* by *content*, which is on the disk when this returns.
+
+    *force* is given a file descriptor, and returns when what is behind it is on the disk.
+    """
     path = path.resolve()  # a link stays a link
     beside = path.with_name(f"{path.name}.new")
     with beside.open("w", encoding="utf-8") as file:
         file.write(content)
         file.flush()
-        os.fsync(file.fileno())
+        force(file.fileno())
     beside.replace(path)
     folder = os.open(path.parent, os.O_RDONLY)
     try:
-        os.fsync(folder)  # the new name is on the disk no sooner
+        force(folder)  # the new name is on the disk no sooner
     finally:
         os.close(folder)
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+from inspect import signature
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -195,6 +197,27 @@ def test_a_write_that_breaks_leaves_the_old_file_whole(tmp_path: Path) -> None:
         write(path, dumps({}))
 
     assert read(path) == {CLUSTER: Saved(OPEN)}
+
+
+def test_the_content_is_on_the_disk_before_it_gets_the_name_and_the_name_at_the_end(
+    tmp_path: Path,
+) -> None:
+    """A machine that dies in between finds the old file or the new one, and neither half."""
+    path, beside = tmp_path / "state.json", tmp_path / "state.json.new"
+    path.write_text("old")
+    forced: list[tuple[str, str]] = []
+
+    def force(descriptor: int) -> None:
+        behind = os.fstat(descriptor)
+        if os.path.samestat(behind, tmp_path.stat()):
+            forced.append(("the folder", path.read_text()))
+        elif os.path.samestat(behind, beside.stat()):
+            forced.append((beside.read_text(), path.read_text()))
+
+    write(path, "new", force=force)
+
+    assert forced == [("new", "old"), ("the folder", "new")]
+    assert signature(write).parameters["force"].default is os.fsync
 
 
 def test_a_link_to_the_file_stays_a_link(tmp_path: Path) -> None:
