@@ -42,4 +42,5 @@ def run(chosen: argparse.Namespace) -> int:
 
 def _what(settings: Settings) -> str:
     names = ", ".join(cluster.name for cluster in settings.clusters)
-    return f"clusters: {names}; Alertmanagers: {len(settings.alertmanagers)}"
+    told = f"clusters: {names}; Alertmanagers: {len(settings.alertmanagers)}"
+    return f"{told}; webhooks: {len(settings.webhooks)}" if settings.webhooks else told

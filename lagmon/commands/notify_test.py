@@ -64,7 +64,7 @@ def run(chosen: argparse.Namespace) -> int:
     )
     told = asyncio.run(send_to_all(settings, Priority(chosen.priority)))
     if not told:
-        sys.stdout.write("nobody is told: no Alertmanager is configured\n")
+        sys.stdout.write("nobody is told: no Alertmanager and no webhook is configured\n")
         return 1
     sys.stdout.write("".join(f"{name}: {outcome}\n" for name, outcome in told))
     return int(any(outcome is not Outcome.SENT for _, outcome in told))

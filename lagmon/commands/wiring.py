@@ -101,10 +101,21 @@ def access(receiver: Receiver) -> notify.Access:
 
 def receivers(settings: Settings, links: Links, holds_seconds: float) -> list[notify.Notifier]:
     """Give everybody who is told over the network; an alert holds there for *holds_seconds*."""
-    return [
+    alertmanagers = [
         notify.Alertmanager(each.url, links, holds_seconds=holds_seconds, access=access(each))
         for each in settings.alertmanagers
     ]
+    webhooks = [
+        notify.Webhook(
+            each.url,
+            links,
+            secret_file=each.secret_file,
+            holds_seconds=holds_seconds,
+            access=access(each),
+        )
+        for each in settings.webhooks
+    ]
+    return [*alertmanagers, *webhooks]
 
 
 def mailboxes(settings: Settings, links: Links) -> list[notify.Mailbox]:

@@ -68,3 +68,9 @@ class Receiver(Part):
 
 class Alertmanager(Receiver):
     """One Alertmanager that is to get every alert."""
+
+
+class Webhook(Receiver):
+    """Any address that is to get every alert, signed by what *secret_file* holds."""
+
+    secret_file: ReadableFile

@@ -30,7 +30,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from lagmon.configuration import addresses
 from lagmon.configuration.maintenance_settings import WindowSettings
 from lagmon.configuration.parts import Duration, Link, Part, Pattern
-from lagmon.configuration.receivers import Alertmanager
+from lagmon.configuration.receivers import Alertmanager, Webhook
 from lagmon.configuration.rule_settings import RuleSettings
 from lagmon.judge.states import Judging
 
@@ -226,6 +226,7 @@ class Settings(BaseSettings):
     peek_headers: tuple[Annotated[str, Field(min_length=1)], ...] = ()
     web: Web = Web()
     alertmanagers: tuple[Alertmanager, ...] = ()
+    webhooks: tuple[Webhook, ...] = ()
     links: Links = Links()
     rules: dict[str, RuleSettings] = Field(default={})
     maintenance: tuple[WindowSettings, ...] = ()

@@ -4,5 +4,15 @@ from lagmon.notify.access import Access
 from lagmon.notify.alertmanager import Alertmanager, holding_seconds
 from lagmon.notify.log import Log
 from lagmon.notify.mailbox import Mailbox, Notifier, Outcome
+from lagmon.notify.webhook import Webhook
 
-__all__ = ["Access", "Alertmanager", "Log", "Mailbox", "Notifier", "Outcome", "holding_seconds"]
+__all__ = [
+    "Access",
+    "Alertmanager",
+    "Log",
+    "Mailbox",
+    "Notifier",
+    "Outcome",
+    "Webhook",
+    "holding_seconds",
+]

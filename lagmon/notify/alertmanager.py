@@ -93,7 +93,7 @@ class Alertmanager:
         access: Access | None = None,
         timeout_seconds: float = TIMEOUT_SECONDS,
     ) -> None:
-        bare, access = _parted(url, access or Access())
+        bare, access = parted(url, access or Access())
         self.name = f"alertmanager:{bare.partition('://')[2]}"
         self._links = links
         self._holds_seconds = holds_seconds
@@ -110,7 +110,7 @@ class Alertmanager:
         await self._delivery.close()
 
 
-def _parted(url: str, access: Access) -> tuple[str, Access]:
+def parted(url: str, access: Access) -> tuple[str, Access]:
     """Give *url* without credentials, and *access* with these, if it has any.
 
     Whatever stands before the last @ may belong to a password, also behind a slash.

@@ -6,7 +6,7 @@ import ast
 import json
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
@@ -21,6 +21,9 @@ from lagmon.report import Links, Reach
 from tests.docs.pages import blocks, table
 from tests.lagmon.recordings.make import CONFIG, FOLDER, NOBODY
 
+if TYPE_CHECKING:
+    from lagmon.report import Notice
+
 PAGE = "reference/lagmon-alerts.md"
 LINKS = Links(
     "http://localhost:16686",
@@ -31,16 +34,21 @@ LINKS = Links(
 
 
 @cache
-def shown() -> dict[str, Any]:
-    """Give the first alert of the recorded poison record."""
+def first() -> Notice:
+    """Give the first notice of the recorded poison record."""
     by = policy(load(CONFIG, unnamed=NOBODY))
     memory = Memory.of(by)
     for line in (FOLDER / "poison.jsonl").read_text().splitlines():
         judged = judge(memory, snapshot_from_json(line), by)
         memory = judged.memory
         if judged.notices:
-            return alert(judged.notices[0], LINKS, 240)
+            return judged.notices[0]
     raise AssertionError("the recording pages nobody")
+
+
+def shown() -> dict[str, Any]:
+    """Give its alert."""
+    return alert(first(), LINKS, 240)
 
 
 def named(heading: str) -> set[str]:
