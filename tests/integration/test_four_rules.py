@@ -240,10 +240,10 @@ def test_the_page_about_a_group_that_cannot_be_read_has_the_brokers_words(seen: 
     assert "value" not in told
 
 
-def test_the_page_about_a_blind_lagmon_says_that_nobody_watches(seen: Seen) -> None:
-    """It is about the cluster, with the reason."""
+def test_the_page_about_a_list_that_is_not_whole_says_what_is_watched(seen: Seen) -> None:
+    """It is about the cluster, with the reason: the right to list all groups was withdrawn."""
     told = told_by(seen, BLIND)
 
-    assert told["summary"] == "The consumer groups of test cannot be seen"
-    assert "nobody watches them" in told["description"]
+    assert told["summary"] == "Not all consumer groups of test can be seen"
+    assert "Those that are listed are watched" in told["description"]
     assert "The reason: " in told["description"]
