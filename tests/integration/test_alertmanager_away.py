@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.infra.alertmanager import Alertmanager
+from tests.infra.endpoint import Endpoint, Request, Response
 from tests.infra.product import Product, address
 from tests.infra.reading import commit, samples
 from tests.infra.records import produce
+from tests.infra.require import required
 from tests.infra.wait import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
-    from tests.infra.alertmanager import Alertmanager, WebhookReceiver
+    from tests.infra.alertmanager import WebhookReceiver
     from tests.infra.kafka import KafkaBroker
     from tests.infra.process import Service
 
@@ -36,7 +41,9 @@ def product(kafka: KafkaBroker) -> Iterator[Product]:
         yield product
 
 
-def behind(product: Product, topic: str, alertmanager: Alertmanager) -> tuple[Service, str]:
+def behind(
+    product: Product, topic: str, *alertmanagers: Alertmanager, **settings: Any
+) -> tuple[Service, str]:
     """Have a group fall behind so far that lagmon opens an incident; give lagmon and the group."""
     group = f"group-of-{topic}"
     commit(product.kafka, group, topic, offset=0)
@@ -44,8 +51,9 @@ def behind(product: Product, topic: str, alertmanager: Alertmanager) -> tuple[Se
     lagmon = product.lagmon(
         cluster={"groups": {"include": [group]}},
         poll_interval="500ms",
-        alertmanagers=[{"url": alertmanager.url}],
+        alertmanagers=[{"url": each.url} for each in alertmanagers],
         rules={"KafkaConsumerLag": {"threshold": 5, "for": "1s"}},
+        **settings,
     )
     return lagmon, group
 
@@ -125,3 +133,61 @@ def test_an_alertmanager_that_stands_still_delays_nothing(
     assert failed["notifier"].startswith("alertmanager:")
     assert meanwhile >= CYCLES
     told_once(lagmon, webhook, group)
+
+
+def test_a_receiver_that_stands_still_delays_no_other(
+    product: Product,
+    topic: str,
+    tmp_path: Path,
+    alertmanager: Alertmanager,
+    webhook: WebhookReceiver,
+) -> None:
+    """While one Alertmanager hangs, another one and a webhook are told; each has its own count."""
+    taken: list[Request] = []
+
+    def take(request: Request) -> Response:
+        taken.append(request)
+        return Response()
+
+    secret = tmp_path / "secret"
+    secret.write_text("s3cret")
+    with ExitStack() as stack:
+        with required():
+            hanging = stack.enter_context(Alertmanager())
+        hook = stack.enter_context(Endpoint(take))
+        stack.enter_context(frozen(hanging))
+        lagmon, group = behind(
+            product,
+            topic,
+            hanging,
+            alertmanager,
+            webhooks=[{"url": hook.address, "secret_file": str(secret)}],
+        )
+        url = address(lagmon)
+
+        told_once(lagmon, webhook, group)
+        until(lambda: taken, timeout=WAIT_SECONDS, what="the webhook to be told")
+        failed = lagmon.wait_for_log("notifier_failed", timeout=WAIT_SECONDS, outcome="timeout")
+        until(
+            lambda: outcomes(url, hanging.url) == {"timeout"}, timeout=WAIT_SECONDS, what="counts"
+        )
+
+        assert failed["notifier"] == f"alertmanager:{hanging.url.partition('://')[2]}"
+        assert outcomes(url, alertmanager.url) == outcomes(url, hook.address) == {"sent"}
+        (alert,) = json.loads(taken[0].body)["alerts"]
+        assert (alert["status"], alert["labels"]["group"]) == ("firing", group)
+
+
+def outcomes(url: str, receiver: str) -> set[str]:
+    """Give what became of all that lagmon at *url* had for *receiver*."""
+    where = receiver.partition("://")[2]
+    return {
+        outcome
+        for outcome in ("sent", "rejected", "failed", "timeout", "dropped")
+        for kind in ("alertmanager", "webhook")
+        if samples(
+            url,
+            "lagmon_notifications_total",
+            {"notifier": f"{kind}:{where}", "outcome": outcome},
+        )
+    }
