@@ -82,12 +82,9 @@ def _of_cluster(notice: Notice, reach: Reach) -> dict[str, list[str]]:
 
 def _of_group(notice: Notice, group: str, reach: Reach) -> dict[str, list[str]]:
     given = {"describe": [*_tool(_GROUPS, reach), "--describe", f"--group={group}"]}
-    row = partition_of(notice)
-    if row is not None:
-        record = oldest(notice)
-        given |= _of_record(record, reach) if record else {}
-        given |= _out_of(row, record, group, reach)
-    return given
+    record, row = oldest(notice), partition_of(notice)
+    given |= _of_record(record, reach) if record else {}
+    return given | (_out_of(row, record, group, reach) if row else {})
 
 
 def _of_record(record: OldestRecord, reach: Reach) -> dict[str, list[str]]:

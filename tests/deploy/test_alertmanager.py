@@ -15,7 +15,7 @@ from lagmon.alerts.rules import KAFKA_CONSUMER_LAG, Scope
 from lagmon.model import Change, Incident, IncidentChange, IncidentKey
 from lagmon.notify.alertmanager import alert, holding_seconds
 from lagmon.readings import TopicPartition
-from lagmon.report import Links, Notice, OldestRecord
+from lagmon.report import Links, Notice, OldestRecord, Reach
 from tests.deploy.files import ALERTMANAGER, alerting_rules
 from tests.deploy.paging import KEY, Paging
 from tests.infra.alertmanager import INSTALL
@@ -28,7 +28,12 @@ if TYPE_CHECKING:
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 RUNBOOK = "https://lagmon.example/runbooks/KafkaConsumerLag"
-LINKS = Links(jaeger="http://localhost:16686", runbook=RUNBOOK, lagmon="http://localhost:10308")
+LINKS = Links(
+    jaeger="http://localhost:16686",
+    runbook=RUNBOOK,
+    lagmon="http://localhost:10308",
+    reaches=(Reach("local", "kafka:19092"),),
+)
 
 
 @pytest.fixture
@@ -110,6 +115,9 @@ def test_a_page_says_what_is_needed_at_once(paging: Paging) -> None:
     assert event["payload"]["class"] == "KAFKA_CONSUMER_LAG"
     assert event["payload"]["custom_details"]["trace_id"] == TRACE
     assert event["payload"]["custom_details"]["oldest_uncommitted"] == "game.slots.plays[3]@77"
+    details = event["payload"]["custom_details"]
+    assert details["describe"].endswith("--describe --group=game-consumer")
+    assert "--partition=3 --offset=77 " in details["look"]
     assert [link["href"] for link in event["links"]] == [
         f"http://localhost:16686/trace/{TRACE}",
         RUNBOOK,

@@ -108,6 +108,13 @@ def test_each_state_has_its_commands(told: Notice, wanted: dict[str, str]) -> No
     assert commands(told, REACH) == wanted
 
 
+def test_a_group_that_is_out_of_sight_still_has_its_record() -> None:
+    """While nothing can be read of it, what is known of its record stands."""
+    told = replace(about(stands(State.BLOCKED), HELD), group=None)
+
+    assert commands(told, REACH) == {"command_describe": DESCRIBE, "command_record": RECORD}
+
+
 def test_what_changes_something_only_says_what_it_would_do() -> None:
     """A line that is pasted at night commits nothing: no command executes."""
     for state in State:
