@@ -44,7 +44,7 @@ class Delivery:
             return self._failed(Outcome.TIMEOUT, f"no answer in {self._timeout_seconds:g} s")
         except AccessError as error:
             return self._failed(Outcome.FAILED, str(error))
-        except httpx.HTTPError as error:
+        except (httpx.HTTPError, OSError) as error:  # TLS 1.3 refuses us only when we read
             return self._failed(Outcome.FAILED, f"{type(error).__name__}: {error}")
         if response.is_success:
             return Outcome.SENT
