@@ -21,7 +21,7 @@ from lagmon.model import Change, Why
 from lagmon.notify.phrases import summary
 from lagmon.replay import AGE_DIGITS
 from lagmon.replay import report as replayed
-from lagmon.wording import counted, duration, number
+from lagmon.wording import counted, duration, number, reason
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -172,9 +172,9 @@ def _notes(group: GroupLag) -> Iterable[str]:
 def _footing(look: Look) -> Iterable[str]:
     cluster = safe(look.snapshot.cluster)
     if look.snapshot.error is not None:
-        yield f"{cluster} did not answer: {safe(look.snapshot.error)}"
+        yield f"{cluster} did not answer: {reason(look.snapshot.error)}"
     for error in look.snapshot.list_errors:
-        yield f"{cluster}: something may be missing: {safe(error)}"
+        yield f"{cluster}: something may be missing: {reason(error)}"
     for notice in look.opened:
         held = " (held back by maintenance)" if notice.change.incident.held else ""
         yield f"{notice.rule.priority.value} {notice.rule.name}{held}: {summary(notice)}"

@@ -1,4 +1,4 @@
-"""Write numbers, times and durations for people: one way for alerts and for the status page.
+"""Write numbers, times and reasons for people: one way for alerts and for the status page.
 
 Pure. Times are seconds since the epoch and are written in UTC, because those who read a page at
 night are seldom where the server stands.
@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from lagmon.labels import safe
 
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
+_PARTS = 12  # of a reason: three rights that are missing, or a dozen brokers
 
 
 def number(value: float) -> str:
@@ -26,6 +27,16 @@ def counted(count: int, noun: str) -> str:
 def member(client_id: str, host: str) -> str:
     """Name a member, safely: ``worker-1 at 10.0.0.7``. Kafka writes a slash before the address."""
     return f"{safe(client_id)} at {safe(host.removeprefix('/'))}"
+
+
+def reason(detail: str) -> str:
+    """Write what a cluster said, made safe part by part.
+
+    As a whole it may be longer than a name may be, and a command at its end would be cut off.
+    """
+    parts = detail.split("; ")
+    told = [safe(part) for part in parts[:_PARTS]]
+    return "; ".join(told if len(parts) <= _PARTS else [*told, f"and {len(parts) - _PARTS} more"])
 
 
 def duration(seconds: float) -> str:

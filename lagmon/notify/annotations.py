@@ -24,14 +24,12 @@ from lagmon.notify.phrases import (
     told_of,
     unread,
 )
-from lagmon.wording import clock, counted, duration, member, moment
+from lagmon.wording import clock, counted, duration, member, moment, reason
 
 if TYPE_CHECKING:
     from lagmon.model import PartitionLag
     from lagmon.readings import TopicPartition
     from lagmon.report import Links, Notice, OldestRecord
-
-_PARTS = 12  # of what a cluster said: three rights that are missing, or a dozen brokers
 
 
 def annotate(notice: Notice, links: Links) -> dict[str, str]:
@@ -77,7 +75,7 @@ def description(notice: Notice) -> str:
     if notice.rule.condition.measure is Measure.LIST:
         sentences += _blind(notice)
     elif notice.detail:
-        sentences.append(f"The reason: {_said(notice.detail)}.")
+        sentences.append(f"The reason: {reason(notice.detail)}.")
     if incident.key.group is not None:
         sentences += _state(notice)
     record, at = oldest(notice), told_of(notice)
@@ -128,20 +126,13 @@ def _state(notice: Notice) -> list[str]:
 
 
 def _blind(notice: Notice) -> list[str]:
-    reason = f"The reason: {_said(notice.detail)}" if notice.detail else ""
+    why = f"The reason: {reason(notice.detail)}" if notice.detail else ""
     if notice.answered:
         watched = "Those that are listed are watched; no page says of one that it cannot be read."
         # Last and without a full stop: a command that grants a right is at its end.
-        return [watched, reason] if reason else [watched]
+        return [watched, why] if why else [watched]
     unseen = "Until they can be seen, nobody watches them."
-    return [f"{reason}.", unseen] if reason else [unseen]
-
-
-def _said(detail: str) -> str:
-    """Make *detail* safe part by part: as a whole it may be too long, and would be cut off."""
-    parts = detail.split("; ")
-    told = [safe(part) for part in parts[:_PARTS]]
-    return "; ".join(told if len(parts) <= _PARTS else [*told, f"and {len(parts) - _PARTS} more"])
+    return [f"{why}.", unseen] if why else [unseen]
 
 
 def _partly(notice: Notice, lacking: tuple[PartitionLag, ...]) -> list[str]:

@@ -17,6 +17,7 @@ from lagmon.labels import safe
 from lagmon.model import Why
 from lagmon.report import OldestRecord
 from lagmon.web import lookup
+from lagmon.wording import reason
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -118,7 +119,7 @@ def _cluster(cluster: ClusterReport) -> dict[str, Any]:
         "values_at": None if lag is None else _time(lag.at),
         "groups": None if lag is None else len(lag.groups),
         "complete": None if lag is None else lag.complete,
-        "list_errors": [safe(each) for each in cluster.list_errors],
+        "list_errors": [reason(each) for each in cluster.list_errors],
         "incidents": len(cluster.incidents),
         "collector_restarts": cluster.restarts,
     }

@@ -11,6 +11,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Never, TypeVar
 
 from lagmon.labels import safe
+from lagmon.wording import reason
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -49,7 +50,7 @@ def why_missing(cluster: ClusterReport) -> str | None:
         return "it was not asked yet" if cluster.error is None else safe(cluster.error)
     if cluster.lag.complete:
         return None
-    return "; ".join(safe(each) for each in cluster.list_errors) or "its list is not whole"
+    return "; ".join(reason(each) for each in cluster.list_errors) or "its list is not whole"
 
 
 def opened(cluster: ClusterReport) -> list[tuple[Incident, OldestRecord | None]]:

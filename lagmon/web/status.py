@@ -14,7 +14,7 @@ from lagmon.labels import safe
 from lagmon.readings import TOPICS_HIDDEN
 from lagmon.web.groups import GroupView, group_view, is_uncommitted, is_unknown, worst_first
 from lagmon.web.incidents import IncidentView, about, incident_view
-from lagmon.wording import clock, counted, duration, number
+from lagmon.wording import clock, counted, duration, number, reason
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -161,10 +161,10 @@ def _state(cluster: ClusterReport) -> tuple[str, str]:
 
 def _error(cluster: ClusterReport) -> str:
     if cluster.error is not None:
-        return safe(cluster.error)
+        return reason(cluster.error)
     is_whole = _complete(cluster)
     why = [one for one in cluster.list_errors if not is_whole or one.startswith(TOPICS_HIDDEN)]
-    reasons = "; ".join(safe(one) for one in why[:NAMED])
+    reasons = "; ".join(reason(one) for one in why[:NAMED])
     if not is_whole:
         return f"Groups may be missing from the list: {reasons}"
     return f"Topics may be hidden: {reasons}" if why else ""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from lagmon.wording import clock, counted, duration, member, moment, number
+from lagmon.labels import LONGEST
+from lagmon.wording import clock, counted, duration, member, moment, number, reason
 from tests.lagmon.builders import NOON
 
 
@@ -50,3 +51,20 @@ def test_a_member_is_named_by_client_and_address() -> None:
     assert member("worker-1", "/10.0.0.7") == "worker-1 at 10.0.0.7"
     assert member("worker-1", "host.example") == "worker-1 at host.example"
     assert member("a\nb", "h").isprintable()
+
+
+def test_a_reason_is_not_cut_off_before_the_command_at_its_end() -> None:
+    """A missing right is said with what grants it: the two are longer than a name may be."""
+    words = f"lagmon may not DESCRIBE topic {'plays-' * 20}; kafka-acls --topic {'plays-' * 20}"
+
+    assert len(words) > LONGEST
+    assert reason(words) == words
+
+
+def test_what_very_many_brokers_said_is_counted() -> None:
+    """A page has room for a dozen parts, each of them as safe to print as a name."""
+    said = reason("; ".join(["_TRANSPORT: \N{RIGHT-TO-LEFT OVERRIDE}broker", *("down",) * 13]))
+
+    assert said.endswith("; down; down; and 2 more")
+    assert "\N{RIGHT-TO-LEFT OVERRIDE}" not in said
+    assert len(reason("x" * 2 * LONGEST)) == LONGEST

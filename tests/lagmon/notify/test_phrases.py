@@ -308,17 +308,6 @@ def test_a_list_that_is_not_whole_names_the_missing_right_and_ends_with_its_comm
     )
 
 
-def test_what_very_many_brokers_said_is_counted() -> None:
-    """A page has room for a dozen reasons, each of them safe to print."""
-    key = IncidentKey("KafkaClusterBlind", CLUSTER)
-    detail = "; ".join(["_TRANSPORT: \N{RIGHT-TO-LEFT OVERRIDE}broker", *("down",) * 13])
-
-    said = told(KAFKA_CLUSTER_BLIND, None, 1.0, key=key, detail=detail, answered=True)
-
-    assert said["description"].endswith("; down; down; and 2 more")
-    assert "\N{RIGHT-TO-LEFT OVERRIDE}" not in said["description"]
-
-
 @pytest.mark.parametrize(
     ("key", "line"),
     [

@@ -426,6 +426,20 @@ def test_a_list_that_is_not_whole_is_said_to_be() -> None:
     )
 
 
+def test_the_command_that_grants_a_right_is_not_cut_off() -> None:
+    """A right on something with a long name is said with what grants it, wherever it is said."""
+    group_name = "settle-" * 20
+    said = f"lagmon may not DESCRIBE group {group_name}; kafka-acls --add --group {group_name}"
+    partial = cycle(lags(group(), complete=False))
+    partial = replace(partial, snapshot=replace(partial.snapshot, list_errors=(said,)))
+
+    (one,) = told("/clusters", partial)["clusters"]
+    (missing,) = told("/groups", partial)["missing"]
+
+    assert one["list_errors"] == [said]
+    assert missing["why"] == said
+
+
 def test_values_of_a_cluster_that_fell_silent_bear_their_time() -> None:
     """They are kept for a few cycles, and the cluster says that it is down."""
     cycles = (FULL, cycle(lags(error="gone", when=NOON + 5)))

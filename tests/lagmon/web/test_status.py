@@ -236,8 +236,10 @@ def test_the_pill_of_a_cluster_says_what_its_list_is_worth(
 
 
 def test_a_hidden_topic_is_shown_beside_a_whole_list() -> None:
-    """What would help is named, and no group is said to be missing."""
-    seen, said = cycle(lags(group())), "lagmon may not DESCRIBE topic plays: partitions may be"
+    """What would help is named, however long it is, and no group is said to be missing."""
+    topic = "plays-" * 20
+    said = f"lagmon may not DESCRIBE topic {topic}: partitions may be hidden; kafka-acls {topic}"
+    seen = cycle(lags(group()))
     seen = replace(seen, snapshot=replace(seen.snapshot, list_errors=(said,)))
     (view,) = shown(advance(ClusterReport(CLUSTER), seen)).clusters
 
