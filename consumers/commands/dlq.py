@@ -3,16 +3,21 @@
 ``list`` and ``show`` only read, and commit nothing. ``replay`` only reads too, unless ``--yes``.
 
 Exit codes: 0 when it is done; 1 when Kafka could not be asked, there is no such letter, or a letter
-could not be replayed, with a line that says why; 130 after Ctrl-C, which leaves no letter half
-replayed.
+could not be replayed, or the output cannot be written, with a line that says why; 130 after Ctrl-C.
+A replay then ends with the transaction that is under way; a second Ctrl-C breaks that off, and
+Kafka undoes it. That nobody reads the output any more, such as ``head``, changes no exit code.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
+import threading
+from contextlib import contextmanager
 from datetime import UTC, datetime
+from itertools import takewhile
 from typing import TYPE_CHECKING, TypeVar
 
 from consumers.commands.service import add_settings
@@ -27,10 +32,12 @@ from consumers.deadletters.selection import Selection
 from consumers.errors import Fatal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from consumers.deadletters.letters import Letter
     from consumers.deadletters.replay import Plan
+
+    Act = Callable[[argparse.Namespace, DeadLetterSettings], int]
 
 LIMIT = 50
 PLACES_SHOWN = 5
@@ -85,19 +92,42 @@ def run(chosen: argparse.Namespace) -> int:
     settings = load(DeadLetterSettings, chosen.config)
     if chosen.dlq_topic:
         settings = settings.model_copy(update={"dlq_topic": chosen.dlq_topic})
-    act: Callable[[argparse.Namespace, DeadLetterSettings], int] = chosen.act
+    act: Act = chosen.act
+    if sys.stdout is None:  # closed by whoever started us: nobody wants to read
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123 - until the process ends
     try:
-        code = act(chosen, settings)
-        sys.stdout.flush()
+        code = _ended(act, chosen, settings)
+        _say("", flush=True)
+    except OSError as error:
+        _write_nowhere()
+        sys.stderr.write(f"consumers dlq: the output cannot be written: {error.strerror}\n")
+        return 1
+    return code
+
+
+def _ended(act: Act, chosen: argparse.Namespace, settings: DeadLetterSettings) -> int:
+    try:
+        return act(chosen, settings)
     except Fatal as error:
         sys.stderr.write(f"consumers dlq: {error}\n")
         return 1
     except KeyboardInterrupt:
         return INTERRUPTED
-    except BrokenPipeError:  # whoever read has seen enough, such as head
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    return code
+
+
+def _say(text: str, *, flush: bool = False) -> None:
+    """Print *text*, unless whoever read has seen enough: what is done is done to its end."""
+    try:
+        sys.stdout.write(text)
+        if flush:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        _write_nowhere()
+
+
+def _write_nowhere() -> None:
+    """Let what is still in the buffer go: Python would try again at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _list(chosen: argparse.Namespace, settings: DeadLetterSettings) -> int:
@@ -110,13 +140,13 @@ def _list(chosen: argparse.Namespace, settings: DeadLetterSettings) -> int:
         return 0
     shown = found[-(chosen.limit or LIMIT) :]
     if shown:
-        sys.stdout.write(wording.table(shown) + "\n")
+        _say(wording.table(shown) + "\n")
     notes = [f"{wording.counted(len(found), 'dead letter')} in {settings.dlq_topic}"]
     if len(found) > len(shown):
         notes.append(f"the last {len(shown)} are shown, --limit N shows more")
     if hidden := len(survey.letters) - len(found):
         notes.append(f"{hidden} more had been replayed, --all lists them")
-    sys.stdout.write("; ".join(notes) + ".\n")
+    _say("; ".join(notes) + ".\n")
     return 0
 
 
@@ -129,7 +159,7 @@ def _show(chosen: argparse.Namespace, settings: DeadLetterSettings) -> int:
         replayed = letter.id in topic.survey(Selection(since_ms=letter.written_ms)).replayed
     write = wording.as_json_card if chosen.json else wording.card
     text = write(letter, message, replayed=replayed, payload=chosen.payload)
-    sys.stdout.write(text + ("\n" if chosen.json else ""))
+    _say(text + ("\n" if chosen.json else ""))
     return 0
 
 
@@ -153,12 +183,31 @@ def _replay(chosen: argparse.Namespace, settings: DeadLetterSettings) -> int:
         replayer = Replayer(producer, settings.dlq_topic, partitions)
         messages = (one for one in topic.messages(wanted.since_ms) if place_of(one) in places)
         try:
-            for _ in replayer.replay(messages):
-                pass
+            with _whole_transactions() as interrupted:
+                for _ in replayer.replay(takewhile(lambda _: not interrupted(), messages)):
+                    pass
         finally:
-            sys.stdout.write(f"{wording.counted(replayer.replayed, 'dead letter')} replayed.\n")
+            _say(f"{wording.counted(replayer.replayed, 'dead letter')} replayed.\n")
     _say_left_out([*planned.left_out, *replayer.failures])
     return 1 if replayer.failures else 0
+
+
+@contextmanager
+def _whole_transactions() -> Iterator[Callable[[], bool]]:
+    """Keep the first Ctrl-C to the end of the block; give what says that there was one."""
+    asked = threading.Event()
+
+    def note(*_: object) -> None:
+        asked.set()
+        signal.signal(signal.SIGINT, before)
+
+    before = signal.signal(signal.SIGINT, note)
+    try:
+        yield asked.is_set
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if asked.is_set():
+        raise KeyboardInterrupt
 
 
 def _say_plan(chosen: argparse.Namespace, planned: Plan) -> int:
@@ -167,16 +216,16 @@ def _say_plan(chosen: argparse.Namespace, planned: Plan) -> int:
         return 0
     if planned.chosen:
         topics = sorted({letter.origin.topic for letter in planned.chosen if letter.origin})
-        sys.stdout.write(
+        _say(
             f"{wording.table(planned.chosen)}\n"
             f"Would replay {wording.counted(len(planned.chosen), 'dead letter')} to"
             f" {', '.join(topics)}. Every group that reads there gets them.\n"
         )
     else:
-        sys.stdout.write("There is nothing to replay.\n")
+        _say("There is nothing to replay.\n")
     _say_left_out(planned.left_out)
     if planned.chosen:
-        sys.stdout.write("Nothing was written. To do it, run this again with --yes.\n")
+        _say("Nothing was written. To do it, run this again with --yes.\n")
     return 0
 
 
@@ -186,12 +235,12 @@ def _say_left_out(left_out: Sequence[tuple[Letter, str]]) -> None:
         reasons.setdefault(reason, []).append(str(letter.place))
     for reason, places in reasons.items():
         more = "" if len(places) <= PLACES_SHOWN else f" and {len(places) - PLACES_SHOWN} more"
-        sys.stdout.write(f"Left out {', '.join(places[:PLACES_SHOWN])}{more}: {reason}.\n")
+        _say(f"Left out {', '.join(places[:PLACES_SHOWN])}{more}: {reason}.\n")
 
 
 def _print_json(letters: Sequence[Letter], replayed: frozenset[str] | set[str]) -> None:
     for letter in letters:
-        sys.stdout.write(wording.as_json(letter, replayed=letter.id in replayed) + "\n")
+        _say(wording.as_json(letter, replayed=letter.id in replayed) + "\n")
 
 
 def _selection(chosen: argparse.Namespace) -> Selection:

@@ -6,11 +6,11 @@ means that the record stays where it is and the worker stops with `Fatal`. `Limi
 of every record that is finished, well or not.
 
 Records are counted as they finish, over all partitions, in memory: a worker that starts anew counts
-from nothing. Of several lanes each may ask before the others have told, so that up to one letter a
-lane can pass above the limit. No I/O here, and no clock; any thread may call.
-
-To be wired by the runtime: `consumers.runtime.tries.Tries` asks and tells, `consumers.assembly`
-makes it of the settings ``dlq_limit_consecutive`` and ``dlq_limit_ratio``.
+from nothing. The tail of the dead-letter topic could not be counted instead: the good records
+between two letters are not in there, so that the letters of a quiet year would look like a row, and
+a worker whose cause was mended would not start. Of several lanes each may ask before the others
+have told, so that up to one letter a lane can pass above the limit. No I/O here, and no clock; any
+thread may call.
 """
 
 from __future__ import annotations

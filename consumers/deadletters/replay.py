@@ -41,6 +41,7 @@ ANSWER_SECONDS = 30.0
 ANY_PARTITION = -1
 # What is said about one record, not about the cluster.
 OF_RECORDS: Final = frozenset({KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.INVALID_RECORD})
+INTERNAL: Final = "__"  # what the names of Kafka's own topics begin with
 FENCED: Final = frozenset(
     {
         KafkaError._FENCED,  # noqa: SLF001 - its public name
@@ -73,11 +74,12 @@ def refusal(
         return "replayed already"
     if letter.replays >= max_replays:
         return f"died after {letter.replays} replays, and --max-replays is {max_replays}"
-    if letter.origin.topic == dlq_topic:
+    topic = letter.origin.topic
+    if topic == dlq_topic:
         return "from this very topic"
-    if letter.origin.topic not in topics:
-        return f"from {letter.origin.topic}, which is gone"
-    return None
+    if topic in topics and not topic.startswith(INTERNAL):
+        return None
+    return f"from {topic}, which is {'gone' if topic not in topics else 'internal to Kafka'}"
 
 
 class Plan(NamedTuple):
@@ -195,7 +197,7 @@ class Replayer:
                     self._write(message, on_delivery)
             self._producer.commit_transaction(ANSWER_SECONDS)
         except (KafkaException, BufferError) as error:
-            self._give_up(error.args[0], refusals)
+            self._give_up(error.args[0], refusals, _origins(messages))
         self.replayed += len(messages)
 
     def _write(self, message: Message, on_delivery: DeliveryCallback) -> None:
@@ -219,25 +221,26 @@ class Replayer:
         )
         self._producer.poll(0)
 
-    def _give_up(self, error: object, refusals: list[KafkaError]) -> NoReturn:
+    def _give_up(self, error: object, refusals: list[KafkaError], topics: str) -> NoReturn:
         """Undo a transaction; raise `_RefusedError` over a record, `Fatal` over anything else.
 
         *error* may be what followed from the refusal of a record, which is reported in *refusals*
         at the latest while the transaction is undone. So is what was queued behind, as purged.
+        *topics* are told: a right that is missing to one of them ends the producer for good.
         """
         first = [error] if isinstance(error, KafkaError) else []
         words = in_words(first[0]) if first else str(error)
         if any(one.code() in FENCED for one in [*first, *refusals]):
             raise Fatal(f"another replay of {self._topic} has begun: this one stops")
         if any(one.fatal() for one in [*first, *refusals]):
-            raise Fatal(f"the replay cannot go on: {words}")
+            raise Fatal(f"the replay to {topics} cannot go on: {words}")
         try:
             self._producer.abort_transaction(ANSWER_SECONDS)
         except KafkaException as broken:
-            raise Fatal(f"the replay cannot go on: {words}") from broken
+            raise Fatal(f"the replay to {topics} cannot go on: {words}") from broken
         of_record = next((one for one in [*first, *refusals] if one.code() in OF_RECORDS), None)
         if of_record is None:
-            raise Fatal(f"the replay cannot go on: {words}")
+            raise Fatal(f"the replay to {topics} cannot go on: {words}")
         raise _RefusedError(f"its topic refuses it: {of_record.name()}")
 
 
@@ -257,3 +260,8 @@ def batches(messages: Iterable[Message]) -> Iterator[list[Message]]:
             batch, size = [], 0
     if batch:
         yield batch
+
+
+def _origins(messages: Iterable[Message]) -> str:
+    origins = [letter_of(message).origin for message in messages]
+    return ", ".join(sorted({origin.topic for origin in origins if origin}))

@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import re
+import signal
+import socket
+import subprocess
 from typing import TYPE_CHECKING, Any
 
 import confluent_kafka
@@ -20,7 +25,9 @@ from propagation import Producer, processing
 from tests.builders import record
 from tests.consumers.deadletters.builders import TRACE_ID, TRACED
 from tests.infra.ports import free_port
-from tests.infra.product import Product
+from tests.infra.process import Service
+from tests.infra.product import Product, command
+from tests.infra.wait import until
 from tests.integration.workers import write
 
 if TYPE_CHECKING:
@@ -28,6 +35,7 @@ if TYPE_CHECKING:
     from subprocess import CompletedProcess
 
     from tests.infra.kafka import KafkaBroker
+    from tests.infra.proxy import TcpProxy
 
 PARTITIONS = 2
 
@@ -52,6 +60,14 @@ class Game:
     def dlq_command(self, *arguments: str) -> CompletedProcess[str]:
         """Run ``consumers dlq`` with *arguments*."""
         return self._product.run("consumers", "dlq", *arguments)
+
+    def command(self, *arguments: str, servers: str = "") -> tuple[list[str], dict[str, str]]:
+        """Give the line and the environment of ``consumers dlq`` with *arguments*."""
+        settings = {
+            "CONSUMERS_BOOTSTRAP_SERVERS": servers or self.kafka.bootstrap_servers,
+            "CONSUMERS_TOPIC": self.topic,
+        }
+        return [command("consumers"), "dlq", *arguments], os.environ | settings
 
     def listed(self, *arguments: str) -> list[dict[str, Any]]:
         """Give what ``consumers dlq list`` finds with *arguments*."""
@@ -282,6 +298,32 @@ def write_letter(game: Game, topic: str, value: bytes) -> None:
     write(game.kafka, game.dlq, value, headers=headers)
 
 
+def test_a_letter_that_names_a_topic_of_kafkas_own_stops_nobody(game: Game) -> None:
+    """Whoever writes a letter names its origin: such a one is told and left, the others go back."""
+    game.gives_up(1)
+    write_letter(game, "__consumer_offsets", b"v")
+    game.records()  # by a member of a group, so that the topic is there
+    game.gives_up(2)
+
+    said = game.replayed()
+
+    assert "2 dead letters replayed." in said
+    assert "from __consumer_offsets, which is" in said
+    assert len(game.records()) == 2
+
+
+def test_a_topic_that_takes_nothing_is_named(game: Game) -> None:
+    """The broker's refusal ends the replay; which topics it was to go to is told."""
+    write_letter(game, "__consumer_offsets", b"v")
+    settings = DeadLetterSettings(bootstrap_servers=game.kafka.bootstrap_servers, topic=game.topic)
+    with DeadLetterTopic(settings) as topic:
+        partitions = {"__consumer_offsets": 1, **topic.partitions()}
+        replayer = Replayer(make_producer(settings), game.dlq, partitions)
+
+        with pytest.raises(Fatal, match=r"to __consumer_offsets cannot go on: TOPIC_AUTHOR"):
+            list(replayer.replay(topic.messages()))
+
+
 def test_a_replay_ends_another_that_is_under_way(game: Game) -> None:
     """Two people cannot replay the same letter: what the first had not committed is undone."""
     game.gives_up(5)
@@ -362,3 +404,111 @@ def test_a_broker_that_is_away_is_one_line() -> None:
     (line,) = done.stderr.splitlines()
     assert "game.slots.plays.dlq" in line
     assert "Connection refused" in line
+
+
+@pytest.mark.parametrize("action", ["list", "list --json", "show", "replay", "replay --yes"])
+def test_a_reader_who_goes_away_changes_nothing(game: Game, action: str) -> None:
+    """Behind ``| head`` the command ends by 0 without a word, and a replay is made all the same."""
+    game.gives_up(5)
+    (found,) = game.listed()
+    letters = [found["letter"]] if action == "show" else []
+    line, environment = game.command(*action.split(), *letters)
+    reading, writing = os.pipe()
+    os.close(reading)  # before the first byte
+
+    done = subprocess.run(
+        line, env=environment, stdout=writing, stderr=subprocess.PIPE, timeout=60, check=False
+    )
+    os.close(writing)
+
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert len(game.records()) == (1 if "--yes" in action else 0)
+
+
+def test_a_code_says_what_was_done_whoever_reads(game: Game) -> None:
+    """A letter that could not be replayed is still a 1 when nobody hears of it."""
+    small = f"{game.topic}-small"
+    game.kafka.create_topic(small, max_message_bytes=500)
+    write_letter(game, small, b"v" * 600)
+    line, environment = game.command("replay", "--yes")
+    reading, writing = os.pipe()
+    os.close(reading)
+
+    done = subprocess.run(
+        line, env=environment, stdout=writing, stderr=subprocess.PIPE, timeout=60, check=False
+    )
+    os.close(writing)
+    game.kafka.delete_topic(small)
+
+    assert (done.returncode, done.stderr) == (1, b"")
+
+
+def test_an_output_that_is_full_is_one_line(game: Game) -> None:
+    """The code is 1, and the line says why."""
+    game.gives_up(5)
+    line, environment = game.command("list")
+
+    with open("/dev/full", "w") as full:  # noqa: PTH123 - a device
+        done = subprocess.run(
+            line, env=environment, stdout=full, stderr=subprocess.PIPE, timeout=60, check=False
+        )
+
+    assert done.returncode == 1
+    assert done.stderr == b"consumers dlq: the output cannot be written: No space left on device\n"
+
+
+def test_a_closed_output_is_none(game: Game) -> None:
+    """With its output closed the command does what it does: the letter goes back."""
+    game.gives_up(5)
+    line, environment = game.command("replay", "--yes")
+
+    done = subprocess.run(
+        ["/bin/sh", "-c", 'exec "$@" >&-', "sh", *line],
+        env=environment,
+        stderr=subprocess.PIPE,
+        timeout=60,
+        check=False,
+    )
+
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert len(game.records()) == 1
+
+
+@pytest.mark.parametrize("action", ["list", "replay --yes"])
+def test_ctrl_c_while_a_broker_is_silent_ends_it(game: Game, action: str) -> None:
+    """130 as of any command, and no traceback, also where the client waits for an answer."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        silent.settimeout(60)
+        line, environment = game.command(
+            *action.split(), servers=f"127.0.0.1:{silent.getsockname()[1]}"
+        )
+        with Service(line, env=environment, name="consumers dlq") as service:
+            there, _ = silent.accept()
+            code = service.stop(60, by=signal.SIGINT)
+            there.close()
+
+    assert code == 130
+    assert service.errors() == []
+
+
+def test_ctrl_c_leaves_no_letter_half_replayed(game: Game, kafka_proxy: TcpProxy) -> None:
+    """What it says was replayed went back and is noted, the rest did neither; going on does all."""
+    letters = 600
+    for offset in range(letters):
+        game.gives_up(offset, value=str(offset).encode(), headers=[])
+    line, environment = game.command("replay", "--yes", servers=game.kafka.proxied_servers)
+    kafka_proxy.delay(0.02)  # a transaction then takes a second or two
+
+    with Service(line, env=environment, name="consumers dlq") as service:
+        until(game.records, timeout=60, what="the first of them to be replayed")
+        code = service.stop(60, by=signal.SIGINT)
+    back = len(game.records())
+
+    assert code == 130
+    assert service.errors() == []
+    assert service.lines() == [f"{back} dead letters replayed."]
+    assert 0 < back < letters
+    assert len(game.listed("--all")) - len(game.listed()) == back
+    rest = re.findall(r"\A(\d+) dead letters replayed", game.replayed())
+    assert [int(one) for one in rest] == [letters - back]
+    assert sorted(int(one.value() or b"") for one in game.records()) == list(range(letters))

@@ -38,6 +38,7 @@ def test_a_letter_is_replayed_unless_something_speaks_against_it() -> None:
         ({"topic": ""}, "does not say where"),
         ({"topic": "plays.dlq"}, "this very topic"),
         ({"topic": "orders"}, "from orders, which is gone"),
+        ({"topic": "__consumer_offsets"}, "internal to Kafka"),
         ({"group": "audit"}, "replayed already"),
         ({"headers": [("dlq.replays", b"3")]}, "died after 3 replays"),
         ({"headers": [("dlq.replays", b"4")]}, "died after 4 replays"),
@@ -48,7 +49,7 @@ def test_a_letter_that_must_not_go_back_is_told_why(given: dict[str, Any], words
     why = refusal(
         letter(**given),
         replayed={letter(group="audit").id},
-        topics={"plays", "plays.dlq"},
+        topics={"plays", "plays.dlq", "__consumer_offsets"},
         dlq_topic="plays.dlq",
     )
 
