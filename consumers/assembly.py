@@ -10,7 +10,7 @@ from consumers.deadletters.cluster import KafkaCluster
 from consumers.deadletters.limit import Limit
 from consumers.deadletters.queue import PROPERTIES, DeadLetterQueue
 from consumers.deadletters.topic import TopicCheck
-from consumers.errors import Fatal
+from consumers.errors import Fatal, reaction_to
 from consumers.kafka.client_log import ClientLog
 from consumers.kafka.properties import consumer_properties, producer_properties
 from consumers.kafka.source import KafkaSource
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from consumers.configuration.common import ConsumerSettings, KafkaSettings
+    from consumers.errors import Reacting
     from consumers.metrics import Metrics
     from consumers.ports import AnyHandler, DeadLetters
     from consumers.types import Record
@@ -39,17 +40,19 @@ def make_worker(
     client_log: ClientLog,
     *,
     batch: bool = False,
+    reaction: Reacting = reaction_to,
 ) -> Runtime:
     """Make the runtime that calls *handler* with every record of the topic in *settings*.
 
     With *batch* it is called with several records at once. A handler that is an ``async def`` is
-    awaited. *client_log* hears the consumer, and knows whether a broker answers it. The runtime's
-    threads and its clients end with its `Runtime.run`. Raises `Fatal` when a client refuses its
-    properties.
+    awaited. *client_log* hears the consumer, and knows whether a broker answers it. *reaction*
+    decides what an exception of the handler leads to: `consumers.errors.reactions` makes one that
+    knows classes of your own. The runtime's threads and its clients end with its `Runtime.run`.
+    Raises `Fatal` when a client refuses its properties.
     """
     source = KafkaSource(consumer_properties(settings), settings.topic, client_log)
     dead_letters = make_dead_letters(settings, metrics)
-    around = _surroundings(settings, source, dead_letters, metrics)
+    around = _surroundings(settings, source, dead_letters, metrics, reaction)
     shutdown_seconds = settings.shutdown_timeout.total_seconds()
     return Runtime(
         source,
@@ -72,7 +75,11 @@ def make_worker(
 
 
 def _surroundings(
-    settings: ConsumerSettings, source: KafkaSource, dead_letters: DeadLetters, metrics: Metrics
+    settings: ConsumerSettings,
+    source: KafkaSource,
+    dead_letters: DeadLetters,
+    metrics: Metrics,
+    reaction: Reacting,
 ) -> Surroundings:
     def in_trace(record: Record) -> AbstractContextManager[object]:
         return processing(record.message, consumer=source.consumer)
@@ -93,6 +100,7 @@ def _surroundings(
         ),
         metrics=metrics,
         limit=Limit(settings.dlq_limit_consecutive, settings.dlq_limit_ratio),
+        reaction=reaction,
     )
 
 

@@ -12,11 +12,12 @@
      ├── BindError           the address to serve on is not free
      └── SettingsError       the settings are wrong; holds every problem found
 
-Any other exception is judged by `reaction_to`, which knows the SQLSTATE classes of PostgreSQL and
-Python's own connection errors. The rule: a record is given up only for what is said about the
-record. An error about the server, the session, the schema or a grant would meet every record alike,
-and trying four times would empty a topic into the dead-letter queue while somebody repairs a disk;
-so the record waits until it is mended, however long.
+Any other exception is judged by `reaction_to`, which knows the SQLSTATE classes of PostgreSQL,
+Python's own connection errors, and those of common clients (`consumers.outages`). The rule: a
+record is given up only for what is said about the record. An error about the server, the session,
+the schema or a grant would meet every record alike, and trying four times would empty a topic into
+the dead-letter queue while somebody repairs a disk; so the record waits until it is mended, however
+long.
 
 This module is pure, and it looks at attributes and names alone, so that no database driver has to
 be installed to use the runtime.
@@ -24,7 +25,12 @@ be installed to use the runtime.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import Enum
+from functools import partial
+from typing import TypeAlias
+
+from consumers import outages
 
 
 class ConsumersError(Exception):
@@ -117,23 +123,54 @@ BY_SQLSTATE: tuple[tuple[str, Reaction], ...] = (
 )
 
 
-def reaction_to(error: BaseException) -> Reaction:
+# Classes of one's own whose exceptions are waited for, and what decides about an exception.
+Kinds: TypeAlias = tuple[type[BaseException], ...]
+Reacting: TypeAlias = Callable[[BaseException], Reaction]
+
+# Of several failures at once the first of these decides. A dead letter is the last: a record is
+# given up only if all that is said is about the record.
+_GRAVEST = (Reaction.STOP, Reaction.WAIT, Reaction.RETRY, Reaction.DEAD_LETTER)
+
+
+def reaction_to(error: BaseException, unavailable: Kinds = ()) -> Reaction:
     """Decide what to do about *error*, the exception that a handler ended with.
 
-    Its type comes first, then its ``sqlstate`` (five characters, as psycopg gives them). What is
-    not an `Exception` at all, such as `SystemExit`, stops the worker. What nobody knows is tried
-    again: the tries are limited, and the dead-letter queue keeps what does not recover.
+    Its type comes first, where it is one of ours, of *unavailable*, which are waited for, or of
+    Python's; then its ``sqlstate`` (five characters, as psycopg gives them); then what
+    `consumers.outages` knows. Of a group the gravest of its exceptions decides. What is not an
+    `Exception` at all, such as `SystemExit`, stops the worker. What nobody knows is tried again:
+    the tries are limited, and the dead-letter queue keeps what does not recover.
     """
     if not isinstance(error, Exception):
         return Reaction.STOP
     for kind, reaction in _BY_TYPE:
         if isinstance(error, kind):
             return reaction
-    return _reaction_to_database(error)
+    if isinstance(error, unavailable):
+        return Reaction.WAIT
+    if isinstance(error, ExceptionGroup):
+        found = {reaction_to(one, unavailable) for one in error.exceptions}
+        return next(reaction for reaction in _GRAVEST if reaction in found)
+    if (inner := outages.wrapped(error)) is not None:
+        return reaction_to(inner, unavailable)
+    return _reaction_to_client(error)
 
 
-def _reaction_to_database(error: Exception) -> Reaction:
-    sqlstate = getattr(error, "sqlstate", None)
+def reactions(unavailable: Kinds) -> Reacting:
+    """Make a `reaction_to` that waits for exceptions of the classes *unavailable* too."""
+    return partial(reaction_to, unavailable=unavailable)
+
+
+def retry_after_seconds(error: BaseException | None) -> float | None:
+    """Give the seconds after which *error* says to ask again; of a group the longest."""
+    if isinstance(error, BaseExceptionGroup):
+        said = [retry_after_seconds(one) for one in error.exceptions]
+        return max((one for one in said if one is not None), default=None)
+    return error.retry_after_seconds if isinstance(error, Unavailable) else None
+
+
+def _reaction_to_client(error: Exception) -> Reaction:
+    sqlstate = getattr(error, "sqlstate", None) or getattr(error, "pgcode", None)  # psycopg, 2
     if isinstance(sqlstate, str):
         found = (reaction for prefix, reaction in BY_SQLSTATE if sqlstate.startswith(prefix))
         return next(found, Reaction.RETRY)
@@ -141,4 +178,4 @@ def _reaction_to_database(error: Exception) -> Reaction:
     # spoken. psycopg_pool's PoolTimeout derives from it too.
     if any(kind.__name__ == "OperationalError" for kind in type(error).__mro__):
         return Reaction.WAIT
-    return Reaction.RETRY
+    return Reaction.WAIT if outages.away(error) else Reaction.RETRY

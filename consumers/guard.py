@@ -28,6 +28,7 @@ from consumers.errors import HandlerError, Reaction, Unavailable, reaction_to
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from consumers.errors import Reacting
     from consumers.metrics import Metrics
 
 MAX_REASON = 200  # characters
@@ -63,7 +64,8 @@ class BreakerStatus:
 class Guard:
     """The breaker of the dependency *name*: a context manager for any number of calls at once.
 
-    *clock* gives seconds that never go backwards, *wall* those since the epoch.
+    What *reaction* would wait for is a failure. *clock* gives seconds that never go backwards,
+    *wall* those since the epoch.
     """
 
     def __init__(
@@ -72,11 +74,12 @@ class Guard:
         metrics: Metrics,
         policy: BreakerPolicy | None = None,
         *,
+        reaction: Reacting = reaction_to,
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
     ) -> None:
         self._breaker = Breaker(policy or BreakerPolicy())
-        self._clock, self._wall = clock, wall
+        self._reaction, self._clock, self._wall = reaction, clock, wall
         self._lock = threading.Lock()
         self._status = BreakerStatus(name, State.CLOSED, wall())
         self._refused = metrics.breaker_refused.labels(name)
@@ -106,7 +109,7 @@ class Guard:
         with self._lock:
             if _says_nothing(error):
                 self._breaker.left(ticket, self._clock())
-            elif isinstance(error, Exception) and reaction_to(error) is Reaction.WAIT:
+            elif isinstance(error, Exception) and self._reaction(error) is Reaction.WAIT:
                 self._breaker.failed(ticket, self._clock(), _fault(error))
             else:
                 self._breaker.succeeded(ticket)
@@ -160,6 +163,8 @@ def _written(state: State) -> str:
 
 
 def _says_nothing(error: BaseException | None) -> bool:
+    if isinstance(error, ExceptionGroup):  # of tasks that were all refused further in
+        return all(_says_nothing(one) for one in error.exceptions)
     ours = isinstance(error, BreakerOpenError)
     return ours or (error is not None and not isinstance(error, Exception))
 

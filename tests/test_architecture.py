@@ -43,6 +43,7 @@ PURE = (
     "consumers/types.py",
     "consumers/runtime/status.py",
     "consumers/errors.py",
+    "consumers/outages.py",
     "consumers/breaker.py",
     "consumers/runtime/backoff.py",
     "consumers/runtime/offsets.py",

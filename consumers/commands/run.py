@@ -3,7 +3,7 @@
 The name of the service, in its logs and spans, is that of the consumer group.
 
 Exit codes: 0 after SIGTERM or Ctrl-C; 1 when it could not go on, with one line that says why; 2
-also when there is no such handler.
+also when there is no such handler, or no such class among ``unavailable``.
 """
 
 from __future__ import annotations
@@ -11,9 +11,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from consumers import handlers
+from consumers.classes import exceptions
 from consumers.commands.consuming import consume
 from consumers.commands.service import AFTERWARDS, add_settings, read, run_service
 from consumers.configuration.settings import RunSettings
+from consumers.errors import reactions
 from consumers.lifetimes import AwaitedLifetime, CalledLifetime
 from consumers.metrics import Metrics
 from consumers.runtime.kinds import is_async
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from contextlib import ExitStack
 
     from consumers.commands.service import Stop
+    from consumers.errors import Reacting
     from consumers.ports import AnyHandler
 
 
@@ -43,17 +46,30 @@ def run(chosen: argparse.Namespace) -> int:
     def work(settings: RunSettings, stop: Stop, stack: ExitStack) -> None:
         # Imported when logs and traces are set up: the module may use both at once.
         found = handlers.find(chosen.handler, batch=chosen.batch)
-        run_handler(found, settings, stop, stack)
+        unavailable = exceptions("unavailable", settings.unavailable)
+        run_handler(found, settings, stop, stack, reactions(unavailable))
 
     return run_service(settings.group, settings, work)
 
 
-def run_handler(found: handlers.Found, settings: RunSettings, stop: Stop, stack: ExitStack) -> None:
-    """Call *found* with records until *stop*. What must be closed is left on *stack*."""
+def run_handler(
+    found: handlers.Found, settings: RunSettings, stop: Stop, stack: ExitStack, reaction: Reacting
+) -> None:
+    """Call *found* with records until *stop*; *reaction* decides what an exception leads to.
+
+    What must be closed is left on *stack*.
+    """
 
     def work(handler: AnyHandler, ended: Callable[[], None]) -> None:
         consume(
-            settings, handler, Metrics(), stop=stop, stack=stack, batch=found.batch, ended=ended
+            settings,
+            handler,
+            Metrics(),
+            stop=stop,
+            stack=stack,
+            batch=found.batch,
+            ended=ended,
+            reaction=reaction,
         )
 
     def left() -> float:

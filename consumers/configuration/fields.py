@@ -22,6 +22,7 @@ WEB_ADDRESS = re.compile(
     r"https?://(?:[^\s/?#@\[\]:]+|\[[0-9a-fA-F:]+\])(?::\d{1,5})?(?:/[^\s?#@]*)?"
 )
 RATE = re.compile(r"[1-9]\d{0,6}/(?:second|minute|hour)")
+CLASS_NAME = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)+")
 UNLIMITED = "unlimited"  # not "off", which is false in YAML
 SERVER = re.compile(r"(?:[^\s,:/]+|\[[0-9a-fA-F:]+\]):\d{1,5}")
 
@@ -117,6 +118,17 @@ def rate(value: str) -> str:
     return value
 
 
+def class_names(value: object) -> object:
+    """Check names of classes: a list or, from the environment, with commas between."""
+    if isinstance(value, str):
+        value = [part.strip() for part in value.split(",") if part.strip()]
+    if not isinstance(value, list | tuple) or not all(
+        isinstance(one, str) and CLASS_NAME.fullmatch(one) for one in value
+    ):
+        raise ValueError("write classes with their module, such as [stripe.APIConnectionError]")
+    return value
+
+
 def database_url(value: SecretStr) -> SecretStr:
     """Check that a URL is one of PostgreSQL, without ever repeating it."""
     if not value.get_secret_value().startswith(("postgresql://", "postgres://")):
@@ -152,6 +164,7 @@ Port = Annotated[int, Field(ge=0, le=65535)]
 Rate = Annotated[str, AfterValidator(rate)]
 WebAddress = Annotated[str, AfterValidator(web_address)]
 Servers = Annotated[str, AfterValidator(servers)]
+ClassNames = Annotated[tuple[str, ...], NoDecode, BeforeValidator(class_names)]
 DatabaseUrl = Annotated[SecretStr, AfterValidator(database_url)]
 Client = Annotated[
     dict[str, str | int | float | bool], NoDecode, BeforeValidator(client_properties)

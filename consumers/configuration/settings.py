@@ -20,6 +20,7 @@ from consumers.configuration.common import (
     Settings,
 )
 from consumers.configuration.fields import (  # noqa: TC001 - pydantic reads annotations
+    ClassNames,
     Duration,
     Group,
     Port,
@@ -46,9 +47,13 @@ class ApiSettings(DatabaseSettings, KafkaSettings):
 
 
 class RunSettings(ConsumerSettings):
-    """What the worker of a handler of one's own can be told: it needs no database."""
+    """What the worker of a handler of one's own can be told: it needs no database.
+
+    What its handler raises of the classes *unavailable* is waited for.
+    """
 
     port: Port = 8081
+    unavailable: ClassNames = ()
 
 
 class WorkerSettings(DatabaseSettings, ConsumerSettings):

@@ -52,4 +52,6 @@ def _plain(value: Any) -> Any:
         return MASK
     if isinstance(value, dict):
         return {name: MASK if SECRET.search(name) else one for name, one in value.items()}
+    if isinstance(value, tuple):
+        return [_plain(one) for one in value]
     return value if value is None or isinstance(value, bool | int | float) else str(value)

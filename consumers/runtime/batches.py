@@ -22,6 +22,7 @@ from consumers.types import Ended, Outcome
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Generator, Sequence
 
+    from consumers.errors import Reacting
     from consumers.metrics import Metrics
     from consumers.ports import (
         AsyncBatchHandler,
@@ -47,8 +48,8 @@ def halving(attempts: Sequence[Attempt]) -> Generator[Sequence[Attempt], bool, N
 class Batches:
     """Works on a run whose records are handled together. See `consumers.ports.BatchHandler`.
 
-    *alone* tries a record by itself; *limit* hears of the others. *clock* is the loop's, in
-    seconds.
+    *alone* tries a record by itself; *limit* hears of the others. *reaction* decides what a failure
+    leads to. *clock* is the loop's, in seconds.
     """
 
     def __init__(
@@ -59,10 +60,11 @@ class Batches:
         processing: BatchProcessing,
         metrics: Metrics,
         limit: DeadLetterLimit | None = None,
+        reaction: Reacting = reaction_to,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._handler: Callable[[Sequence[Record]], object] = handler
-        self._alone, self._processing = alone, processing
+        self._alone, self._processing, self._reaction = alone, processing, reaction
         self._seconds, self._limit, self._clock = metrics.handler_seconds, limit, clock
 
     def __call__(self, run: Run) -> None:
@@ -87,7 +89,7 @@ class Batches:
                 try:
                     refuse_unfinished(self._handler(records))
                 except BaseException as error:
-                    failure, ends = error, _judged(part, error)
+                    failure, ends = error, _judged(part, error, self._reaction(error))
                     raise  # the span is marked as failed on the way out
                 finally:
                     self._seconds.observe(time.perf_counter() - started)
@@ -107,10 +109,11 @@ class AsyncBatches:
         processing: BatchProcessing,
         metrics: Metrics,
         limit: DeadLetterLimit | None = None,
+        reaction: Reacting = reaction_to,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._handler: Callable[[Sequence[Record]], Awaitable[object]] = handler
-        self._alone, self._processing = alone, processing
+        self._alone, self._processing, self._reaction = alone, processing, reaction
         self._seconds, self._limit, self._clock = metrics.handler_seconds, limit, clock
 
     async def __call__(self, run: Run) -> None:
@@ -136,7 +139,7 @@ class AsyncBatches:
                     refuse_unfinished(await self._handler(records))
                 except BaseException as error:
                     if not cancelled(error):
-                        failure, ends = error, _judged(part, error)
+                        failure, ends = error, _judged(part, error, self._reaction(error))
                     raise
                 finally:
                     self._seconds.observe(time.perf_counter() - started)
@@ -174,10 +177,10 @@ def _done(part: Sequence[Attempt], limit: DeadLetterLimit | None) -> list[Ended]
     return [Ended(attempt, Outcome.DONE) for attempt in part]
 
 
-def _judged(part: Sequence[Attempt], error: BaseException) -> list[Ended]:
+def _judged(part: Sequence[Attempt], error: BaseException, reaction: Reaction) -> list[Ended]:
     """Say what *error* means for *part*: nothing where it may be about one of the records."""
     place = {**where(part[0].record), "records": len(part)}
-    match reaction_to(error):
+    match reaction:
         case Reaction.STOP:
             log.critical("record_stopped_the_worker", **place, exc_info=error)
             return [Ended(part[0], Outcome.FATAL, error, current_trace_id())]

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from consumers.errors import Fatal, Unavailable
+from consumers.errors import Fatal, retry_after_seconds
 from consumers.runtime.backlog import Backlog, QueuePolicy
 from consumers.runtime.lanes import Lanes
 from consumers.runtime.pace import Pace
@@ -285,8 +285,7 @@ class Flight:
         attempt.failures += 1
         if outcome is Outcome.RETRY:
             attempt.spent += 1
-        error = ended.error
-        asked = error.retry_after_seconds if isinstance(error, Unavailable) else None
+        asked = retry_after_seconds(ended.error)
         wait = self._retry.wait_seconds(attempt.failures, self._chance(), asked)
         self.lanes.put_off(attempt, self._clock() + wait, everything=outcome is Outcome.WAIT)
         self._metrics.retries.labels(outcome).inc()

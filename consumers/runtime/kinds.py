@@ -11,12 +11,14 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
+from consumers.errors import reaction_to
 from consumers.runtime.batches import AsyncBatches, Batches
 from consumers.runtime.event_loop import AsyncOneByOne, LoopExecutor
 from consumers.runtime.executor import OneByOne, ThreadExecutor
 from consumers.runtime.tries import AsyncTries, Tries
 
 if TYPE_CHECKING:
+    from consumers.errors import Reacting
     from consumers.metrics import Metrics
     from consumers.ports import (
         AnyHandler,
@@ -43,6 +45,7 @@ class Surroundings:
     policy: RetryPolicy
     metrics: Metrics
     limit: DeadLetterLimit | None = None
+    reaction: Reacting = reaction_to
 
 
 def is_async(handler: object) -> bool:
@@ -66,6 +69,7 @@ def make_executor(
         processing=around.processing_batch,
         metrics=around.metrics,
         limit=around.limit,
+        reaction=around.reaction,
     )
     return ThreadExecutor(work, lanes)
 
@@ -84,6 +88,7 @@ def _async_executor(
         processing=around.processing_batch,
         metrics=around.metrics,
         limit=around.limit,
+        reaction=around.reaction,
     )
     return LoopExecutor(work, lanes, lifetime)
 
@@ -96,6 +101,7 @@ def _tries(handler: Handler, around: Surroundings) -> Tries:
         policy=around.policy,
         metrics=around.metrics,
         limit=around.limit,
+        reaction=around.reaction,
     )
 
 
@@ -107,4 +113,5 @@ def _async_tries(handler: AsyncHandler, around: Surroundings) -> AsyncTries:
         policy=around.policy,
         metrics=around.metrics,
         limit=around.limit,
+        reaction=around.reaction,
     )

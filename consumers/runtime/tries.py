@@ -23,6 +23,7 @@ from consumers.types import Ended, Outcome
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from consumers.errors import Reacting
     from consumers.metrics import Metrics
     from consumers.ports import AsyncHandler, DeadLetterLimit, DeadLetters, Handler, Processing
     from consumers.runtime.backoff import RetryPolicy
@@ -41,7 +42,8 @@ def where(record: Record) -> Where:
 class Judge:
     """Decides what a failure means, acts if it means a dead letter, and logs it in its trace.
 
-    *limit* says when there are too many dead letters: then the worker stops instead.
+    *limit* says when there are too many dead letters: then the worker stops instead. *reaction*
+    decides what a failure leads to.
     """
 
     def __init__(
@@ -50,8 +52,10 @@ class Judge:
         policy: RetryPolicy,
         metrics: Metrics,
         limit: DeadLetterLimit | None = None,
+        reaction: Reacting = reaction_to,
     ) -> None:
         self._dead_letters, self._policy, self._limit = dead_letters, policy, limit
+        self._reaction = reaction
         self._kept = metrics.dead_letters
         self._not_kept = metrics.dead_letter_failures
 
@@ -63,7 +67,7 @@ class Judge:
     def failed(self, attempt: Attempt, error: BaseException) -> Ended:
         """Say how the try of *attempt* ended that *error* was raised in. May wait for a broker."""
         place, tries = where(attempt.record), attempt.spent + 1
-        match reaction_to(error):
+        match self._reaction(error):
             case Reaction.STOP:
                 log.critical("record_stopped_the_worker", **place, exc_info=error)
                 return _ended(attempt, Outcome.FATAL, error)
@@ -105,10 +109,11 @@ class Tries:
         policy: RetryPolicy,
         metrics: Metrics,
         limit: DeadLetterLimit | None = None,
+        reaction: Reacting = reaction_to,
     ) -> None:
         self._handler: Callable[[Record], object] = handler
         self._processing = processing
-        self._judge = Judge(dead_letters, policy, metrics, limit)
+        self._judge = Judge(dead_letters, policy, metrics, limit, reaction)
         self._seconds = metrics.handler_seconds
 
     def __call__(self, attempt: Attempt) -> Ended:
@@ -143,10 +148,11 @@ class AsyncTries:
         policy: RetryPolicy,
         metrics: Metrics,
         limit: DeadLetterLimit | None = None,
+        reaction: Reacting = reaction_to,
     ) -> None:
         self._handler: Callable[[Record], Awaitable[object]] = handler
         self._processing = processing
-        self._judge = Judge(dead_letters, policy, metrics, limit)
+        self._judge = Judge(dead_letters, policy, metrics, limit, reaction)
         self._seconds = metrics.handler_seconds
 
     async def __call__(self, attempt: Attempt) -> Ended:

@@ -6,7 +6,16 @@ import psycopg
 import psycopg_pool
 import pytest
 
-from consumers.errors import Fatal, Poison, Reaction, Retryable, Unavailable, reaction_to
+from consumers.errors import (
+    Fatal,
+    Poison,
+    Reaction,
+    Retryable,
+    Unavailable,
+    reaction_to,
+    reactions,
+    retry_after_seconds,
+)
 
 RETRY, DEAD_LETTER, WAIT, STOP = (
     Reaction.RETRY,
@@ -107,3 +116,61 @@ def test_a_connection_that_was_never_made_is_waited_for(error: psycopg.Error) ->
 def test_another_driver_error_is_tried_again() -> None:
     """An error of the driver that is no OperationalError is a bug as likely as not."""
     assert reaction_to(psycopg.ProgrammingError("the query has 1 placeholder")) is RETRY
+
+
+@pytest.mark.parametrize(
+    ("errors", "reaction"),
+    [
+        ([ConnectionError()], WAIT),
+        ([Poison("never"), ConnectionError(), KeyError("a bug")], WAIT),
+        ([Poison("never"), KeyError("a bug")], RETRY),
+        ([Poison("never"), Poison("nor this")], DEAD_LETTER),
+        ([ConnectionError(), Fatal("no more"), Poison("never")], STOP),
+        ([Poison("never"), ExceptionGroup("deeper", [TimeoutError()])], WAIT),
+        ([psycopg.errors.lookup("23505")("there already")], DEAD_LETTER),
+    ],
+    ids=repr,
+)
+def test_of_a_group_the_gravest_decides(errors: list[Exception], reaction: Reaction) -> None:
+    """What task groups raise condemns a record only if all of it does."""
+    assert reaction_to(ExceptionGroup("several tasks", errors)) is reaction
+
+
+def test_a_group_with_what_is_no_exception_stops_the_worker() -> None:
+    """Ctrl-C in a task is Ctrl-C."""
+    group = BaseExceptionGroup("several tasks", [KeyboardInterrupt(), ConnectionError()])
+
+    assert reaction_to(group) is STOP
+
+
+def test_a_group_asks_for_the_longest_wait_of_its_own() -> None:
+    """To ask again sooner would be too early for one of them."""
+    busy, away = Unavailable(retry_after_seconds=2), Unavailable(retry_after_seconds=7)
+    group = ExceptionGroup("all", [busy, ExceptionGroup("deeper", [away]), TimeoutError()])
+
+    assert retry_after_seconds(group) == 7
+    assert retry_after_seconds(ExceptionGroup("all", [TimeoutError(), Unavailable()])) is None
+    assert retry_after_seconds(None) is None
+
+
+class ShopIsClosedError(Exception):
+    """An error of somebody's own client."""
+
+
+class ShopHasMovedError(ShopIsClosedError, Poison):
+    """One that says what is to be done."""
+
+
+@pytest.mark.parametrize(
+    ("error", "reaction"),
+    [
+        (ShopIsClosedError(), WAIT),
+        (ExceptionGroup("all", [ShopIsClosedError(), Poison("never")]), WAIT),
+        (ShopHasMovedError(), DEAD_LETTER),
+        (KeyError("a bug"), RETRY),
+    ],
+    ids=repr,
+)
+def test_classes_of_ones_own_can_mean_an_outage(error: Exception, reaction: Reaction) -> None:
+    """They are waited for, also in groups, unless one says itself what is to be done."""
+    assert reactions((ShopIsClosedError,))(error) is reaction

@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 from consumers.breaker import BreakerPolicy, State
-from consumers.errors import Fatal, Poison, Reaction, Retryable, Unavailable, reaction_to
+from consumers.errors import (
+    Fatal,
+    Poison,
+    Reaction,
+    Retryable,
+    Unavailable,
+    reaction_to,
+    reactions,
+)
 from consumers.guard import BreakerOpenError, Guard
 from consumers.metrics import Metrics
 from propagation import processing
@@ -49,7 +57,7 @@ class Guarded:
     def open(self, error: Exception | None = None) -> None:
         """Let as many calls fail as it takes."""
         for _ in range(FAILURES):
-            with suppress(Unavailable):
+            with suppress(Unavailable, ExceptionGroup):
                 self.call(error or Unavailable("fintech answered 503"))
         assert self.state is State.OPEN
 
@@ -117,6 +125,28 @@ def test_what_is_said_about_a_record_is_an_answer(guarded: Guarded, error: Excep
         guarded.call(error)
 
     assert guarded.state is State.CLOSED
+
+
+def test_classes_of_ones_own_are_failures_too() -> None:
+    """What the worker was told to wait for counts, whatever it would mean otherwise."""
+    guard = Guard("shop", Metrics(), BreakerPolicy(failures=1), reaction=reactions((LookupError,)))
+
+    with suppress(KeyError), guard:
+        raise KeyError("the shop's client says so")
+
+    assert guard.status().state is State.OPEN
+
+
+def test_refusals_further_in_say_nothing_in_a_group_either(guarded: Guarded) -> None:
+    """Tasks that another breaker has refused open this one no more than a single refusal would."""
+    refused = ExceptionGroup("two tasks", [BreakerOpenError("stock"), BreakerOpenError("stock")])
+
+    for _ in range(FAILURES):
+        with suppress(ExceptionGroup):
+            guarded.call(refused)
+    assert guarded.state is State.CLOSED
+
+    guarded.open(ExceptionGroup("two tasks", [BreakerOpenError("stock"), ConnectionError()]))
 
 
 def test_a_call_that_is_cut_says_nothing(guarded: Guarded) -> None:

@@ -74,6 +74,23 @@ class Ledger:
         assert asyncio.get_running_loop() is self.loop
         log.info("closed")
 """
+# A client of somebody's own, which is called from the tasks of a group: each record fails twice.
+CLIENT_AWAITED = """
+class ShopIsClosedError(Exception):
+    pass
+
+tries = {}
+
+async def ask(record):
+    tries[record.offset] = tries.get(record.offset, 0) + 1
+    if tries[record.offset] < 3:
+        raise ShopIsClosedError
+
+async def handle(record: Record) -> None:
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(ask(record))
+    log.info("handled", value=record.value.decode())
+"""
 WORDS = ["one", "two", "three"]
 
 
@@ -184,6 +201,35 @@ def test_a_group_that_begins_nowhere_is_told(product: Product, tmp_path: Path) -
     assert "Set offset_reset to earliest" in line["why"]
     assert worker.returncode == 1
     assert handled(worker) == []
+
+
+def test_an_outage_of_ones_own_client_is_waited_for(
+    product: Product, kafka: KafkaBroker, topic: str, tmp_path: Path
+) -> None:
+    """The class that the setting names, out of a task group: nothing becomes a dead letter."""
+    (tmp_path / "mine.py").write_text(START + CLIENT_AWAITED)
+    product.environment |= {
+        "CONSUMERS_UNAVAILABLE": "mine.ShopIsClosedError",
+        "CONSUMERS_RETRIES": "0",
+        "CONSUMERS_BACKOFF_INITIAL": "50ms",
+    }
+
+    events = finished(product.handler("mine:handle", folder=tmp_path))
+
+    assert events.count("dependency_unavailable") == 2 * len(WORDS)
+    assert "record_dead_lettered" not in events
+    assert committed(kafka, topic) == {0: len(WORDS)}
+
+
+def test_a_class_that_is_none_ends_the_command(product: Product, tmp_path: Path) -> None:
+    """The code is 2, before a record is taken: a typo would be learned of from dead letters."""
+    (tmp_path / "mine.py").write_text(START + CLIENT_AWAITED)
+    product.environment["CONSUMERS_UNAVAILABLE"] = "mine.ShopIsClosdError"
+
+    done = product.run("consumers", "run", "mine:handle", cwd=tmp_path)
+
+    assert done.returncode == 2
+    assert "unavailable: mine.ShopIsClosdError cannot be found: AttributeError" in done.stderr
 
 
 def test_what_is_no_handler_ends_the_command(product: Product) -> None:

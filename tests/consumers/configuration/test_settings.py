@@ -404,3 +404,18 @@ def test_any_other_rate_is_refused(environ: pytest.MonkeyPatch, text: str) -> No
     assert problems(kind=ApiSettings) == (
         "CONSUMERS_RATE_LIMIT: write NUMBER/second, NUMBER/minute, NUMBER/hour, or unlimited",
     )
+
+
+@pytest.mark.usefixtures("environ")
+def test_classes_are_listed_in_either_place(environ: pytest.MonkeyPatch, file: Path) -> None:
+    """A list in the file, commas in the environment; a name without its module is refused."""
+    file.write_text("topic: a\ngroup: a\nunavailable: [stripe.APIConnectionError, a.b.C]\n")
+    from_file = load(RunSettings, file)
+    environ.setenv("CONSUMERS_UNAVAILABLE", "stripe.APIConnectionError, a.b.C")
+    from_environment = load(RunSettings, file)
+    environ.setenv("CONSUMERS_UNAVAILABLE", "APIConnectionError")
+
+    assert from_file.unavailable == ("stripe.APIConnectionError", "a.b.C")
+    assert from_environment.unavailable == from_file.unavailable
+    (problem,) = problems(file, RunSettings)
+    assert problem.startswith("CONSUMERS_UNAVAILABLE: write classes with their module, such as [")
