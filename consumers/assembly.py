@@ -12,7 +12,11 @@ from consumers.deadletters.queue import PROPERTIES, DeadLetterQueue
 from consumers.deadletters.topic import TopicCheck
 from consumers.errors import Fatal, reaction_to
 from consumers.kafka.client_log import ClientLog
-from consumers.kafka.properties import consumer_properties, producer_properties
+from consumers.kafka.properties import (
+    consumer_properties,
+    poll_interval_seconds,
+    producer_properties,
+)
 from consumers.kafka.source import KafkaSource
 from consumers.runtime.backlog import QueuePolicy
 from consumers.runtime.backoff import RetryPolicy
@@ -28,6 +32,7 @@ if TYPE_CHECKING:
 
     from consumers.configuration.common import ConsumerSettings, KafkaSettings
     from consumers.errors import Reacting
+    from consumers.kafka.properties import Properties
     from consumers.metrics import Metrics
     from consumers.ports import AnyHandler, DeadLetters
     from consumers.types import Record
@@ -50,16 +55,16 @@ def make_worker(
     knows classes of your own. The runtime's threads and its clients end with its `Runtime.run`.
     Raises `Fatal` when a client refuses its properties.
     """
-    source = KafkaSource(consumer_properties(settings), settings.topic, client_log)
+    properties = consumer_properties(settings)
+    source = KafkaSource(properties, settings.topic, client_log)
     dead_letters = make_dead_letters(settings, metrics)
     around = _surroundings(settings, source, dead_letters, metrics, reaction)
-    shutdown_seconds = settings.shutdown_timeout.total_seconds()
     return Runtime(
         source,
         make_executor(handler, settings.lanes, around, batch=batch),
         dead_letters,
         retry=around.policy,
-        stop=StopPolicy(shutdown_seconds=shutdown_seconds, revoke_seconds=shutdown_seconds),
+        stop=_patience(settings, properties),
         metrics=metrics,
         work=WorkPolicy(
             by_key=settings.lanes > 1,
@@ -72,6 +77,13 @@ def make_worker(
         ),
         trace_of=lambda record: trace_id_of(record.message),
     )
+
+
+def _patience(settings: ConsumerSettings, properties: Properties) -> StopPolicy:
+    seconds = settings.shutdown_timeout.total_seconds()
+    # Partitions go inside of a poll: half of its interval is kept, for the group to hear of us
+    # again before it takes us for dead.
+    return StopPolicy(seconds, min(seconds, poll_interval_seconds(properties) / 2))
 
 
 def _surroundings(

@@ -19,6 +19,7 @@ SHARED: Properties = {"reconnect.backoff.ms": 1000, "reconnect.backoff.max.ms": 
 
 # A topic that is made after the worker started is found within ten seconds, not five minutes.
 CONSUMER: Properties = {"topic.metadata.refresh.interval.ms": 10_000}
+MAX_POLL_INTERVAL_MS = 300_000  # librdkafka's own
 COOPERATIVE: Properties = {"partition.assignment.strategy": "cooperative-sticky"}
 
 # librdkafka warns about a property that belongs to the other kind of client (CONFIGURATION.md,
@@ -58,6 +59,11 @@ def consumer_properties(settings: ConsumerSettings) -> Properties:
     wanted = {**member, **reader_properties(settings), "group.id": settings.group}
     # With the new protocol (KIP-848) the broker assigns, and librdkafka refuses a strategy.
     return {**(COOPERATIVE if wanted["group.protocol"] == "classic" else {}), **wanted}
+
+
+def poll_interval_seconds(properties: Properties) -> float:
+    """Give how long the group waits for the next poll of a consumer with *properties*."""
+    return float(properties.get("max.poll.interval.ms", MAX_POLL_INTERVAL_MS)) / 1000
 
 
 def reader_properties(settings: KafkaSettings) -> Properties:

@@ -3,6 +3,7 @@
 One thread runs `Runtime.run` and alone talks to the source; handlers run in the executor's lanes. A
 turn of the loop never lasts longer than `TURN_SECONDS`, whatever a handler does: while no lane is
 free, the partitions are paused and polled all the same, so that the group never takes us for dead.
+To wait for what is in work, when partitions or the worker go, has a bound, and counts as turning.
 
 What holds at every moment:
 
@@ -30,6 +31,7 @@ from consumers.runtime.flight import RECALL_SECONDS, Flight, WorkPolicy
 from consumers.runtime.offsets import stretches
 from consumers.runtime.pauses import Pauses
 from consumers.runtime.report import Report
+from consumers.runtime.tries import where
 
 if TYPE_CHECKING:
     import threading
@@ -41,7 +43,7 @@ if TYPE_CHECKING:
     from consumers.runtime.status import RuntimeStatus
     from consumers.types import Record, TopicPartition
 
-# A turn that lasts longer than this is stuck: nothing in it may wait that long.
+# A turn that lasts longer than this is stuck.
 TURN_SECONDS = 30.0
 # How long an idle turn waits for a record, and so at most for the stop event.
 POLL_SECONDS = 0.25
@@ -93,11 +95,8 @@ class Runtime:
         self._source, self._executor, self._dead_letters = source, executor, dead_letters
         self._stop, self._metrics = stop, metrics
         self._clock, self._trace_of = clock, trace_of
-        self._commits, self._pauses, self._report = (
-            Commits(source, metrics),
-            Pauses(source),
-            Report(wall),
-        )
+        self._commits = Commits(source, metrics)
+        self._pauses, self._report = Pauses(source), Report(wall)
         self._flight = Flight(
             executor,
             self._commits.offsets,
@@ -109,9 +108,7 @@ class Runtime:
             clock=clock,
             chance=chance,
         )
-        self._joined = False
-        self._draining = False
-        self._failed = False
+        self._joined = self._draining = self._failed = False
         self._turned = self._polled = clock()
         self._look_at = self._tell_at = self._turned
 
@@ -163,6 +160,15 @@ class Runtime:
         else:
             self._await_lane()
 
+    def _wait_for(self, partitions: Collection[TopicPartition], timeout_seconds: float) -> None:
+        """Settle what is in work for *partitions*. Whoever waits here, with a bound, turns."""
+        self._turned = now = self._clock()
+        deadline = now + timeout_seconds
+        while not self._flight.wait_for(partitions, min(deadline - now, STATUS_SECONDS)):
+            self._turned = now = self._clock()
+            if now >= deadline:
+                break
+
     def _fetch(self, now: float) -> None:
         """Take in what comes next, until something else is due."""
         bound = BUSY_POLL_SECONDS if self._flight.runs else POLL_SECONDS
@@ -210,9 +216,7 @@ class Runtime:
             record = run.open()[0].record
             log.warning(
                 "handler_slow",
-                topic=record.topic,
-                partition=record.partition,
-                offset=record.offset,
+                **where(record),
                 seconds=round(seconds, 3),
                 trace_id=self._trace_of(record),
             )
@@ -239,7 +243,7 @@ class Runtime:
         self._metrics.rebalances.labels("revoked").inc()
         self._flight.recall()
         if not self._draining:
-            self._flight.wait_for(partitions, self._stop.revoke_seconds)
+            self._wait_for(partitions, self._stop.revoke_seconds)
         self._commits.at_once()
         self._let_go(partitions)
         self._note_assignment("partitions_revoked", partitions)
@@ -273,7 +277,7 @@ class Runtime:
         flight, assigned = self._flight, self._pauses.assigned
         flight.recall()
         try:
-            flight.wait_for(assigned, max(deadline - self._clock(), 0))
+            self._wait_for(assigned, max(deadline - self._clock(), 0))
         except Fatal:
             self._fail()
             raise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -61,6 +62,31 @@ def test_a_restart_under_its_name_moves_nothing(
             assert ours(two) == before
             assert one.count("consumers_rebalances_total", event="revoked") == undisturbed
             assert ours(one) == set(range(PARTITIONS)) - before
+
+
+def test_waiting_for_slow_records_costs_no_membership(kafka: KafkaBroker, many: str) -> None:
+    """However long a stop may take, a rebalance waits no longer than the group has patience."""
+    gate, begun = threading.Event(), threading.Semaphore(0)
+
+    def hang(_: Record) -> None:
+        begun.release()
+        gate.wait(60)
+
+    impatient = {"session.timeout.ms": 8000, "max.poll.interval.ms": 8000}
+    slow = {"lanes": PARTITIONS, "shutdown_timeout": "60s", "client": impatient}
+    for partition in range(PARTITIONS):
+        write(kafka, many, "a", partition=partition)
+    with working(kafka, many, hang, **slow) as one:
+        for _ in range(PARTITIONS):
+            assert begun.acquire(timeout=60)
+
+        with working(kafka, many, ignore) as two:
+            until(lambda: len(ours(one)) == len(ours(two)) == 2, timeout=60, what="two halves")
+            lost = one.count("consumers_rebalances_total", event="lost")
+            gate.set()
+
+    assert lost == 0
+    assert one.count("consumers_rebalances_total", event="revoked") >= 1
 
 
 @PROTOCOLS

@@ -9,7 +9,11 @@ import pytest
 from confluent_kafka import Consumer, Producer
 
 from consumers.configuration.settings import RunSettings, WorkerSettings
-from consumers.kafka.properties import consumer_properties, producer_properties
+from consumers.kafka.properties import (
+    consumer_properties,
+    poll_interval_seconds,
+    producer_properties,
+)
 
 
 def settings(**client: object) -> WorkerSettings:
@@ -38,6 +42,13 @@ def test_where_a_group_begins_is_always_said() -> None:
     assert consumer_properties(settings())["auto.offset.reset"] == "earliest"
     given = settings(auto_offset_reset="latest")
     assert consumer_properties(given)["auto.offset.reset"] == "latest"
+
+
+def test_the_time_between_two_polls_is_told() -> None:
+    """It is librdkafka's own, or what a deployment gives it, as a number or as text."""
+    assert poll_interval_seconds(consumer_properties(settings())) == 300
+    assert poll_interval_seconds(consumer_properties(settings(max_poll_interval_ms=60_000))) == 60
+    assert poll_interval_seconds(consumer_properties(settings(max_poll_interval_ms="90000"))) == 90
 
 
 def test_a_member_is_told_by_settings_or_properties() -> None:

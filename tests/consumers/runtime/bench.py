@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 AT, OTHER = TopicPartition(TOPIC, 0), TopicPartition(TOPIC, 1)
 NO_JITTER = RetryPolicy(jitter=0)
+PATIENCE = StopPolicy(shutdown_seconds=8, revoke_seconds=3)
 
 
 @dataclass
@@ -41,6 +42,7 @@ class Bench:
     batch_records: int = 0
     queue: QueuePolicy = field(default_factory=QueuePolicy)
     limit: DeadLetterLimit | None = None
+    patience: StopPolicy = PATIENCE
 
     def __post_init__(self) -> None:
         self.clock = FakeClock()
@@ -73,7 +75,7 @@ class Bench:
             self.executor,
             self.dead_letters,
             retry=self.policy,
-            stop=StopPolicy(shutdown_seconds=8, revoke_seconds=3),
+            stop=self.patience,
             metrics=self.metrics,
             work=WorkPolicy(by_key=self.lanes > 1, batch_records=self.batch_records),
             queue=self.queue,

@@ -10,7 +10,7 @@ import pytest
 
 from consumers.errors import Fatal, Poison, Retryable, Unavailable
 from consumers.runtime.backoff import RetryPolicy
-from consumers.runtime.loop import TURN_SECONDS
+from consumers.runtime.loop import TURN_SECONDS, StopPolicy
 from tests.builders import TOPIC, record
 from tests.consumers.runtime.bench import AT, OTHER, Bench, endless
 
@@ -263,6 +263,39 @@ def test_the_record_in_work_is_waited_for_when_its_partition_is_revoked() -> Non
 
     assert committed == [{AT: 1}]
     assert len(bench.handled) == 1
+
+
+@pytest.mark.parametrize("goes", ["the partition", "the worker"])
+def test_to_wait_for_a_record_in_work_is_to_turn(goes: str) -> None:
+    """However long the bound is: nobody is to kill a worker that keeps to it."""
+    bench = Bench(seconds=lambda _: 100, patience=StopPolicy(120, 120))
+    said: list[str | None] = []
+    for seconds in (40, 60, 99):
+        bench.clock.at(seconds, lambda: said.append(bench.runtime.stuck()))
+    if goes == "the partition":
+        bench.source.at(2, lambda: bench.source.revoke([AT]))
+
+    bench.run(record(0), seconds=300 if goes == "the partition" else 2)
+
+    assert said == [None] * 3
+    assert bench.source.committed == {AT: 1}
+
+
+@pytest.mark.parametrize("seconds", [0.3, 3, 45.5])
+def test_the_wait_for_a_record_in_work_ends_on_time(seconds: float) -> None:
+    """The bound is kept to the fraction, also where it is longer than one look."""
+    bench = Bench(seconds=lambda _: 200, patience=StopPolicy(8, seconds))
+    gone: list[float] = []
+
+    def revoke() -> None:
+        began = bench.clock.now
+        bench.source.revoke([AT])
+        gone.append(bench.clock.now - began)
+
+    bench.source.at(2, revoke)
+    bench.run(record(0))
+
+    assert gone == [pytest.approx(seconds)]
 
 
 def test_a_record_still_in_work_when_its_partition_goes_does_not_count() -> None:
