@@ -95,7 +95,7 @@ class Attempt:
     *spent* counts the failures that used up a try; waiting for a dependency does not. *failures*
     counts both kinds, which is what the backoff grows by. *dropped* is set when the partition was
     taken away: whatever becomes of the attempt then no longer counts. *size* is what it takes in
-    the queue, in bytes, and *strand* where it stands there.
+    the queue, in bytes of key, value and headers, and *strand* where it stands there.
     """
 
     __slots__ = ("dropped", "failures", "record", "size", "spent", "strand")
@@ -104,6 +104,8 @@ class Attempt:
     def __init__(self, record: Record) -> None:
         self.record = record
         self.size = len(record.value or b"") + len(record.key or b"")
+        for name, value in record.headers:
+            self.size += len(name) + len(value or b"")
         self.spent = 0
         self.failures = 0
         self.dropped = False

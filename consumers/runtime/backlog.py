@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class QueuePolicy:
-    """How much may be fetched and unfinished, in records and in bytes of keys and values.
+    """How much may be fetched and unfinished, in records and in bytes of keys, values, headers.
 
     The last fetch may pass the limit in bytes by what came with it.
     """

@@ -21,6 +21,23 @@ def attempt(size: int = 10) -> Attempt:
     return Attempt(record(key=None, value=b"x" * size))
 
 
+def test_the_size_of_a_record_is_all_that_was_fetched_of_it() -> None:
+    """Key, value, and the names and values of headers; what has no value takes no bytes."""
+    headers: list[tuple[str, bytes | None]] = [("name", b"x" * 1000), ("name", None), ("", b"")]
+
+    assert Attempt(record(key=None, value=None)).size == 0
+    assert Attempt(record(key=b"key", value=b"value", headers=headers)).size == 3 + 5 + 1008
+
+
+def test_headers_alone_fill_the_queue() -> None:
+    """Small records with large headers take memory as large records do."""
+    backlog = Backlog(QueuePolicy(max_bytes=10_000))
+
+    backlog.added(AT, *(Attempt(record(headers=[("blob", b"x" * 2500)])) for _ in range(4)))
+
+    assert backlog.full()
+
+
 def test_the_queue_is_full_at_its_limit_and_no_longer_below_half_of_it() -> None:
     """Between half and whole it stays what it was: fetching does not begin and end all the time."""
     backlog = Backlog(QueuePolicy(max_records=4))
