@@ -62,7 +62,7 @@ class ClientLog:
         self, client: str, metrics: Metrics, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._log = log.bind(client=client)
-        self._errors = metrics.kafka_errors
+        self._errors, self._left_out = metrics.kafka_errors, metrics.records_lost
         self._quiet = Quiet(clock)
         self._clock = clock
         self._answers, self._answered_at = 0, clock()
@@ -80,6 +80,10 @@ class ClientLog:
         """Say for how long no broker has answered, ``None`` while one does. From any thread."""
         seconds = self._clock() - self._answered_at
         return f"no broker has answered for {seconds:.0f} s" if seconds > SILENT_SECONDS else None
+
+    def left_out(self, records: int) -> None:
+        """Count *records* that the client had to leave out."""
+        self._left_out.inc(records)
 
     def statistics(self, text: str) -> None:
         """Take librdkafka's statistics, a JSON object; ``rx`` counts the answers of all brokers."""

@@ -6,6 +6,8 @@ What the client library does that is easy to get wrong, and is kept right here:
   (not from inside the callback, where it has not), and may then resume.
 - A commit is never waited for: without a coordinator it is answered after most of a minute. Sent
   from inside the revoke callback it is still answered before the partitions are given up.
+- A partition whose offset is no longer kept is moved on by us, and never silently, see
+  `consumers.kafka.beginnings`.
 - For the same reason ``close()`` may take most of a minute, and is left to a thread.
 """
 
@@ -19,6 +21,7 @@ import structlog
 from confluent_kafka import TIMESTAMP_NOT_AVAILABLE, KafkaError, KafkaException
 
 from consumers.errors import Fatal
+from consumers.kafka.beginnings import Beginnings, reporting
 from consumers.types import Record, TopicPartition
 from propagation import Consumer
 
@@ -72,10 +75,11 @@ class KafkaSource:
         self._topic, self._client_log = topic, client_log
         self._listener: Listener | None = None
         self._unannounced: list[TopicPartition] | None = None
+        self._beginnings = Beginnings(properties, client_log)
         try:
             self.consumer = Consumer(
                 {
-                    **properties,
+                    **reporting(properties),
                     **client_log.callbacks(),
                     **client_log.listening(),
                     "on_commit": self._on_commit,
@@ -106,6 +110,7 @@ class KafkaSource:
             messages += self.consumer.consume(most - 1, 0)
         self._announce()
         records = [record_of(one) for one in messages if self._is_record(one)]
+        self._beginnings.begin(self.consumer)
         if fatal := self._client_log.fatal:
             raise Fatal(f"the Kafka client cannot go on: {fatal.name()}: {fatal.str()}")
         return records
@@ -153,29 +158,25 @@ class KafkaSource:
 
     def _is_record(self, message: Message) -> bool:
         error = message.error()
-        if error is not None:
-            self._note(error, f"{message.topic()}[{message.partition()}]")
-        return error is None
-
-    def _note(self, error: KafkaError, place: str) -> None:
-        if error.code() == _END_OF_PARTITION:
-            return
+        if error is None:
+            return True
         if error.code() == _NO_STARTING_POINT:
-            raise Fatal(
-                f"the group has no offset to begin at in {place}: {error.str()}. Set offset_reset"
-                " to earliest (read all that is kept) or latest (skip it), or commit an offset"
-            )
-        self._client_log.error(error)
+            self._beginnings.missing(message)
+        elif error.code() != _END_OF_PARTITION:
+            self._client_log.error(error)
+        return False
 
     def _on_assign(self, _: object, partitions: list[confluent_kafka.TopicPartition]) -> None:
         self._unannounced = [*(self._unannounced or ()), *_names(partitions)]
 
     def _on_revoke(self, _: object, partitions: list[confluent_kafka.TopicPartition]) -> None:
         self._announce()
+        self._beginnings.forget(_names(partitions))
         self._told.revoked(_names(partitions))
 
     def _on_lost(self, _: object, partitions: list[confluent_kafka.TopicPartition]) -> None:
         self._announce()
+        self._beginnings.forget(_names(partitions))
         self._told.lost(_names(partitions))
 
     def _on_commit(

@@ -102,6 +102,11 @@ COMMITS = Definition(
     ("result",),
     ("ok", "failed"),
 )
+RECORDS_LOST = Definition(
+    "consumers_records_lost_total",
+    Counter,
+    "Records that were deleted, or had to be skipped, before the group came to them.",
+)
 KAFKA_ERRORS = Definition(
     "consumers_kafka_errors_total",
     Counter,
@@ -197,6 +202,7 @@ REGISTER = (
     ASSIGNED,
     REBALANCES,
     COMMITS,
+    RECORDS_LOST,
     KAFKA_ERRORS,
     BREAKER_STATE,
     BREAKER_CHANGES,

@@ -53,6 +53,7 @@ class Metrics:
         self.assigned_partitions = self._gauge(register.ASSIGNED)
         self.rebalances = self._counter(register.REBALANCES)
         self.commits = self._counter(register.COMMITS)
+        self.records_lost = self._counter(register.RECORDS_LOST)
         self.kafka_errors = self._counter(register.KAFKA_ERRORS)
         self.breaker_state = self._gauge(register.BREAKER_STATE)
         self.breaker_changes = self._counter(register.BREAKER_CHANGES)
