@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 BROKER_BYTES = 1_048_588  # of one batch, unless a topic says otherwise
 BATCH_BYTES = 100  # around one record: 61 of the batch, the rest of the record's own lengths
 TRACE_BYTES = 100  # the producer's traceparent, with its name
+SPARE_BYTES = 70  # by which the two above are too many
 WORDS = "a word " * 1000
 
 
@@ -123,6 +124,26 @@ def test_a_letter_at_the_limit_is_kept_with_fewer_words(
     assert (letter.key(), letter.value()) == (one.key, one.value)
     assert found[: len(one.headers)] == one.headers
     assert dict(found)["dlq.error.message"] == WORDS[:100].encode()
+    assert dict(found)["dlq.error.type"] == b"consumers.errors.Poison"
+
+
+def test_a_letter_without_room_for_any_words_is_kept_without_them(
+    kafka: KafkaBroker, topic: str, gone: str
+) -> None:
+    """Not even a hundred characters fit: the words are left out, and all else is there."""
+    one = large(topic)
+    kafka.create_topic(gone, max_message_bytes=room_for(one, 0) - SPARE_BYTES)
+    send(kafka, one)
+
+    with working(kafka, topic, refuse):
+        until(lambda: committed(kafka, topic) == {0: 1}, timeout=60, what="the commit")
+
+    (letter,) = read(kafka, gone)
+    found = letter.headers()
+    assert isinstance(found, list)
+    assert (letter.key(), letter.value()) == (one.key, one.value)
+    assert found[: len(one.headers)] == one.headers
+    assert dict(found)["dlq.error.message"] == b""
     assert dict(found)["dlq.error.type"] == b"consumers.errors.Poison"
 
 
