@@ -1,6 +1,7 @@
 """``lagmon check-config``: say what is wrong with a settings file, or what it would watch.
 
-librdkafka is asked about its properties. Kafka is asked nothing.
+librdkafka is asked about its properties, and the web configuration file is read with all that it
+names. Kafka is asked nothing.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING
 from lagmon.collector import properties
 from lagmon.configuration.sources import load
 from lagmon.errors import SettingsError
+from lagmon.webconfig import live
 
 if TYPE_CHECKING:
     import argparse
@@ -34,10 +36,21 @@ def run(chosen: argparse.Namespace) -> int:
         for number, cluster in enumerate(settings.clusters)
         for problem in properties.problems(cluster)
     ]
+    problems += _of_web_config(settings)
     if problems:
         raise SettingsError(problems)
     sys.stdout.write(f"{chosen.config}: good, {_what(settings)}\n")
     return 0
+
+
+def _of_web_config(settings: Settings) -> tuple[str, ...]:
+    if settings.web.config_file is None:
+        return ()
+    try:
+        live.read(settings.web.config_file)
+    except SettingsError as error:
+        return error.problems
+    return ()
 
 
 def _what(settings: Settings) -> str:

@@ -17,7 +17,10 @@ from lagmon.configuration.sources import load
 from lagmon.state import Keeper
 from lagmon.supervise import Collector
 from lagmon.web.app import create_app
+from lagmon.web.connections import Limits
+from lagmon.web.events import Streams
 from lagmon.web.server import WebServer
+from lagmon.webconfig.live import LiveWebConfig
 from propagation.integrations import logs
 
 if TYPE_CHECKING:
@@ -34,13 +37,24 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Describe the command to *commands*."""
     parser = commands.add_parser("serve", help="watch, judge, page; serve metrics and status")
     wiring.add_settings(parser)
+    parser.add_argument(
+        "--web.config.file",
+        dest="web_config_file",
+        metavar="FILE",
+        help="TLS, client certificates, passwords: the web configuration file of Prometheus",
+    )
     parser.set_defaults(run=run)
 
 
 def run(chosen: argparse.Namespace) -> int:
     """Serve as *chosen*; SettingsError if that cannot be."""
     garbage.look_seldom()
-    return asyncio.run(serve(load(chosen.config, bootstrap_servers=chosen.bootstrap_servers)))
+    settings = load(
+        chosen.config,
+        bootstrap_servers=chosen.bootstrap_servers,
+        web_config_file=chosen.web_config_file,
+    )
+    return asyncio.run(serve(settings))
 
 
 async def serve(settings: Settings) -> int:
@@ -52,8 +66,13 @@ async def serve(settings: Settings) -> int:
     clock = loop.SystemClock()
     links, policy = wiring.links(settings), wiring.policy(settings)
     board = Board(wiring.VERSION, (cluster.name for cluster in settings.clusters))
+    streams = Streams()
     web = WebServer(
-        create_app(board, policy.rules, links, clock.now), settings.web.host, settings.web.port
+        create_app(board, policy.rules, links, clock.now, streams=streams),
+        settings.web.host,
+        settings.web.port,
+        live=LiveWebConfig(settings.web.config_file),
+        limits=Limits(connections=settings.web.max_connections),
     )
     try:
         address = await web.start()
@@ -74,6 +93,7 @@ async def serve(settings: Settings) -> int:
             keeper=Keeper(settings.state.path, tuple(each.name for each in settings.clusters)),
         )
     finally:
+        streams.close()
         await web.stop(WEB_STOP_SECONDS)
         log.info("service_stopped")
     return 0

@@ -32,6 +32,7 @@ from lagmon.configuration.maintenance_settings import WindowSettings
 from lagmon.configuration.parts import Duration, Link, Part, Pattern
 from lagmon.configuration.receivers import Alertmanager, Webhook
 from lagmon.configuration.rule_settings import RuleSettings
+from lagmon.configuration.serving import Web
 from lagmon.judge.states import Judging
 
 if TYPE_CHECKING:
@@ -167,14 +168,6 @@ class CollectorSettings(Part):
     secret_files: dict[str, str] = Field(default={}, repr=False)  # property -> path
     environment: str = "development"
     log_level: str = "INFO"
-
-
-class Web(Part):
-    """Where lagmon serves, and the address under which others reach it."""
-
-    host: str = "127.0.0.1"
-    port: Annotated[int, Field(ge=0, le=65535)] = 10308
-    external_url: Link | None = None
 
 
 class Links(Part):

@@ -65,17 +65,20 @@ def load(
     path: Path | None = None,
     *,
     bootstrap_servers: str | None = None,
+    web_config_file: str | None = None,
     unnamed: Cluster | None = None,
 ) -> Settings:
-    """Read the settings from *path*, the environment and the flag *bootstrap_servers*.
+    """Read the settings from *path*, the environment and the flags.
 
-    The flag alone is enough: one cluster named ``default``. Where no cluster is named at all there
-    is the *unnamed* one, if it is given. Raises SettingsError with every problem that was found.
+    *bootstrap_servers* alone is enough: one cluster named ``default``. Where no cluster is named at
+    all there is the *unnamed* one, if it is given. Raises SettingsError with every problem.
     """
     problems = _unknown_variables()
-    given = _merged(_from_file(path) if path else {}, _Environment(Settings)())
+    given = _merged(from_file(path) if path else {}, _Environment(Settings)())
     if bootstrap_servers is not None:
         given["clusters"] = [{"name": "default", "bootstrap_servers": bootstrap_servers}]
+    if web_config_file is not None:
+        given = _merged(given, {"web": {"config_file": web_config_file}})
     if unnamed is not None:
         given.setdefault("clusters", (unnamed,))
     problems += problems_of(given.get("rules"))
@@ -83,7 +86,7 @@ def load(
         settings = Settings(**given)
     except ValidationError as error:
         # `from None`: pydantic's own text would be printed below ours.
-        told = _problems(error)
+        told = problems_in(error)
         if path is None:
             told = [NOTHING_NAMED if one == "clusters: is missing" else one for one in told]
         raise SettingsError([*problems, *told]) from None
@@ -113,7 +116,8 @@ def _unknown_variables() -> list[str]:
     ]
 
 
-def _from_file(path: Path) -> dict[str, Any]:
+def from_file(path: Path) -> dict[str, Any]:
+    """Read the YAML file at *path*; SettingsError, without a word of its content, if that fails."""
     try:
         given = yaml.load(path.read_text(encoding="utf-8"), _Loader)  # noqa: S506 - it is a safe one
     except OSError as error:
@@ -150,7 +154,8 @@ def _merged(low: Mapping[str, Any], high: Mapping[str, Any]) -> dict[str, Any]:
     return {**low, **high, **both}
 
 
-def _problems(error: ValidationError) -> list[str]:
+def problems_in(error: ValidationError) -> list[str]:
+    """List what *error* found, each with its path and without the value, which may be a secret."""
     return [f"{_path(one['loc'])}{_words(one)}" for one in error.errors(include_input=False)]
 
 

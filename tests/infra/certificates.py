@@ -24,11 +24,11 @@ class Authority:
         self._key = folder / f"{name}.key"
         self._make(self._key, self.certificate, name, [])
 
-    def sign(self, name: str) -> tuple[Path, Path]:
-        """Make a key and a certificate for *name*, good for 127.0.0.1; give their paths."""
+    def sign(self, name: str, also: str = "IP:127.0.0.1") -> tuple[Path, Path]:
+        """Make a key and a certificate for *name*, *also* called so; give their paths."""
         key, certificate = self._folder / f"{name}.key", self._folder / f"{name}.pem"
         by_us = ["-CA", str(self.certificate), "-CAkey", str(self._key)]
-        self._make(key, certificate, name, [*by_us, "-addext", "subjectAltName=IP:127.0.0.1"])
+        self._make(key, certificate, name, [*by_us, "-addext", f"subjectAltName={also}"])
         return key, certificate
 
     def _make(self, key: Path, certificate: Path, name: str, more: list[str]) -> None:

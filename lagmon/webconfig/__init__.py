@@ -1,0 +1,1 @@
+"""Who may see lagmon's pages, and how they travel: the web configuration file of Prometheus."""

@@ -1,0 +1,191 @@
+"""A real lagmon behind TLS and a password, scraped by a real Prometheus, and under bad manners."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import bcrypt
+import httpx
+import pytest
+import yaml
+
+from tests.infra.certificates import Authority
+from tests.infra.ports import free_port
+from tests.infra.process import Service
+from tests.infra.product import Product, address
+from tests.infra.require import program
+from tests.infra.wait import until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+NOBODY = "127.0.0.1:1"  # a Kafka that is not there: the pages are served all the same
+PASSWORD = "hunter2"
+SLOW, IDLE = 50, 500
+SCRAPED_SECONDS = 60
+
+
+class Site:
+    """Certificates, and the web configuration file of a lagmon that asks for all it can."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.authority = Authority(folder)
+        self.authority.sign("server")
+        self.key, self.certificate = self.authority.sign("prometheus", "DNS:prometheus")
+        self.file = folder / "web.yml"
+        hashed = bcrypt.hashpw(PASSWORD.encode(), bcrypt.gensalt(4)).decode()
+        self.content: dict[str, Any] = {
+            "tls_server_config": {
+                "cert_file": "server.pem",
+                "key_file": "server.key",
+                "client_ca_file": "authority.pem",
+                "client_auth_type": "RequireAndVerifyClientCert",
+                "client_allowed_sans": ["prometheus"],
+            },
+            "basic_auth_users": {"prometheus": hashed},
+        }
+        self.file.write_text(yaml.safe_dump(self.content))
+
+    def client(self) -> httpx.Client:
+        """Give a client that is let in."""
+        context = ssl.create_default_context(cafile=str(self.authority.certificate))
+        context.load_cert_chain(self.certificate, self.key)
+        return httpx.Client(verify=context, auth=("prometheus", PASSWORD), timeout=20)
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    """Give a site of its own."""
+    return Site(tmp_path)
+
+
+@pytest.fixture
+def product() -> Iterator[Product]:
+    """Give the product without a Kafka."""
+    with Product(kafka=NOBODY) as made:
+        yield made
+
+
+def secured(product: Product, site: Site) -> Service:
+    """Start lagmon with the site's web configuration."""
+    web = {"host": "127.0.0.1", "port": 0, "config_file": str(site.file)}
+    return product.lagmon(web=web, poll_interval="500ms")
+
+
+def test_prometheus_scrapes_by_certificate_and_password(
+    site: Site, product: Product, tmp_path: Path
+) -> None:
+    """It is up with both, and down with a wrong password."""
+    binary = program("prometheus", "install the Debian package prometheus")
+    target = urlsplit(address(secured(product, site))).netloc
+    tls = {
+        "ca_file": str(site.authority.certificate),
+        "cert_file": str(site.certificate),
+        "key_file": str(site.key),
+    }
+    jobs = [
+        {
+            "job_name": name,
+            "scheme": "https",
+            "tls_config": tls,
+            "basic_auth": {"username": "prometheus", "password": password},
+            "static_configs": [{"targets": [target]}],
+        }
+        for name, password in (("right", PASSWORD), ("wrong", "hunter3"))
+    ]
+    config = tmp_path / "prometheus.yml"
+    config.write_text(yaml.safe_dump({"global": {"scrape_interval": "1s"}, "scrape_configs": jobs}))
+    where = f"127.0.0.1:{free_port()}"
+    command = [
+        binary,
+        f"--config.file={config}",
+        f"--storage.tsdb.path={tmp_path / 'data'}",
+        f"--web.listen-address={where}",
+    ]
+    with Service(command, name="prometheus"):
+
+        def up() -> dict[str, str]:
+            try:
+                asked = httpx.get(f"http://{where}/api/v1/query", params={"query": "up"})
+                found = asked.raise_for_status().json()["data"]["result"]
+            except httpx.HTTPError:
+                return {}
+            seen = {one["metric"]["job"]: one["value"][1] for one in found}
+            return seen if len(seen) == 2 else {}
+
+        assert until(up, timeout=SCRAPED_SECONDS, what="both jobs") == {"right": "1", "wrong": "0"}
+
+
+def test_a_certificate_is_renewed_without_a_restart(site: Site, product: Product) -> None:
+    """The log says that the file was read, and the page goes on being served."""
+    lagmon = secured(product, site)
+    url = address(lagmon)
+
+    site.authority.sign("server")
+
+    lagmon.wait_for_log("web_config_read", timeout=20)
+    with site.client() as client:
+        assert client.get(url).status_code == 200
+
+
+def test_a_broken_file_keeps_the_page_up_and_says_so_once(site: Site, product: Product) -> None:
+    """The old password goes on working, and no secret is in any line."""
+    lagmon = secured(product, site)
+    url = address(lagmon)
+
+    site.file.write_text(yaml.safe_dump({"basic_auth_users": {"prometheus": PASSWORD}}))
+
+    said = lagmon.wait_for_log("web_config_not_read", timeout=20)
+    assert "is no bcrypt hash" in said["why"]
+    with site.client() as client:
+        assert client.get(url).status_code == 200
+    lines = "\n".join([*lagmon.lines(), *lagmon.errors()])
+    assert PASSWORD not in lines
+    assert str(site.content["basic_auth_users"]["prometheus"]) not in lines
+
+
+def connected(url: str, count: int, stack: ExitStack) -> list[socket.socket]:
+    """Open *count* connections to *url*."""
+    to = urlsplit(url)
+    where = (str(to.hostname), to.port or 0)
+    return [stack.enter_context(socket.create_connection(where, 20)) for _ in range(count)]
+
+
+@pytest.mark.parametrize("secure", [False, True], ids=["plain", "tls"])
+def test_slow_and_idle_connections_keep_nobody_out(
+    secure: bool,  # noqa: FBT001 - a parameter of the test
+    site: Site,
+    product: Product,
+) -> None:
+    """With 500 idle and 50 slow ones open the page and the metrics are answered."""
+    lagmon = secured(product, site) if secure else product.lagmon(poll_interval="500ms")
+    url = address(lagmon)
+    with ExitStack() as stack, site.client() as client:
+        connected(url, IDLE, stack)
+        slow = connected(url, SLOW, stack)
+        for each in slow:
+            each.sendall(b"\x16\x03\x01\x02\x00\x01" if secure else b"GET / HTTP/1.1\r\nHost: ")
+
+        for path in ("/", "/metrics", "/-/healthy") * 5:
+            assert client.get(url + path).status_code == 200
+
+        assert lagmon.running
+
+
+def test_it_stops_in_time_with_connections_open(product: Product) -> None:
+    """Idle, slow, and kept ones: the exit code is 0 within ten seconds."""
+    lagmon = product.lagmon(poll_interval="500ms")
+    url = address(lagmon)
+    with ExitStack() as stack, httpx.Client() as client:
+        connected(url, 20, stack)
+        for each in connected(url, 20, stack):
+            each.sendall(b"GET / HTTP/1.1\r\nHost: ")
+        assert client.get(url).status_code == 200
+
+        assert lagmon.stop(10) == 0

@@ -1,0 +1,1 @@
+"""The web configuration file: what it may say, and what becomes of it."""
