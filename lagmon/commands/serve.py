@@ -18,7 +18,6 @@ from lagmon.state import Keeper
 from lagmon.supervise import Collector
 from lagmon.web.app import create_app
 from lagmon.web.connections import Limits
-from lagmon.web.events import Streams
 from lagmon.web.server import WebServer
 from lagmon.webconfig.live import LiveWebConfig
 from propagation.integrations import logs
@@ -66,9 +65,8 @@ async def serve(settings: Settings) -> int:
     clock = loop.SystemClock()
     links, policy = wiring.links(settings), wiring.policy(settings)
     board = Board(wiring.VERSION, (cluster.name for cluster in settings.clusters))
-    streams = Streams()
     web = WebServer(
-        create_app(board, policy.rules, links, clock.now, streams=streams),
+        create_app(board, policy.rules, links, clock.now),
         settings.web.host,
         settings.web.port,
         live=LiveWebConfig(settings.web.config_file),
@@ -93,7 +91,6 @@ async def serve(settings: Settings) -> int:
             keeper=Keeper(settings.state.path, tuple(each.name for each in settings.clusters)),
         )
     finally:
-        streams.close()
         await web.stop(WEB_STOP_SECONDS)
         log.info("service_stopped")
     return 0
