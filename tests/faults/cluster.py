@@ -9,7 +9,7 @@ from __future__ import annotations
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
-from confluent_kafka import KafkaException
+from confluent_kafka import ElectionType, KafkaException, TopicPartition
 from confluent_kafka.admin import (  # type: ignore[attr-defined] # documented to be there
     AclBinding,
     AclBindingFilter,
@@ -122,6 +122,17 @@ class Cluster:
         except KafkaException:
             return None
         return int(found.coordinator.id)
+
+    def leaders(self, topic: str) -> dict[int, int]:
+        """Ask which broker leads each partition of *topic*; -1 for none."""
+        found = self.admin().list_topics(topic, ANSWER_SECONDS).topics[topic].partitions
+        return {number: partition.leader for number, partition in found.items()}
+
+    def lead_as_preferred(self, topic: str) -> None:
+        """Let each partition of *topic* be led by the first of its brokers again."""
+        admin = self.admin()
+        wanted = [TopicPartition(topic, number) for number in self.leaders(topic)]
+        admin.elect_leaders(ElectionType.PREFERRED, wanted).result(ANSWER_SECONDS)
 
     def a_group(self) -> str:
         """Find the name of a group that is coordinated by a broker which may be killed."""

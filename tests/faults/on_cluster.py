@@ -6,15 +6,18 @@ from typing import TYPE_CHECKING
 
 from confluent_kafka.admin import ResourceType  # type: ignore[attr-defined] # documented there
 
-from tests.faults.cluster import WRITE
-from tests.faults.stack import PARTITIONS, TOPIC
+from tests.faults.cluster import NODES, READ, WRITE
+from tests.faults.settings import PARTITIONS, TOPIC
 from tests.faults.told import Told
 from tests.faults.writing import Written
 from tests.infra.wait import until
 
 if TYPE_CHECKING:
+    from tests.faults.cluster import Cluster
     from tests.faults.load import Load
     from tests.faults.stack import Stack
+
+NOBODY = -1  # the leader of a partition that has none
 
 
 def coordinator_moved(stack: Stack, load: Load) -> str:
@@ -39,6 +42,67 @@ def coordinator_moved(stack: Stack, load: Load) -> str:
         cluster.restart(old)
     assert worker.running
     return f"broker {old} died, {new} coordinates; {load.unsettled} requests got no yes"
+
+
+def leaders_moved(stack: Stack, load: Load) -> str:
+    """Kill a broker that leads partitions, and elect it again when it is back: nobody dies then."""
+    cluster, worker = stack.cluster, stack.one_worker()
+    before = cluster.leaders(TOPIC)
+    victim = next(
+        node for node in NODES[1:] if node != cluster.coordinator(stack.group)
+    )  # the first one is the controller
+    led = {number for number, leader in before.items() if leader == victim}
+    assert led, f"broker {victim} leads nothing: {before}"
+    cluster.kill(victim)
+    try:
+        until(lambda: _led(cluster, victim) == set(), timeout=60, what="other leaders")
+        load.more(100)
+    finally:
+        cluster.restart(victim)
+    until(lambda: _moved_back(cluster, before), timeout=90, every=1, what="the leaders of before")
+    load.more(100)
+    stack.committed_more()
+    assert worker.running
+    return (
+        f"{len(led)} partitions of broker {victim} were led by others when it died, and by it"
+        f" again by an election; {load.unsettled} requests got no yes"
+    )
+
+
+def _led(cluster: Cluster, node: int) -> set[int]:
+    found = cluster.leaders(TOPIC)
+    return {number for number, leader in found.items() if leader in (node, NOBODY)}
+
+
+def _moved_back(cluster: Cluster, before: dict[int, int]) -> bool:
+    """Ask for the election until the broker has caught up and may be elected."""
+    cluster.lead_as_preferred(TOPIC)
+    return cluster.leaders(TOPIC) == before
+
+
+def reading_forbidden(stack: Stack, load: Load) -> str:
+    """Take away the rights to read the topic and to be in the group, and give them back."""
+    cluster, worker = stack.cluster, stack.one_worker()
+    words = []
+    for kind, name in ((ResourceType.TOPIC, TOPIC), (ResourceType.GROUP, stack.group)):
+        told = Told(worker).here()
+        cluster.withdraw(kind, name, READ)
+        error = until(
+            lambda told=told: [  # type: ignore[misc] # how a loop's variable is kept
+                line["error_name"]
+                for line in told.events("kafka_error")
+                if "AUTHORIZATION" in line["error_name"]
+            ],
+            timeout=60,
+            what=f"the worker to miss its right to read the {kind.name.lower()}",
+        )[0]
+        load.stall(2)
+        assert worker.running, worker.tail()
+        cluster.allow(kind, name, READ)
+        stack.committed_more()
+        words.append(error)
+    load.more(20)
+    return f"{' and '.join(words)}: the worker stayed, and went on when it might again"
 
 
 def letters_forbidden(stack: Stack, load: Load) -> str:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from tests.faults.load import Load
     from tests.faults.stack import Stack
 
-GONE_SECONDS = 5.0
+GONE_SECONDS = 3.0
 
 
 def down(stack: Stack, load: Load) -> str:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import httpx
 from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
 
-from tests.faults.stack import GROUP, PARTITIONS, POLL_SECONDS, SESSION_SECONDS, TOPIC
+from tests.faults.settings import GROUP, PARTITIONS, SHORT, TOPIC
 from tests.faults.told import Told
 from tests.faults.writing import Written, a_play
 from tests.infra.product import address
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from tests.faults.load import Load
     from tests.faults.stack import Stack
 
-GONE_SECONDS = 2.5 * SESSION_SECONDS
 ERRORS = "consumers_kafka_errors_total"
 FOR_EVER_SECONDS = 3600.0
+REWOUND = 50  # records of each partition: going back to the start would only last longer
 SLOW_SECONDS = 0.25  # in each direction
 
 
@@ -42,7 +42,7 @@ def brokers_gone(stack: Stack, load: Load) -> str:
     worker = stack.one_worker()
     before = stack.metric(worker, ERRORS)
     stack.broker.kill()
-    load.stall(GONE_SECONDS)
+    load.stall(stack.times.gone_seconds)
     ready = httpx.get(f"{address(worker)}/readyz")
     stack.broker.start()
     load.more(50)
@@ -51,8 +51,8 @@ def brokers_gone(stack: Stack, load: Load) -> str:
     assert ready.status_code == httpx.codes.SERVICE_UNAVAILABLE, ready.text
     assert worker.running
     return (
-        f"no broker for {GONE_SECONDS:g} s and more: the worker met {errors:g} errors, was not"
-        f" ready and went on; {load.unsettled} requests got no yes"
+        f"no broker for {stack.times.gone_seconds:g} s and more: the worker met {errors:g} errors,"
+        f" was not ready and went on; {load.unsettled} requests got no yes"
     )
 
 
@@ -61,13 +61,11 @@ def cut_off(stack: Stack, load: Load) -> str:
     worker = stack.one_worker()
     told = Told(worker).here()
     stack.kafka_proxy.cut()
-    load.stall(GONE_SECONDS)
+    load.stall(stack.times.gone_seconds)
     stack.kafka_proxy.heal()
     lost = told.wait("partitions_lost")
     told.wait("partitions_assigned")
-    return (
-        f"after {GONE_SECONDS:g} s it lost {len(lost['partitions'])} partitions, and got them back"
-    )
+    return _lost_for_a_while(stack, lost)
 
 
 def half_open(stack: Stack, load: Load) -> str:
@@ -75,14 +73,19 @@ def half_open(stack: Stack, load: Load) -> str:
     worker = stack.one_worker()
     told = Told(worker).here()
     stack.kafka_proxy.delay(FOR_EVER_SECONDS)
-    load.stall(GONE_SECONDS)
+    load.stall(stack.times.gone_seconds)
     stack.kafka_proxy.delay(0)
     stack.kafka_proxy.cut()
     stack.kafka_proxy.heal()
     lost = told.wait("partitions_lost", timeout=60)
     told.wait("partitions_assigned", timeout=60)
+    return _lost_for_a_while(stack, lost)
+
+
+def _lost_for_a_while(stack: Stack, lost: dict[str, Any]) -> str:
     return (
-        f"after {GONE_SECONDS:g} s it lost {len(lost['partitions'])} partitions, and got them back"
+        f"after {stack.times.gone_seconds:g} s it lost {len(lost['partitions'])} partitions, and"
+        " got them back"
     )
 
 
@@ -100,16 +103,18 @@ def slow_network(stack: Stack, load: Load) -> str:
 
 
 def offset_rewind(stack: Stack, load: Load) -> str:
-    """Set the group back to the start of every partition while no worker runs."""
+    """Set the group back in every partition while no worker runs."""
     load.more(100)
     assert stack.stop(stack.one_worker()) == 0
-    back = [TopicPartition(TOPIC, number, 0) for number in range(PARTITIONS)]
+    back = [
+        TopicPartition(TOPIC, number, max(0, stack.watch.committed.get(number, 0) - REWOUND))
+        for number in range(PARTITIONS)
+    ]
     admin = stack.kafka.admin()
     wanted = [ConsumerGroupTopicPartitions(GROUP, back)]
     until(lambda: _reset(admin, wanted), timeout=30, what="the group to be empty")
-    worker = stack.worker()
-    told = Told(worker)
-    until(lambda: len(told.events("play_known")) >= 100, timeout=60, what="plays to come again")
+    told = Told(stack.worker())
+    until(lambda: len(told.events("play_known")) >= 50, timeout=60, what="plays to come again")
     load.more(20)
     return f"{len(told.events('play_known'))} plays were read again and found settled"
 
@@ -117,7 +122,7 @@ def offset_rewind(stack: Stack, load: Load) -> str:
 def duplicates(stack: Stack, load: Load) -> str:
     """Write each of a hundred plays twice, as a producer that retries without care would."""
     told = Told(stack.one_worker()).here()
-    records = [Written(a_play(number), b"writer") for number in range(100)]
+    records = [Written(a_play(number), b"writer-%d" % number) for number in range(100)]
     stack.good(*records, *records)
     until(lambda: len(told.events("play_known")) >= 100, timeout=60, what="all to be known")
     load.more(20)
@@ -127,10 +132,11 @@ def duplicates(stack: Stack, load: Load) -> str:
 def slow_handler(stack: Stack, _: Load) -> str:
     """Let a record take longer than ``max.poll.interval.ms``: the group must not notice."""
     stack.one_worker()
-    worker = stack.worker(CONSUMERS_FINTECH_TIMEOUT="30s", CONSUMERS_SLOW_HANDLER="5s")
+    poll_seconds = SHORT.poll_seconds  # also on a stack with production's times
+    worker = stack.worker(times=SHORT, CONSUMERS_FINTECH_TIMEOUT="30s", CONSUMERS_SLOW_HANDLER="5s")
     stack.stop(stack.workers[0])
     told = Told(worker)
-    stack.fault("slow", seconds=POLL_SECONDS + 3)
+    stack.fault("slow", seconds=poll_seconds + 3)
     slow = told.wait("handler_slow", timeout=60)
     until(lambda: stack.hits() >= 4, timeout=30, what="records in work")
     known = len(told.events("partitions_lost"))
@@ -141,7 +147,7 @@ def slow_handler(stack: Stack, _: Load) -> str:
     stack.worker()
     assert stack.stop(worker) == 0
     return (
-        f"a record took {POLL_SECONDS + 3:g} s, with max.poll.interval.ms at {POLL_SECONDS:g} s;"
+        f"a record took {poll_seconds + 3:g} s, with max.poll.interval.ms at {poll_seconds:g} s;"
         f" warned of after {slow['seconds']:g} s; the worker stayed in the group"
     )
 

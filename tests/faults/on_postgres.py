@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
-from contextlib import closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 from psycopg import errors, sql
 
-from tests.faults.stack import SESSION_SECONDS
 from tests.faults.told import Told
 from tests.infra.require import Missing
 from tests.infra.wait import until
@@ -24,16 +23,19 @@ if TYPE_CHECKING:
     from tests.faults.stack import Stack
     from tests.infra.process import Service
 
-GONE_SECONDS = 2.5 * SESSION_SECONDS
 FOR_EVER_SECONDS = 3600.0
 ROUNDS = 3
 LOST_ANSWERS = 5
 DISK = "16m"
 FILL_BYTES = 1 << 16
 LOCKED = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+END_OTHERS = (
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+    " WHERE datname = current_database() AND NOT pid = ANY(%s)"
+)
 SERIALIZABLE = "options=-c%20default_transaction_isolation%3Dserializable"
 # Who looks for a deadlock first gives in. A session looks once, so we must be there by then.
-FIRST, LATER = "options=-c%20deadlock_timeout%3D5s", "SET deadlock_timeout = '15s'"
+FIRST, LATER = "options=-c%20deadlock_timeout%3D3s", "SET deadlock_timeout = '10s'"
 
 
 def gone_in_transaction(stack: Stack, load: Load) -> str:
@@ -55,21 +57,21 @@ def gone(stack: Stack, load: Load) -> str:
     """Kill Postgres, and start it again much later."""
     told = Told(stack.one_worker()).here()
     stack.postgres.kill()
-    load.stall(GONE_SECONDS)
+    load.stall(stack.times.gone_seconds)
     stack.postgres.start()
     waited = until(
         lambda: told.events("dependency_unavailable"), timeout=30, what="records that wait"
     )
     load.more(50)
     assert not told.events("partitions_lost")
-    return f"gone for {GONE_SECONDS:g} s; {len(waited)} tries waited, the worker stayed"
+    return f"gone for {stack.times.gone_seconds:g} s; {len(waited)} tries waited, the worker stayed"
 
 
 def silent(stack: Stack, load: Load) -> str:
     """Let the connections to Postgres stand open, with nothing coming through."""
     told = Told(stack.one_worker()).here()
     stack.postgres_proxy.delay(FOR_EVER_SECONDS)
-    load.stall(GONE_SECONDS)
+    load.stall(stack.times.gone_seconds)
     stack.postgres_proxy.delay(0)
     stack.postgres_proxy.cut()
     stack.postgres_proxy.heal()
@@ -78,7 +80,7 @@ def silent(stack: Stack, load: Load) -> str:
     )
     load.more(50)
     assert not told.events("partitions_lost")
-    return f"silent for {GONE_SECONDS:g} s, then reset; {len(waited)} tries waited"
+    return f"silent for {stack.times.gone_seconds:g} s, then reset; {len(waited)} tries waited"
 
 
 def answer_lost(stack: Stack, load: Load) -> str:
@@ -123,7 +125,7 @@ def _deadlock(stack: Stack) -> None:
         ours.execute(LATER)
         ours.execute("SELECT * FROM player_totals FOR UPDATE")
         until(lambda: locked(stack), timeout=30, every=0.02, what="a transaction behind us")
-        for play in stack.unwritten():
+        for play in stack.truth.unwritten():
             ours.execute(
                 "INSERT INTO plays (play_id, player_id, game, bet, symbols, payout, accepted_at)"
                 " VALUES (%s, 'nobody', 'sevens', 1, '{}', 0, now())",
@@ -180,6 +182,52 @@ def disk_full(stack: Stack, load: Load) -> str:
         ours.execute("ALTER TABLE plays SET TABLESPACE pg_default")
         ours.execute("DROP TABLESPACE small")
     return f"{len(full)} tries met 53100 DiskFull, and waited"
+
+
+def no_connections(stack: Stack, load: Load) -> str:
+    """Take every connection there is, those of the worker too; give them back later."""
+    told = Told(stack.one_worker()).here()
+    with ExitStack() as taken:
+        ours = taken.enter_context(psycopg.connect(stack.database, autocommit=True))
+
+        def full() -> list[dict[str, Any]]:
+            ours.execute(END_OTHERS, [[one.info.backend_pid for one in held]])
+            with suppress(psycopg.OperationalError):
+                while True:
+                    held.append(taken.enter_context(psycopg.connect(stack.database)))
+            return told.events("dependency_unavailable")
+
+        held = [ours]
+        waited = until(full, timeout=60, every=0.2, what="a worker without a connection")
+        load.stall(2)
+    load.more(50)
+    return f"{len(held)} connections were taken; {len(waited)} tries found none, and waited"
+
+
+def read_only(stack: Stack, load: Load) -> str:
+    """Let the server be what a worker meets in a failover: read-only, later ended and promoted."""
+    told = Told(stack.one_worker()).here()
+    with psycopg.connect(stack.database, autocommit=True) as ours:
+        name = sql.Identifier(ours.info.dbname)
+        ours.execute(
+            sql.SQL("ALTER DATABASE {} SET default_transaction_read_only = on").format(name)
+        )
+        ours.execute(END_OTHERS, [[ours.info.backend_pid]])
+        until(lambda: _waited(told, "25006"), timeout=60, what="a write that is refused")
+        load.stall(stack.times.gone_seconds)
+        waited = _waited(told, "25006")
+        ours.execute("SET default_transaction_read_only = off")
+        ours.execute(sql.SQL("ALTER DATABASE {} RESET default_transaction_read_only").format(name))
+        ours.execute(END_OTHERS, [[ours.info.backend_pid]])
+    load.more(50)
+    assert not told.events("record_dead_lettered")
+    return f"{len(waited)} tries met a server that only reads, and waited until it wrote"
+
+
+def _waited(told: Told, words: str) -> list[dict[str, Any]]:
+    """List the tries that waited because of *words*, such as an SQLSTATE."""
+    waited = told.events("dependency_unavailable")
+    return [line for line in waited if words in str(line["error"]["message"])]
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tests.faults.asking import committed_offset, ends, letters_of, take_up_to
-from tests.faults.stack import LETTER_BYTES, PARTITIONS, TOPIC
+from tests.faults.settings import LETTER_BYTES, PARTITIONS, TOPIC
 from tests.faults.told import Told
 from tests.faults.writing import Written, a_play
 from tests.infra.wait import until
@@ -73,8 +73,7 @@ def hundred_in_a_row(stack: Stack, load: Load) -> str:
     stack.kafka.create_topic(topic)
     stack.kafka.create_topic(f"{topic}.dlq")
     stack.write(*[POISON] * (LIMIT + 50), topic=topic)
-    alone = {"CONSUMERS_TOPIC": topic, "CONSUMERS_GROUP": topic}
-    worker = stack.worker(wait=False, **alone)
+    worker = stack.worker(wait=False, CONSUMERS_TOPIC=topic, CONSUMERS_GROUP=topic)
     stack.workers.remove(worker)
     until(lambda: not worker.running, timeout=60, what="the limit to stop it")
     letters = ends(stack.kafka, f"{topic}.dlq", 1)[0]
@@ -84,7 +83,12 @@ def hundred_in_a_row(stack: Stack, load: Load) -> str:
     assert letters <= LIMIT
     assert committed <= letters, f"committed {committed}, kept {letters}"
     load.more(20)
-    last = stack.worker(wait=False, **alone, CONSUMERS_DLQ_LIMIT_CONSECUTIVE="1000")
+    last = stack.worker(
+        wait=False,
+        CONSUMERS_TOPIC=topic,
+        CONSUMERS_GROUP=topic,
+        CONSUMERS_DLQ_LIMIT_CONSECUTIVE="1000",
+    )
     until(
         lambda: committed_offset(stack.kafka, topic, topic) == LIMIT + 50,
         timeout=60,

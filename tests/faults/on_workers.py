@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from tests.faults.stack import SESSION_SECONDS
 from tests.faults.told import Told
 from tests.infra.wait import until
 
@@ -49,17 +49,21 @@ def zombie(stack: Stack, load: Load) -> str:
     stack.fault("slow", seconds=SLOW_SECONDS)
     stack.hit(4)
     os.kill(frozen.pid, signal.SIGSTOP)
+    began = time.monotonic()
     try:
         stack.fault("none")
-        taken.wait("partitions_assigned")
+        taken.wait("partitions_assigned", timeout=30 + 2 * stack.times.session_seconds)
         load.more(50)
+        load.stall(max(began + stack.times.frozen_seconds - time.monotonic(), 0))
     finally:
         os.kill(frozen.pid, signal.SIGCONT)
+    frozen_seconds = time.monotonic() - began
     lost = told.wait("partitions_lost")
     told.wait("partitions_assigned")
     return (
-        f"after {SESSION_SECONDS:g} s of silence {len(lost['partitions'])} partitions were"
-        " another's; it lost them when it woke, and joined again"
+        f"frozen for {frozen_seconds:.0f} s, its {len(lost['partitions'])} partitions were"
+        f" another's after {stack.times.session_seconds:g}; it lost them when it woke, and joined"
+        " again"
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from tests.faults.account import wrong
+from tests.faults.settings import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -21,12 +22,13 @@ if TYPE_CHECKING:
 class Row:
     """One fault. *inject* does it to a stack under load, undoes it, and says what happened.
 
-    *series* names the rows that are played on one stack.
+    *series* names the rows that are played on one stack, *kind* is that of the workers it meets.
     """
 
     name: str
     series: str
     inject: Inject
+    kind: Kind = Kind.GAME
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +64,11 @@ def play(row: Row, stack: Stack, plays: int) -> Report:
     """Play *row* on *stack* under *plays* plays at least, and count."""
     began, moved, letters = time.monotonic(), stack.watch.moved, len(stack.watch.letters)
     load = stack.load(plays)
-    stack.ready()
+    stack.ready(row.kind)
     with load:
         load.reach(plays // 10)
         happened = row.inject(stack, load)
-        stack.ready()
+        stack.ready(row.kind)
     stack.note(load)
     stack.drain()
     books = stack.books()

@@ -1,6 +1,6 @@
 """``python -m tests.faults.soak --seconds N --seed S``: random faults on one stack, for a time.
 
-The rows are those of the matrix, each under the plays of the long form, in an order that the seed
+The rows are those of the matrix in their long form, with outages of 60 s, in an order that the seed
 decides; the seed is printed, so that what went wrong can be played again. Exit code 1 then, and
 the soak ends there: the stack is what is to be looked at. The last row is played to its end.
 """
@@ -16,13 +16,13 @@ import time
 from typing import TYPE_CHECKING
 
 from tests.faults.rows import play
+from tests.faults.settings import LONG_PLAYS, PRODUCTION
 from tests.faults.stack import Stack
 from tests.faults.table import CLUSTER, ROWS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-LONG = 5000  # plays of a row
 # Those of one broker: the stack has that.
 SOAKED = {name: row for name, row in ROWS.items() if row.series != CLUSTER}
 # Played once on a stack: they make topics by fixed names.
@@ -34,12 +34,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.faults.soak", description=__doc__)
     parser.add_argument("--seconds", type=float, default=600.0)
     parser.add_argument("--seed", type=int, default=secrets.randbelow(1 << 32))
-    parser.add_argument("--plays", type=int, default=LONG, help="of each row, at least")
+    parser.add_argument("--plays", type=int, default=LONG_PLAYS, help="of each row, at least")
     chosen = parser.parse_args()
     sys.stdout.write(f"seed {chosen.seed}\n")
     deadline = time.monotonic() + chosen.seconds
     plays = rows = 0
-    with Stack() as stack:
+    with Stack(PRODUCTION) as stack:
         for name in order(chosen.seed):
             if time.monotonic() >= deadline:
                 break

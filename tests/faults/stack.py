@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
 
 import httpx
-import psycopg
-from psycopg.rows import class_row
 
-from tests.faults.account import Books, Place, Settled, Total
+from tests.faults.account import Books, Place
 from tests.faults.asking import ends
 from tests.faults.cluster import AS_USER, Cluster
 from tests.faults.load import Load
+from tests.faults.settings import GROUP, LETTER_BYTES, PACE, PARTITIONS, SHORT, TOPIC, Kind, Times
 from tests.faults.told import Told
+from tests.faults.truth import Truth, answers
 from tests.faults.watch import Watch, play_in
 from tests.faults.writing import Written, written
 from tests.infra.kafka import KafkaBroker
@@ -33,40 +33,15 @@ from tests.infra.proxy import TcpProxy
 from tests.infra.wait import until
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection
     from typing import Self
 
     from tests.infra.process import Service
 
-TOPIC, GROUP, PARTITIONS = "plays", "game-consumer", 4
-SESSION_SECONDS = 3.0  # after which the group gives a silent worker's partitions to another
-LETTER_BYTES = 1_200_000  # room for a megabyte and where it came from
-POLL_SECONDS = 6.0  # between two polls of a worker; one that takes longer is taken for dead
 START_SECONDS = 60
-DRAIN_SECONDS = 90
+DRAIN_SECONDS = 180
 RATE = 90.0  # plays a second
-# A broker that was killed is let in again when its old session has ended, 9 s by default.
-SOON_BACK = {"broker.session.timeout.ms": "3000", "broker.heartbeat.interval.ms": "500"}
-CLIENT = {
-    "auto.offset.reset": "earliest",
-    "session.timeout.ms": f"{SESSION_SECONDS * 1000:.0f}",
-    "heartbeat.interval.ms": "500",
-    "max.poll.interval.ms": f"{POLL_SECONDS * 1000:.0f}",
-    "reconnect.backoff.ms": "100",
-    "reconnect.backoff.max.ms": "1000",
-}
-PACE = {
-    "CONSUMERS_TOPIC": TOPIC,
-    "CONSUMERS_LANES": "4",
-    "CONSUMERS_BACKOFF_INITIAL": "100ms",
-    "CONSUMERS_BACKOFF_MAX": "1s",
-    # So many that no row's passing fault spends them: what is given up is what was sent for it.
-    "CONSUMERS_RETRIES": "8",
-    "CONSUMERS_BREAKER_OPEN": "1s",
-    "CONSUMERS_PRODUCE_TIMEOUT": "3s",
-    "CONSUMERS_FINTECH_TIMEOUT": "2s",
-    "CONSUMERS_SHUTDOWN_TIMEOUT": "8s",
-}
+ROOT = Path(__file__).parent.parent.parent
 
 
 class Stack:
@@ -75,8 +50,9 @@ class Stack:
     Only the main thread may enter it and start workers.
     """
 
-    def __init__(self, *, of_cluster: bool = False) -> None:
-        self.of_cluster = of_cluster
+    def __init__(self, times: Times = SHORT, *, of_cluster: bool = False) -> None:
+        self.times, self.of_cluster = times, of_cluster
+        self.kind = Kind.GAME
         self.group = GROUP
         self.kafka: KafkaBroker | Cluster
         self._exit = ExitStack()
@@ -115,7 +91,7 @@ class Stack:
             self.kafka = stack.enter_context(Cluster())
             self.group = self.kafka.a_group()
             return
-        broker = KafkaBroker(own=True, advertised_port=free_port(), settings=SOON_BACK)
+        broker = KafkaBroker(own=True, advertised_port=free_port(), settings=self.times.broker())
         self.kafka = stack.enter_context(broker)
         self.kafka_proxy = stack.enter_context(
             TcpProxy("127.0.0.1", broker.inner_port, broker.advertised_port)
@@ -123,10 +99,12 @@ class Stack:
 
     def _start_product(self, stack: ExitStack) -> None:
         folder = Path(stack.enter_context(TemporaryDirectory(prefix="lagmon-faults-")))
-        product = Product(kafka=self.kafka.bootstrap_servers, database=self.database, client=CLIENT)
+        servers, client = self.kafka.bootstrap_servers, self.times.client()
+        product = Product(kafka=servers, database=self.database, client=client)
         self._product = stack.enter_context(product)
         fintech, api = free_port(), free_port()
         self.fintech_url, self.api_url = (f"http://127.0.0.1:{port}" for port in (fintech, api))
+        self.truth = Truth(self.database, self.fintech_url)
         self._product.environment |= {
             **PACE,
             "CONSUMERS_GROUP": self.group,
@@ -162,20 +140,35 @@ class Stack:
 
     # ---- workers
 
-    def worker(self, *, wait: bool = True, **extra: str) -> Service:
+    def worker(self, *, wait: bool = True, times: Times | None = None, **extra: str) -> Service:
         """Start one more worker with *extra* variables; wait until it has partitions."""
-        worker = self._product.worker(
-            **{
+        worker = self._new_worker(
+            {
                 "CONSUMERS_BOOTSTRAP_SERVERS": self.kafka.proxied_servers,
                 "CONSUMERS_DATABASE_URL": self.proxied_database,
-                "CONSUMERS_CLIENT": json.dumps(CLIENT | (AS_USER if self.of_cluster else {})),
+                "CONSUMERS_CLIENT": json.dumps(self._client(times or self.times)),
                 **extra,
             }
         )
         self.workers.append(worker)
         if wait:
-            worker.wait_for_log("partitions_assigned", START_SECONDS)
+            # Those that were killed are waited for: the others hear of it when their session ends.
+            patience = START_SECONDS + 2 * self.times.session_seconds
+            worker.wait_for_log("partitions_assigned", patience)
         return worker
+
+    def _new_worker(self, variables: dict[str, str]) -> Service:
+        match self.kind:
+            case Kind.GAME:
+                return self._product.worker(**variables)
+            case Kind.PROTOCOL:
+                return self._product.worker(**variables, CONSUMERS_GROUP_PROTOCOL="consumer")
+            case kind:
+                return self._product.handler(kind.value, folder=ROOT, **variables)
+
+    def _client(self, times: Times) -> dict[str, str]:
+        member = {} if self.kind is Kind.PROTOCOL else times.member()
+        return times.client() | member | (AS_USER if self.of_cluster else {})
 
     def one_worker(self) -> Service:
         """Give the only worker; stop those beyond it."""
@@ -232,9 +225,13 @@ class Stack:
 
     # ---- plays
 
-    def ready(self) -> None:
-        """See that everything works, and that there is a worker."""
+    def ready(self, kind: Kind = Kind.GAME) -> None:
+        """See that everything works, and that there is a worker; all are of *kind*."""
         self.fault("none")
+        if self.kind is not kind:
+            for worker in self.workers[:]:
+                assert (code := self.stop(worker)) == 0, f"it left with {code}"
+            self.kind = kind
         if not self.workers:
             self.worker()
 
@@ -263,10 +260,12 @@ class Stack:
         """Expect that the records of *plays*, written by anybody, are dead letters."""
         self._poison |= {at for at, play in self.watch.records.items() if play in plays}
 
-    def good(self, *records: Written) -> list[Place]:
-        """Write *records* that hold a play, and expect each play to be settled."""
-        self._acknowledged |= {play for one in records if (play := play_in(one.value))}
-        return self.write(*records)
+    def good(self, *records: Written, topic: str = TOPIC) -> list[str]:
+        """Write *records* that hold a play, expect each to be settled, and give their ids."""
+        plays = [play for one in records if (play := play_in(one.value))]
+        self._acknowledged.update(plays)
+        self.write(*records, topic=topic)
+        return plays
 
     def drain(self) -> None:
         """Wait until the group has committed everything that is in the topic."""
@@ -282,47 +281,17 @@ class Stack:
         moved = self.watch.moved
         until(lambda: self.watch.moved > moved, timeout=60, what="a commit")
 
-    def unwritten(self) -> list[str]:
-        """Name the plays that are paid and cannot be seen in Postgres, the latest first."""
-        with psycopg.connect(self.database) as connection:
-            seen = {row[0] for row in connection.execute("SELECT play_id FROM plays")}
-        return [one.play_id for one in self._ledger() if one.play_id not in seen][::-1]
-
     def books(self) -> Books:
         """Count everything."""
-        with psycopg.connect(self.database) as connection:
-            plays = connection.cursor(row_factory=class_row(Settled)).execute(
-                "SELECT play_id, player_id, bet, payout, settlement_id FROM plays"
-            )
-            totals = connection.cursor(row_factory=class_row(Total)).execute(
-                "SELECT player_id, plays, wagered, won FROM player_totals"
-            )
-            return Books(
-                acknowledged=frozenset(self._acknowledged),
-                unanswered=self._unanswered,
-                plays=tuple(plays),
-                totals=tuple(totals),
-                ledger=tuple(self._ledger()),
-                records=dict(self.watch.records),
-                committed=dict(self.watch.committed),
-                letters=tuple(self.watch.letters),
-                poison=frozenset(self._poison),
-                passed=tuple(self.watch.passed),
-            )
-
-    def _ledger(self) -> Iterator[Settled]:
-        for line in httpx.get(f"{self.fintech_url}/v1/ledger").text.splitlines():
-            entry = json.loads(line)
-            yield Settled(*(entry[name] for name in Settled._fields))
-
-
-def answers(url: str) -> None:
-    """Wait until a service is ready at *url*."""
-
-    def ready() -> bool:
-        try:
-            return httpx.get(f"{url}/readyz", timeout=5).is_success
-        except httpx.TransportError:
-            return False
-
-    until(ready, timeout=START_SECONDS, what=f"{url} to be ready")
+        return Books(
+            acknowledged=frozenset(self._acknowledged),
+            unanswered=self._unanswered,
+            plays=tuple(self.truth.plays()),
+            totals=tuple(self.truth.totals()),
+            ledger=tuple(self.truth.ledger()),
+            records=dict(self.watch.records),
+            committed=dict(self.watch.committed),
+            letters=tuple(self.watch.letters),
+            poison=frozenset(self._poison),
+            passed=tuple(self.watch.passed),
+        )

@@ -2,13 +2,33 @@
 
 from __future__ import annotations
 
-from tests.faults import on_cluster, on_fintech, on_kafka, on_postgres, on_records, on_workers
+from tests.faults import (
+    on_cluster,
+    on_fintech,
+    on_kafka,
+    on_postgres,
+    on_records,
+    on_topics,
+    on_workers,
+)
 from tests.faults.rows import Row
+from tests.faults.settings import Kind
 
 CLUSTER = "cluster"  # the series that is played on three brokers
 ROWS = {
     row.name: row
     for row in (
+        Row("kill -9, batch handler", "kinds", on_workers.kill_9, Kind.BATCH),
+        Row("broker restart, batch handler", "kinds", on_kafka.broker_restart, Kind.BATCH),
+        Row("kill -9, async handler", "kinds", on_workers.kill_9, Kind.AWAITED),
+        Row("broker restart, async handler", "kinds", on_kafka.broker_restart, Kind.AWAITED),
+        Row("kill -9, group.protocol=consumer", "kinds", on_workers.kill_9, Kind.PROTOCOL),
+        Row(
+            "broker restart, group.protocol=consumer",
+            "kinds",
+            on_kafka.broker_restart,
+            Kind.PROTOCOL,
+        ),
         Row("no fault", "workers", on_workers.nothing),
         Row("kill -9", "workers", on_workers.kill_9),
         Row("zombie", "workers", on_workers.zombie),
@@ -38,6 +58,8 @@ ROWS = {
         Row("answer to COMMIT lost", "postgres", on_postgres.answer_lost),
         Row("deadlock", "postgres", on_postgres.deadlock),
         Row("serialization failure", "postgres", on_postgres.serialization_failure),
+        Row("Postgres out of connections", "postgres", on_postgres.no_connections),
+        Row("Postgres read-only", "postgres", on_postgres.read_only),
         Row("disk full", "postgres", on_postgres.disk_full),
         Row("poison every 10th record", "records", on_records.every_tenth),
         Row("100 poison records in a row", "records", on_records.hundred_in_a_row),
@@ -49,7 +71,12 @@ ROWS = {
         Row("dead-letter topic missing at the start", "records", on_records.no_topic_at_start),
         Row("dead-letter topic deleted", "records", on_records.topic_deleted),
         Row("rebalance in mid-dead-letter", "records", on_records.rebalance_in_dead_letter),
+        Row("topic deleted and made again", "workers", on_topics.recreated),
+        Row("partitions added", "workers", on_topics.partitions_added),
+        Row("retention past the committed offset", "workers", on_topics.too_old),
         Row("coordinator moved", CLUSTER, on_cluster.coordinator_moved),
+        Row("leaders moved", CLUSTER, on_cluster.leaders_moved),
+        Row("worker's rights withdrawn", CLUSTER, on_cluster.reading_forbidden),
         Row("dead-letter topic not authorised", CLUSTER, on_cluster.letters_forbidden),
     )
 }

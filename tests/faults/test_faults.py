@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.faults.campaign import Campaign
+from tests.faults.settings import SHORT_PLAYS
 from tests.faults.table import ROWS
 from tests.infra import docker
 from tests.infra.kafka_jars import available
@@ -16,7 +17,6 @@ from tests.infra.require import Missing, required
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-SHORT = 500  # plays
 PATIENCE_SECONDS = 900  # for a row and those before it; on two idle cores all take a third
 
 pytestmark = pytest.mark.timeout(PATIENCE_SECONDS + 60)
@@ -35,7 +35,7 @@ def campaign(request: pytest.FixtureRequest) -> Iterator[Campaign]:
         if isinstance(item, pytest.Function) and hasattr(item, "callspec")
         if item.path == request.path and "row" in item.callspec.params
     }
-    with Campaign([row for row in ROWS if row in chosen], SHORT) as started:
+    with Campaign([row for row in ROWS if row in chosen], SHORT_PLAYS) as started:
         yield started
 
 
@@ -49,5 +49,5 @@ def test_nothing_is_lost_and_nothing_is_done_twice(row: str, campaign: Campaign)
             raise Missing(row, report.missing)
     assert not report.wrong, "\n".join(report.wrong)
     assert report.happened
-    assert report.acknowledged >= SHORT
+    assert report.acknowledged >= SHORT_PLAYS
     assert report.commits > 0, "no commit was held against what was finished"
