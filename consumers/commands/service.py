@@ -23,7 +23,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from consumers.breaker import BreakerPolicy
 from consumers.configuration.common import DatabaseSettings, Settings
-from consumers.configuration.loading import load
+from consumers.configuration.loading import load, named
 from consumers.errors import ConsumersError, SettingsError
 from consumers.game.store import Store
 from consumers.guard import Guard
@@ -106,7 +106,7 @@ def read(kind: type[AnySettings], path: Path | None) -> AnySettings:
         settings = load(kind, path)
         if isinstance(settings, DatabaseSettings):
             conninfo_to_dict(settings.database_url.get_secret_value())
-        problems += access(settings).problems()
+        problems += [named(one, os.environ) for one in access(settings).problems()]
     except SettingsError as error:
         problems += error.problems
     except psycopg.ProgrammingError:

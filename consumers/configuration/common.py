@@ -25,8 +25,10 @@ from consumers.configuration.fields import (
     Instance,
     Port,
     Servers,
+    StopDuration,
     Topic,
 )
+from consumers.configuration.numbers import part, whole
 
 if TYPE_CHECKING:
     from pydantic_settings import PydanticBaseSettingsSource
@@ -35,7 +37,6 @@ PREFIX = "CONSUMERS_"
 
 # Settings that are properties of librdkafka too.
 PROPERTIES = {
-    "offset_reset": "auto.offset.reset",
     "group_protocol": "group.protocol",
     "instance_id": "group.instance.id",
 }
@@ -61,7 +62,7 @@ class Settings(BaseSettings):
     port: Port = 0
     environment: str = "development"
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
-    shutdown_timeout: Duration = timedelta(seconds=8)
+    shutdown_timeout: StopDuration = timedelta(seconds=8)
     slow_request: Duration = timedelta(seconds=1)
     metrics_token_file: Path | None = None
     metrics_users_file: Path | None = None
@@ -134,18 +135,25 @@ class ConsumerSettings(KafkaSettings):
     group_protocol: Literal["classic", "consumer"] = "classic"
     instance_id: Instance | None = None
     dlq_create: bool = False
-    dlq_limit_consecutive: Annotated[int, Field(ge=1)] = 100
-    dlq_limit_ratio: Annotated[float, Field(gt=0, le=1)] = 0.5
-    retries: Annotated[int, Field(ge=0, le=100)] = 3
+    dlq_limit_consecutive: Annotated[int, whole(1)] = 100
+    dlq_limit_ratio: Annotated[float, part(above=True)] = 0.5
+    retries: Annotated[int, whole(0, 100)] = 3
     backoff_initial: Duration = timedelta(seconds=1)
-    backoff_max: Duration = timedelta(seconds=30)
-    backoff_jitter: Annotated[float, Field(ge=0, le=1)] = 0.2
-    lanes: Annotated[int, Field(ge=1, le=256)] = 1
-    batch_records: Annotated[int, Field(ge=1, le=10_000)] = 100
+    backoff_max: Annotated[Duration, Field(validate_default=True)] = timedelta(seconds=30)
+    backoff_jitter: Annotated[float, part(above=False)] = 0.2
+    lanes: Annotated[int, whole(1, 256)] = 1
+    batch_records: Annotated[int, whole(1, 10_000)] = 100
     batch_wait: Duration = timedelta(milliseconds=100)
-    max_queued_records: Annotated[int, Field(ge=1)] = 10_000
-    max_queued_bytes: Annotated[int, Field(ge=1)] = 64 * 1024 * 1024
+    max_queued_records: Annotated[int, whole(1)] = 10_000
+    max_queued_bytes: Annotated[int, whole(1)] = 64 * 1024 * 1024
     slow_handler: Duration = timedelta(seconds=10)
+
+    @field_validator("backoff_max")
+    @classmethod
+    def _no_shorter_than_the_first(cls, value: timedelta, info: ValidationInfo) -> timedelta:
+        if value < info.data.get("backoff_initial", value):
+            raise ValueError("must not be shorter than backoff_initial, which is the first wait")
+        return value
 
     @field_validator(*PROPERTIES)
     @classmethod
@@ -173,7 +181,7 @@ class DatabaseSettings(Settings):
 
     database_url: DatabaseUrl
     database_url_file: Path | None = None
-    breaker_failures: Annotated[int, Field(ge=1, le=1000)] = 5
-    breaker_ratio: Annotated[float, Field(gt=0, le=1)] = 0.5
-    breaker_window: Annotated[int, Field(ge=1, le=10_000)] = 20
+    breaker_failures: Annotated[int, whole(1, 1000)] = 5
+    breaker_ratio: Annotated[float, part(above=True)] = 0.5
+    breaker_window: Annotated[int, whole(1, 10_000)] = 20
     breaker_open: Duration = timedelta(seconds=5)

@@ -11,11 +11,14 @@ import re
 from datetime import timedelta
 from typing import Annotated
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
+from pydantic import AfterValidator, BeforeValidator, SecretStr
 from pydantic_settings import NoDecode
 
-DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)")
+from consumers.configuration.numbers import whole
+
+DURATION = re.compile(r"(-?\d+(?:\.\d+)?)(ms|s|m|h)")
 LONGEST = timedelta(days=1)  # librdkafka counts milliseconds in 31 bits: 24 days would be too long
+LEAST_STOP = timedelta(seconds=1)
 UNITS = {"ms": "milliseconds", "s": "seconds", "m": "minutes", "h": "hours"}
 TOPIC = re.compile(r"[a-zA-Z0-9._-]{1,249}")
 WEB_ADDRESS = re.compile(
@@ -26,17 +29,32 @@ CLASS_NAME = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)+")
 UNLIMITED = "unlimited"  # not "off", which is false in YAML
 SERVER = re.compile(r"(?:[^\s,:/]+|\[[0-9a-fA-F:]+\]):\d{1,5}")
 
-# librdkafka properties that the runtime's promises hang on: nothing is committed before it is done.
+# librdkafka properties that the runtime's promises hang on, under all their names: nothing is
+# committed before it is done, nothing left out, nothing taken for written before it is.
 OURS = frozenset(
     {
+        "acks",
+        "auto.commit.enable",
+        "auto.offset.reset",
         "bootstrap.servers",
+        "delivery.timeout.ms",
         "enable.auto.commit",
         "enable.auto.offset.store",
+        "enable.idempotence",
         "enable.partition.eof",
         "group.id",
+        "message.timeout.ms",
         "metadata.broker.list",
+        "request.required.acks",
+        "transactional.id",
     }
 )
+# Some of them, and the setting that is there for it.
+INSTEAD = {
+    "auto.offset.reset": "offset_reset",
+    "delivery.timeout.ms": "produce_timeout",
+    "message.timeout.ms": "produce_timeout",
+}
 # Properties that librdkafka refuses with the new group protocol (KIP-848).
 BROKERS = frozenset(
     {
@@ -66,6 +84,12 @@ def _bounded(value: timedelta) -> timedelta:
         raise ValueError("a duration must be longer than nothing, such as 5s")
     if value > LONGEST:
         raise ValueError("a duration is at most 24h")
+    return value
+
+
+def _long_enough(value: timedelta) -> timedelta:
+    if value < LEAST_STOP:
+        raise ValueError("to stop in order takes 1s at least")
     return value
 
 
@@ -145,8 +169,12 @@ def client_properties(value: object) -> object:
             value = None
     if not isinstance(value, dict):
         raise ValueError('write librdkafka properties as an object: {"security.protocol": "ssl"}')  # noqa: TRY004 - pydantic collects ValueError alone
+    if not all(isinstance(name, str) for name in value):
+        raise ValueError("the name of a property is text, such as security.protocol")
     if taken := sorted(OURS & value.keys()):
-        raise ValueError(f"the runtime sets {', '.join(taken)} itself: take it out")
+        instead = ", ".join(sorted({INSTEAD[name] for name in taken if name in INSTEAD}))
+        more = f", and set {instead}" if instead else ""
+        raise ValueError(f"the runtime sets {', '.join(taken)} itself: take it out{more}")
     if value.get("group.protocol") == "consumer" and (taken := sorted(BROKERS & value.keys())):
         raise ValueError(f"with group.protocol=consumer the broker decides on {', '.join(taken)}")
     wrong = sorted(str(key) for key, one in value.items() if not isinstance(one, str | int | float))
@@ -156,11 +184,12 @@ def client_properties(value: object) -> object:
 
 
 Duration = Annotated[timedelta, BeforeValidator(parse_duration), AfterValidator(_bounded)]
+StopDuration = Annotated[Duration, AfterValidator(_long_enough)]
 Topic = Annotated[str, AfterValidator(topic)]
 Group = Annotated[str, AfterValidator(group)]
 Instance = Annotated[str, AfterValidator(instance)]
 Host = Annotated[str, AfterValidator(host)]
-Port = Annotated[int, Field(ge=0, le=65535)]
+Port = Annotated[int, whole(0, 65535)]
 Rate = Annotated[str, AfterValidator(rate)]
 WebAddress = Annotated[str, AfterValidator(web_address)]
 Servers = Annotated[str, AfterValidator(servers)]

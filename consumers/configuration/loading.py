@@ -12,9 +12,9 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import yaml
 from pydantic import ValidationError
 
+from consumers.configuration import files
 from consumers.configuration.common import PREFIX, Settings
 from consumers.configuration.settings import SERVICES
 from consumers.errors import SettingsError
@@ -23,6 +23,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from pydantic_core import ErrorDetails
+
+# What would be right, by pydantic's name for what is wrong, where its own words do not say it.
+RIGHT = {
+    "bool_parsing": "write true or false",
+    "bool_type": "write true or false",
+    "path_type": "write the path of a file",
+    "string_type": "must be text: put quotes round it",
+}
 
 AnySettings = TypeVar("AnySettings", bound=Settings)
 
@@ -58,23 +66,14 @@ def origins(path: Path | None) -> dict[str, str]:
     return {name.removesuffix("_file"): where for name, where in found.items()} | found
 
 
+def named(problem: str, environ: Mapping[str, str]) -> str:
+    """Put the variable in the place of the setting that *problem* begins with, if it is set so."""
+    key, colon, words = problem.partition(":")
+    return f"{_written(key, environ)}{colon}{words}"
+
+
 def _read(path: Path | None) -> tuple[dict[str, Any], list[str]]:
-    if path is None:
-        return {}, []
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        return {}, [f"{path}: cannot be read: {error}"]
-    except yaml.YAMLError as error:
-        # Its own words quote the line, which may hold a password.
-        mark = getattr(error, "problem_mark", None)
-        return {}, [f"{path}: is not YAML" + (f", line {mark.line + 1}" if mark else "")]
-    except RecursionError:
-        return {}, [f"{path}: is nested too deeply"]
-    values = {} if values is None else values
-    if not isinstance(values, dict):
-        return {}, [f"{path}: must hold keys and values, such as topic: game.slots.plays"]
-    return {str(key): value for key, value in values.items()}, []
+    return ({}, []) if path is None else files.read(path)
 
 
 def _read_secret(name: str, values: dict[str, Any], environ: Mapping[str, str]) -> list[str]:
@@ -84,26 +83,26 @@ def _read_secret(name: str, values: dict[str, Any], environ: Mapping[str, str]) 
     if path is None:
         return []
     if variable in environ or name in values:
-        return [f"{name}_file: give this or {name}, not both"]
+        return [f"{_written(f'{name}_file', environ)}: give this or {name}, not both"]
     try:
         values[name] = Path(str(path)).read_text(encoding="utf-8").strip()
     except (OSError, ValueError) as error:
         # A stand-in that passes, or else the same fault would be told twice.
         values[name] = "postgresql://"
-        return [f"{name}_file: cannot be read: {error}"]
+        return [f"{_written(f'{name}_file', environ)}: cannot be read: {error}"]
     return []
 
 
 def _unknown(values: Mapping[str, Any], environ: Mapping[str, str]) -> list[str]:
     known = sorted({name for kind in SERVICES.values() for name in kind.model_fields})
     keys = [
-        f"{key}: is not a setting; {_meant(key, known, '')}"
+        f"{key}: is not a setting; {_meant(_bare(key), known, '')}"
         for key in sorted(values)
         if key not in known
     ]
     variables = sorted(name for name in environ if name.upper().startswith(PREFIX))
     return keys + [
-        f"{name}: is not a setting; {_meant(name[len(PREFIX) :].lower(), known, PREFIX)}"
+        f"{name}: is not a setting; {_meant(_bare(name), known, PREFIX)}"
         for name in variables
         if name not in {_variable(key) for key in known}
     ]
@@ -116,8 +115,20 @@ def _meant(name: str, known: list[str], prefix: str) -> str:
     return f"did you mean {written}?" if len(close) == 1 else f"known are {written}"
 
 
+def _bare(name: str) -> str:
+    """Give *name* as a key is written, also where it is written as a variable is."""
+    upper = name.upper()
+    return upper.removeprefix(PREFIX).lower() if upper.startswith(PREFIX) else name
+
+
 def _variable(key: str) -> str:
     return f"{PREFIX}{key.upper()}"
+
+
+def _written(key: str, environ: Mapping[str, str]) -> str:
+    """Name the setting *key* as it was set: by its variable, or by its key."""
+    variable = _variable(key)
+    return variable if variable in environ else key
 
 
 def _sentence(detail: ErrorDetails, environ: Mapping[str, str]) -> str:
@@ -125,6 +136,6 @@ def _sentence(detail: ErrorDetails, environ: Mapping[str, str]) -> str:
     key, *inner = (str(part) for part in detail["loc"])
     if detail["type"] == "missing":
         return f"{key}: is required; set {_variable(key)} or the key {key}"
-    variable = _variable(key)
-    path = ".".join([variable if variable in environ else key, *inner])
-    return f"{path}: {detail['msg'].removeprefix('Value error, ')}"
+    path = ".".join([_written(key, environ), *inner])
+    right = RIGHT.get(detail["type"]) or detail["msg"].removeprefix("Value error, ")
+    return f"{path}: {right}"

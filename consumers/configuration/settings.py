@@ -11,8 +11,6 @@ from datetime import timedelta
 from pathlib import Path  # noqa: TC003 - pydantic reads annotations when it runs
 from typing import Annotated, Literal
 
-from pydantic import Field
-
 from consumers.configuration.common import (
     ConsumerSettings,
     DatabaseSettings,
@@ -28,6 +26,7 @@ from consumers.configuration.fields import (  # noqa: TC001 - pydantic reads ann
     Topic,
     WebAddress,
 )
+from consumers.configuration.numbers import whole
 
 PLAYS = "game.slots.plays"  # the topic of the game
 
@@ -42,7 +41,7 @@ class ApiSettings(DatabaseSettings, KafkaSettings):
     port: Port = 8080
     topic: Topic = PLAYS
     request_timeout: Duration = timedelta(seconds=10)
-    max_requests: Annotated[int, Field(ge=1, le=100_000)] = 1000
+    max_requests: Annotated[int, whole(1, 100_000)] = 1000
     rate_limit: Rate = "20/second"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import socket
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -133,7 +134,8 @@ def test_the_command_prints_what_the_page_shows(
     section = PAGE.read_text().split("### Settings in force")[1]
     (typed, printed) = re.findall(r"```\w+\n(.*?)```", section, re.DOTALL)[:2]
     (tmp_path / "settings.yaml").write_text(
-        "topic: payments\nclient: {security.protocol: sasl_ssl, sasl.password: sesame}\n"
+        "topic: payments\nclient: {security.protocol: sasl_ssl, sasl.mechanism: PLAIN,"
+        " sasl.username: billing, sasl.password: sesame}\n"
     )
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("CONSUMERS_BOOTSTRAP_SERVERS", "kafka-1:9092")
@@ -156,3 +158,53 @@ def test_wrong_settings_are_told_as_by_the_command_itself(
     assert code == 2
     assert said.err.startswith("consumers: CONSUMERS_RETRIES: ")
     assert said.out == ""
+
+
+@pytest.mark.parametrize(
+    ("command", "client", "refused"),
+    [
+        ("run", '{"bogus": 1}', ["consumer", "producer"]),
+        ("run", '{"max.poll.interval.ms": 10}', ["consumer"]),
+        ("run", '{"max.in.flight": 100}', ["producer"]),
+        ("dlq", '{"bogus": 1}', ["producer"]),
+        ("dlq", '{"max.poll.interval.ms": 10}', []),
+    ],
+)
+def test_properties_that_librdkafka_refuses_are_told(
+    file: Path,
+    *,
+    command: str,
+    client: str,
+    refused: list[str],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """By the clients that the command would make, in librdkafka's words; nothing is printed."""
+    monkeypatch.setenv("CONSUMERS_CLIENT", client)
+
+    code = main(["check", command, "--config", str(file)])
+
+    said = capsys.readouterr()
+    begin = "consumers: CONSUMERS_CLIENT: the"
+    assert code == (2 if refused else 0)
+    assert [line.partition(" cannot be made: ")[0] for line in said.err.splitlines()] == [
+        f"{begin} {kind}" for kind in refused
+    ]
+    assert bool(said.out) != bool(refused)
+
+
+def test_nobody_is_connected_to(
+    file: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The broker that is named hears nothing, and the clients' own log is silent."""
+    with socket.create_server(("127.0.0.1", 0)) as broker:
+        broker.setblocking(False)
+        host, port = broker.getsockname()
+        monkeypatch.setenv("CONSUMERS_BOOTSTRAP_SERVERS", f"{host}:{port}")
+        monkeypatch.setenv("CONSUMERS_CLIENT", "{}")
+
+        assert main(["check", "run", "--config", str(file)]) == 0
+
+        with pytest.raises(BlockingIOError):
+            broker.accept()
+    assert capfd.readouterr().err == ""

@@ -40,7 +40,7 @@ def test_where_a_group_begins_is_always_said() -> None:
 
     assert consumer_properties(bare)["auto.offset.reset"] == "error"
     assert consumer_properties(settings())["auto.offset.reset"] == "earliest"
-    given = settings(auto_offset_reset="latest")
+    given = settings().model_copy(update={"offset_reset": "latest"})
     assert consumer_properties(given)["auto.offset.reset"] == "latest"
 
 
@@ -79,7 +79,8 @@ def test_the_new_protocol_leaves_the_assignment_to_the_broker() -> None:
 
 def test_written_means_written_by_all_replicas() -> None:
     """No deployment can make a producer count a record that could still be lost."""
-    properties = producer_properties(settings(enable_idempotence=False, acks="1"))
+    unchecked = {"enable.idempotence": False, "acks": "1", "delivery.timeout.ms": 1}
+    properties = producer_properties(settings().model_copy(update={"client": unchecked}))
 
     assert properties["acks"] == "all"
     assert properties["enable.idempotence"] is True
