@@ -190,9 +190,7 @@ class Bench:
         topic = "game.slots.plays"
         for name in (topic, f"{topic}.dlq"):
             self.broker.create_topic(name, partitions=PARTITIONS)
-        with Product(
-            kafka=self.servers, database=self.database, client={"auto.offset.reset": "earliest"}
-        ) as product:
+        with Product(kafka=self.servers, database=self.database) as product:
             worker, api = product.worker(), product.api()
             at = address(api)
             worker.wait_for_log("partitions_assigned", timeout=60)

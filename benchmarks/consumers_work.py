@@ -168,8 +168,7 @@ def run(
     from consumers.kafka.client_log import ClientLog
     from consumers.metrics import Metrics
 
-    client = {"auto.offset.reset": "earliest", **more.pop("client", AHEAD)}
-    given = {"database_url": NOBODY, "client": client, "dlq_create": True, **more}
+    given = {"database_url": NOBODY, "client": AHEAD, "dlq_create": True, **more}
     settings = WorkerSettings(bootstrap_servers=servers, topic=topic, group=group(), **given)
     metrics = Metrics()
     runtime = make_worker(settings, handler, metrics, ClientLog("bench", metrics), batch=batch)
