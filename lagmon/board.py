@@ -13,6 +13,7 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from lagmon.exposition import Page
 from lagmon.labels import safe
 from lagmon.model import Why
 from lagmon.report import ClusterReport, OldestRecord, Report, Sent, Total
@@ -59,7 +60,7 @@ class Board:
 
     def __init__(self, version: str, clusters: Iterable[str]) -> None:
         self.report = Report(version, tuple(ClusterReport(name) for name in clusters))
-        self.page = b""
+        self.page = Page()
 
     @property
     def ready(self) -> bool:

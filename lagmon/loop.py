@@ -10,28 +10,29 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import threading
 import time
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import structlog
 
 from lagmon.board import Cycle
-from lagmon.errors import RecordingError
 from lagmon.judge import recalled
 from lagmon.judge.judging import Judgement, Memory, Policy, judge
-from lagmon.judge.progress import Progress
 from lagmon.model import Why
-from lagmon.page import render
+from lagmon.publish import Publisher
 from lagmon.readings import TOPICS_HIDDEN, Snapshot
+from lagmon.remembering import remembered
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from lagmon.board import Board
+    from lagmon.bounds import Exported
     from lagmon.model import ClusterLag
-    from lagmon.notify import Mailbox
+    from lagmon.notify import Box
     from lagmon.readings import Plan
     from lagmon.state import Keeper
 
@@ -105,19 +106,22 @@ class Watch:
         collector: Collector,
         policy: Policy,
         board: Board,
-        mailboxes: Sequence[Mailbox],
+        mailboxes: Sequence[Box],
         clock: Clock,
         *,
         keeper: Keeper | None = None,
+        publisher: Publisher | None = None,
     ) -> None:
         self._collector = collector
         self._policy = policy
         self._board = board
+        self._publisher = publisher or Publisher(board)
         self._mailboxes = mailboxes
         self._clock = clock
         self._keeper = keeper
         self._keeping: asyncio.Task[None] | None = None
-        self._memory = _remembered(policy, collector.cluster, keeper)
+        self._memory = remembered(policy, collector.cluster, keeper)
+        self._growing = threading.Lock()  # what of the memory grows in place
         self._answering = True
         self._list_errors: tuple[str, ...] = ()
         self._deleted: frozenset[str] = frozenset()
@@ -142,12 +146,12 @@ class Watch:
         try:
             snapshot = await self._collector.collect(self._plan(), now)
             if not self._stopping:
-                self._publish(snapshot, crashed=False)
+                await self._publish(snapshot, crashed=False)
                 self._keep()
         except Exception as error:
             log.exception("cycle_failed", kafka_cluster=cluster)
             reason = f"lagmon failed: {type(error).__name__}: {error}"
-            self._publish_failure(Snapshot(now, cluster, error=reason))
+            await self._publish_failure(Snapshot(now, cluster, error=reason))
 
     def _plan(self) -> Plan:
         """Give the next plan; a collector that knows nothing is told whom to miss."""
@@ -156,8 +160,12 @@ class Watch:
             return plan
         return replace(plan, known=self._memory.progress.known())
 
-    def _publish(self, snapshot: Snapshot, *, crashed: bool) -> None:
-        judged = judge(self._memory, snapshot, self._policy)
+    async def _publish(self, snapshot: Snapshot, *, crashed: bool) -> None:
+        # In a thread: thousands of groups take long enough to judge to be felt by the page.
+        judging = partial(judge, self._memory, snapshot, self._policy)
+        judged: Judgement = await asyncio.to_thread(self._alone, judging)
+        if self._stopping:
+            return
         self._memory = judged.memory
         for mailbox in self._mailboxes:
             mailbox.put(judged.notices)
@@ -166,11 +174,12 @@ class Watch:
         self._log_deleted(judged.lag)
         self._board.put(self._cycle(snapshot, judged, crashed=crashed))
         self._board.put_sent(sent for mailbox in self._mailboxes for sent in mailbox.sent())
-        self._board.page = render(self._board.report)
+        await self._publisher.publish()
 
     def _keep(self) -> None:
         """Have the memory kept beside the loop: a disk that hangs must not keep it from paging."""
-        if self._keeper is not None and (self._keeping is None or self._keeping.done()):
+        idle = self._keeping is None or self._keeping.done()
+        if self._keeper is not None and idle and not self._stopping:
             self._keeping = asyncio.create_task(self._write(self._keeper, last=False))
 
     async def _keep_last(self) -> None:
@@ -185,12 +194,19 @@ class Watch:
         elapsed, now = self._clock.elapsed(), self._clock.now()
         arrivals = partial(recalled.saved, memory.arrivals, memory.history, now)
         await keeper.keep(
-            cluster, memory.state, memory.progress.saved, elapsed, arrivals=arrivals, now=last
+            *(cluster, memory.state, partial(self._alone, memory.progress.saved), elapsed),
+            arrivals=partial(self._alone, arrivals),
+            now=last,
         )
 
-    def _publish_failure(self, snapshot: Snapshot) -> None:
+    def _alone(self, step: Callable[[], Any]) -> Any:
+        """Take a *step* that reads the memory or lets it grow while no other does."""
+        with self._growing:
+            return step()
+
+    async def _publish_failure(self, snapshot: Snapshot) -> None:
         try:
-            self._publish(snapshot, crashed=True)
+            await self._publish(snapshot, crashed=True)
         except Exception:
             # Nothing is left to try before the next cycle: the last page stays up.
             log.exception("cycle_failed_twice", kafka_cluster=snapshot.cluster)
@@ -249,38 +265,24 @@ class Watch:
         self._deleted = topics
 
 
-def _remembered(policy: Policy, cluster: str, keeper: Keeper | None) -> Memory:
-    """Begin with what was kept of *cluster*, or with nothing."""
-    memory, saved = Memory.of(policy), keeper.restored(cluster) if keeper else None
-    if keeper is None or saved is None:
-        return memory
-    memory = replace(memory, state=saved.incidents)
-    try:
-        memory = replace(memory, progress=Progress.restored(saved.progress))
-    except RecordingError as error:
-        log.warning("progress_not_restored", why=str(error), copied_to=keeper.copy_aside())
-    if saved.arrivals is None:  # by a lagmon that did not keep them
-        return memory
-    try:
-        return replace(memory, arrivals=recalled.restored(saved.arrivals))
-    except RecordingError as error:
-        log.warning("arrivals_not_restored", why=str(error), copied_to=keeper.copy_aside())
-        return memory
-
-
 async def run(
     collectors: Sequence[Collector],
     policy: Policy,
     board: Board,
-    mailboxes: Sequence[Mailbox],
+    mailboxes: Sequence[Box],
     *,
     clock: Clock,
     until: asyncio.Event,
     keeper: Keeper | None = None,
+    exported: Exported | None = None,
 ) -> None:
     """Watch every cluster and keep *board* filled until *until* is set; leave no child behind."""
-    board.page = render(board.report)
-    watches = [Watch(each, policy, board, mailboxes, clock, keeper=keeper) for each in collectors]
+    publisher = Publisher(board, exported)
+    publisher.write()
+    watches = [
+        Watch(each, policy, board, mailboxes, clock, keeper=keeper, publisher=publisher)
+        for each in collectors
+    ]
     for mailbox in mailboxes:
         mailbox.start()
     tasks: list[asyncio.Task[None]] = []

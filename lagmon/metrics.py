@@ -30,7 +30,8 @@ class Metric:
 _CLUSTER = ("kafka_cluster",)
 _GROUP = (*_CLUSTER, "group")
 _PARTITION = (*_CLUSTER, "topic", "partition")
-_GROUP_PARTITION = (*_GROUP, "topic", "partition")
+_GROUP_TOPIC = (*_GROUP, "topic")
+_GROUP_PARTITION = (*_GROUP_TOPIC, "partition")
 
 PARTITION_LAG = Metric(
     "lagmon_partition_lag_messages",
@@ -55,6 +56,18 @@ PARTITION_LOST = Metric(
     Kind.GAUGE,
     "Messages that were deleted before the group had read them; absent when there are none.",
     _GROUP_PARTITION,
+)
+GROUP_TOPIC_LAG = Metric(
+    "lagmon_group_topic_lag_messages",
+    Kind.GAUGE,
+    "Sum of the known lags of a topic's partitions, instead of them where these are not exported.",
+    _GROUP_TOPIC,
+)
+GROUP_TOPIC_LAG_SECONDS = Metric(
+    "lagmon_group_topic_lag_seconds",
+    Kind.GAUGE,
+    "Time that the oldest unread message of a topic has waited; absent when unknown.",
+    _GROUP_TOPIC,
 )
 GROUP_LAG = Metric(
     "lagmon_group_lag_messages",
@@ -188,6 +201,12 @@ LABELS_SANITISED = Metric(
     "Names published under a safe stand-in because of their length or characters, once a cycle.",
     _CLUSTER,
 )
+SERIES_DROPPED = Metric(
+    "lagmon_series_dropped",
+    Kind.GAUGE,
+    "Series of partitions that are left out because all would be more than max_series.",
+    _CLUSTER,
+)
 INCIDENT_OPEN = Metric(
     "lagmon_incident_open",
     Kind.GAUGE,
@@ -220,6 +239,8 @@ REGISTER: tuple[Metric, ...] = tuple(
             PARTITION_LAG_SECONDS,
             PARTITION_COMMITTED,
             PARTITION_LOST,
+            GROUP_TOPIC_LAG,
+            GROUP_TOPIC_LAG_SECONDS,
             GROUP_LAG,
             GROUP_LAG_SECONDS,
             GROUP_STATE,
@@ -242,6 +263,7 @@ REGISTER: tuple[Metric, ...] = tuple(
             GROUP_ERRORS,
             LAG_CLAMPED,
             LABELS_SANITISED,
+            SERIES_DROPPED,
             INCIDENT_OPEN,
             MAINTENANCE,
             NOTIFICATIONS,

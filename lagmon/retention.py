@@ -25,5 +25,8 @@ def of_partition(part: PartitionLag) -> float | None:
 
 def of_group(group: GroupLag) -> float | None:
     """Give the highest ratio that is known of the group's partitions."""
-    ratios = [ratio for part in group.partitions if (ratio := of_partition(part)) is not None]
-    return max(ratios, default=None)
+    behind = (of_partition(part) for part in group.partitions if part.lag)
+    ratios = [ratio for ratio in behind if ratio is not None]
+    if ratios:
+        return max(ratios)
+    return 0.0 if any(part.lag == 0 for part in group.partitions) else None

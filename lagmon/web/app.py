@@ -1,7 +1,7 @@
 """The pages: ``/``, ``/metrics``, ``/api/v1``, ``/-/healthy``, ``/-/ready`` and one style sheet.
 
 In: a board, which others fill. Every answer comes from what the board holds at that moment, so
-none waits for Kafka or for a cycle. `/metrics` is the board's own bytes, `api` has the rest for
+none waits for Kafka or for a cycle. `/metrics` is the board's own page, `api` has the rest for
 programs. All that is here is read only, takes nothing from a request but names and one flag, and
 runs no script: the policy sent along with each page forbids it.
 """
@@ -19,9 +19,9 @@ from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from lagmon.page import CONTENT_TYPE
 from lagmon.web.answers import ROOT
 from lagmon.web.api import create_api
+from lagmon.web.scraping import scraped
 from lagmon.web.status import status
 
 if TYPE_CHECKING:
@@ -60,8 +60,8 @@ def create_app(
         headers = {"Refresh": str(REFRESH_SECONDS)} if refreshing else None
         return HTMLResponse(template.render(page=page, refreshing=refreshing), headers=headers)
 
-    async def metrics(_: Request) -> Response:
-        return Response(board.page, headers={"Content-Type": CONTENT_TYPE})
+    async def metrics(request: Request) -> Response:
+        return await scraped(board.page, request.headers)
 
     async def healthy(_: Request) -> Response:
         return PlainTextResponse("lagmon is healthy.\n")

@@ -14,6 +14,7 @@ from lagmon.alerts.incidents import State
 from lagmon.alerts.maintenance import Once, Window
 from lagmon.alerts.rules import SHIPPED
 from lagmon.board import Board
+from lagmon.exposition import Form, Page
 from lagmon.judge.judging import Memory, Policy, judge
 from lagmon.loop import Watch, run
 from lagmon.model import Change, Incident, IncidentKey, Method
@@ -136,6 +137,11 @@ def watching(collector: FakeCollector, *mailboxes: Mailbox) -> tuple[Watch, Boar
     return Watch(collector, POLICY, board, mailboxes, clock), board, clock
 
 
+def shown(board: Board) -> str:
+    """Give the page of *board* as Prometheus reads it."""
+    return board.page.make(Form()).decode()
+
+
 def test_a_snapshot_becomes_values_and_a_page() -> None:
     """After one cycle the board holds the lag, and the page says it."""
 
@@ -147,7 +153,9 @@ def test_a_snapshot_becomes_values_and_a_page() -> None:
         (cluster,) = board.report.clusters
         assert cluster.lag is not None
         assert (cluster.lag.groups[0].lag, cluster.restarts) == (7, 3)
-        assert b'lagmon_group_lag_messages{kafka_cluster="local",group="settle"} 7\n' in board.page
+        assert 'lagmon_group_lag_messages{group="settle",kafka_cluster="local"} 7.0\n' in shown(
+            board
+        )
 
     play(story())
 
@@ -222,7 +230,9 @@ def test_what_was_found_of_records_and_who_is_not_to_be_woken_is_put_up() -> Non
         (cluster,) = board.report.clusters
         assert [answer.peek.trace_id for answer in cluster.answers] == [TRACE]
         assert cluster.maintenance == (IncidentKey("KafkaConsumerLag", CLUSTER, GROUP),)
-        assert b'lagmon_maintenance{rule="KafkaConsumerLag",kafka_cluster="local"' in board.page
+        assert 'lagmon_maintenance{group="settle",kafka_cluster="local",rule="KafkaC' in shown(
+            board
+        )
 
     play(story())
 
@@ -245,7 +255,7 @@ def test_no_snapshot_is_a_cycle_like_any_other() -> None:
 
         await watch.cycle()
 
-        assert b'lagmon_up{kafka_cluster="local"} 0\n' in board.page
+        assert 'lagmon_up{kafka_cluster="local"} 0.0\n' in shown(board)
         assert board.report.clusters[0].error == "no broker answers"
 
     play(story())
@@ -269,7 +279,7 @@ def test_a_stage_that_breaks_ends_neither_the_loop_nor_an_incident() -> None:
         assert cluster.error.startswith("lagmon failed: AttributeError")
         assert len(cluster.incidents) == 1
         assert "cycle_failed" in [line["event"] for line in lines]
-        assert b'lagmon_cycles_total{kafka_cluster="local",outcome="failed"} 1\n' in board.page
+        assert 'lagmon_cycles_total{kafka_cluster="local",outcome="failed"} 1.0\n' in shown(board)
 
         collector.answer = lagging
         await watch.cycle()
@@ -307,14 +317,14 @@ def test_what_breaks_twice_leaves_the_last_page_up() -> None:
 
     async def story() -> None:
         watch, board, _ = watching(FakeCollector(lagging), Jammed(Inbox()))
-        board.page = b"the last page"
+        board.page = last = Page()
 
         with capture_logs() as lines:
             await watch.cycle()
             await watch.cycle()
 
         assert [line["event"] for line in lines] == ["cycle_failed", "cycle_failed_twice"] * 2
-        assert board.page == b"the last page"
+        assert board.page is last
 
     play(story())
 
@@ -487,7 +497,7 @@ def test_the_page_is_there_before_the_first_answer() -> None:
 
         await run([], POLICY, board, [], clock=FakeClock(), until=stop)
 
-        assert b'lagmon_build_info{version="1.0"} 1\n' in board.page
+        assert 'lagmon_build_info{version="1.0"} 1.0\n' in shown(board)
 
     play(story())
 

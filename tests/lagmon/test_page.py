@@ -116,6 +116,7 @@ def test_a_full_page_holds_every_value_of_the_report() -> None:
         "lagmon_collector_restarts_total": {labels(): 1},
         "lagmon_lag_clamped_total": {labels(): 0},
         "lagmon_labels_sanitised_total": {labels(): 0},
+        "lagmon_series_dropped": {labels(): 0},
         "lagmon_collect_duration_seconds": {labels(step="ends"): 0.5, labels(step="groups"): 0.25},
         "lagmon_notifications_total": {frozenset({("notifier", "log"), ("outcome", "sent")}): 3},
         "lagmon_incident_open": {

@@ -16,9 +16,10 @@ from markupsafe import escape
 
 from lagmon.alerts.rules import SHIPPED
 from lagmon.board import Board
+from lagmon.exposition import Form, Format
 from lagmon.labels import safe
 from lagmon.model import Age, IncidentKey, Method
-from lagmon.page import CONTENT_TYPE, render
+from lagmon.page import Renderer
 from lagmon.report import Links
 from lagmon.web.app import HEADERS, create_app
 from lagmon.web.server import WebServer
@@ -45,7 +46,7 @@ def filled(*cycles: Cycle) -> Board:
     board = Board("1.0", [CLUSTER])
     for each in cycles:
         board.put(each)
-    board.page = render(board.report)
+    board.page = Renderer().render(board.report)
     return board
 
 
@@ -69,8 +70,8 @@ def test_metrics_are_the_bytes_of_the_board() -> None:
     """Nothing is rendered for a scrape, and the type is the one that Prometheus knows."""
     answer = get("/metrics", cycle(lags(group(7))))
 
-    assert (answer.status_code, answer.headers["content-type"]) == (200, CONTENT_TYPE)
-    assert answer.content == filled(cycle(lags(group(7)))).page
+    assert (answer.status_code, answer.headers["content-type"]) == (200, Format.TEXT)
+    assert answer.content == filled(cycle(lags(group(7)))).page.make(Form())
 
 
 def test_metrics_answer_while_the_cluster_does_not() -> None:
@@ -78,7 +79,7 @@ def test_metrics_answer_while_the_cluster_does_not() -> None:
     answer = get("/metrics", cycle(lags(error="no broker answers")))
 
     assert answer.status_code == 200
-    assert b'lagmon_up{kafka_cluster="local"} 0\n' in answer.content
+    assert b'lagmon_up{kafka_cluster="local"} 0.0\n' in answer.content
 
 
 def test_lagmon_is_healthy_before_it_knows_anything() -> None:
