@@ -25,6 +25,9 @@ BROKER_BYTES: Final = 1_048_588  # max.message.bytes of a topic for which nobody
 # Dead letters wait for people: they are kept until somebody deletes them.
 KEPT: Final = {"cleanup.policy": "delete", "retention.ms": "-1"}
 AGAIN_SECONDS = 5.0
+NO_ORIGIN: Final = (
+    "it does not exist, or this user may not see it: create it, or set topic to one that is there"
+)
 
 log = structlog.get_logger(__name__)
 
@@ -103,6 +106,7 @@ def missing(topic: str, servers: str, partitions: int, wanted: dict[str, str]) -
 class TopicCheck:
     """Look once whether *topic* can keep the dead letters of *origin*; *create* it if missing.
 
+    None is created for an *origin* that is not there: it waits for that, and warns of it.
     *servers* is how the command in the advice reaches the brokers.
     """
 
@@ -122,6 +126,7 @@ class TopicCheck:
         self._clock = clock
         self._due_at: float | None = clock()  # None: under way, or done
         self._problem: str | None = None
+        self._warned = False
 
     def problem(self) -> str | None:
         """Say why no dead letter can be kept; ``None`` while none is known.
@@ -138,7 +143,13 @@ class TopicCheck:
         counts = self._cluster.partitions()
         found = self._cluster.describe({self._origin, self._topic} & counts.keys())
         origin = found.get(self._origin, TopicFacts())
+        if self._origin not in counts and not self._warned:
+            self._warned = True
+            log.warning("topic_missing", topic=self._origin, advice=NO_ORIGIN)
         if self._topic not in counts:
+            if self._create and self._origin not in counts:
+                self._due_at = self._clock() + AGAIN_SECONDS  # a name mistyped, or not made yet
+                return None
             return self._missing(counts.get(self._origin, 1), properties(origin))
         facts = found.get(self._topic, TopicFacts())
         judgement = judge(self._topic, facts, origin)

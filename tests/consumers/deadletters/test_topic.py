@@ -119,6 +119,26 @@ def test_a_missing_topic_is_created_where_that_is_wanted() -> None:
     }
 
 
+def test_no_topic_is_made_for_a_topic_that_is_not_there(logged: list[EventDict]) -> None:
+    """A mistyped name is warned of once; when the topic appears its dead-letter topic is made."""
+    clock, cluster = FakeClock(), FakeCluster({})
+    one = check(cluster, create=True, clock=clock)
+
+    assert one.look() is None
+    assert one.look() is None
+    assert cluster.created == {}
+    assert [(event["event"], event["topic"]) for event in logged] == [("topic_missing", "plays")]
+
+    cluster.topics["plays"] = (6, ORIGIN)
+    clock.advance(AGAIN_SECONDS)
+
+    def made() -> bool:
+        one.problem()
+        return "plays.dlq" in cluster.created
+
+    until(made, what="the dead-letter topic")
+
+
 def test_a_topic_that_cannot_be_created_is_a_problem() -> None:
     """The reason of the broker is told."""
     cluster = FakeCluster({"plays": (6, ORIGIN)})
