@@ -15,6 +15,7 @@ import inspect
 import os
 import sys
 import traceback
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -89,6 +90,11 @@ def _named(place: str, module: object, name: str) -> object:
 
 
 def _made(place: str, kind: Callable[[], object]) -> object:
+    try:
+        with suppress(ValueError):  # not every class says what it takes
+            inspect.signature(kind).bind()
+    except TypeError as error:
+        raise _wrong(place, f"cannot be made: a class gets no arguments; {error}") from error
     try:
         return kind()
     except Exception as error:  # as above

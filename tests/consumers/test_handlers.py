@@ -191,7 +191,13 @@ def test_the_folder_of_the_command_comes_first(module: Write, tmp_path: Path) ->
         ("def handle(", "handle", False, "cannot be imported: SyntaxError: "),
         ("import no.such", "handle", False, "cannot be imported: ModuleNotFoundError: "),
         ("\n1 / 0", "handle", False, "cannot be imported: ZeroDivisionError: "),
-        ("class H:\n def __init__(self, url): ...", "H", False, "cannot be made: TypeError: "),
+        (
+            "class H:\n def __init__(self, url): ...",
+            "H",
+            False,
+            "cannot be made: a class gets no arguments",
+        ),
+        ("class H:\n def __init__(self): len(1)", "H", False, "cannot be made: TypeError: "),
     ],
 )
 def test_what_is_no_handler_is_named(
