@@ -22,6 +22,8 @@ from consumers.errors import (
     SettingsError,
     Unavailable,
 )
+from consumers.guard import Guard
+from consumers.instruments import observe_end_to_end
 from consumers.types import Record, TopicPartition
 
 __all__ = [
@@ -29,6 +31,7 @@ __all__ = [
     "ConsumersError",
     "DeadLetterFailed",
     "Fatal",
+    "Guard",
     "HandlerError",
     "Poison",
     "Record",
@@ -36,4 +39,5 @@ __all__ = [
     "SettingsError",
     "TopicPartition",
     "Unavailable",
+    "observe_end_to_end",
 ]

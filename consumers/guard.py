@@ -24,6 +24,7 @@ from opentelemetry import trace
 
 from consumers.breaker import Breaker, BreakerPolicy, Fault, State
 from consumers.errors import HandlerError, Reaction, Unavailable, reaction_to
+from consumers.instruments import here
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -64,28 +65,35 @@ class BreakerStatus:
 class Guard:
     """The breaker of the dependency *name*: a context manager for any number of calls at once.
 
-    What *reaction* would wait for is a failure. *clock* gives seconds that never go backwards,
-    *wall* those since the epoch.
+    What *reaction* would wait for is a failure. Without *metrics* it is one of the process's own
+    breakers, which ``consumers run`` shows, and its failures are what the worker waits for: see
+    `consumers.instruments`. *clock* gives seconds that never go backwards, *wall* those since the
+    epoch.
     """
 
     def __init__(
         self,
         name: str,
-        metrics: Metrics,
+        metrics: Metrics | None = None,
         policy: BreakerPolicy | None = None,
         *,
-        reaction: Reacting = reaction_to,
+        reaction: Reacting | None = None,
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
     ) -> None:
         self._breaker = Breaker(policy or BreakerPolicy())
-        self._reaction, self._clock, self._wall = reaction, clock, wall
+        shared = here() if metrics is None else None
+        metrics = metrics or here().metrics
+        self._reaction = reaction or (shared.judge if shared else reaction_to)
+        self._clock, self._wall = clock, wall
         self._lock = threading.Lock()
         self._status = BreakerStatus(name, State.CLOSED, wall())
         self._refused = metrics.breaker_refused.labels(name)
         self._gauges = {state: metrics.breaker_state.labels(name, state) for state in State}
         self._changes = {state: metrics.breaker_changes.labels(name, state) for state in State}
         self._gauges[State.CLOSED].set(1)
+        if shared:
+            shared.add(name, self)
 
     def __enter__(self) -> None:
         """Let a call be made. Raises `BreakerOpenError` if it may not be."""

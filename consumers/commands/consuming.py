@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections import ChainMap
+from typing import TYPE_CHECKING, cast
 
 from starlette.applications import Starlette
 
 from consumers.assembly import make_worker
 from consumers.commands.service import AFTERWARDS, VERSION, access, serve, stop_server
 from consumers.errors import reaction_to
+from consumers.instruments import TAKEN
 from consumers.kafka.client_log import ClientLog
 from consumers.serving import health
 from consumers.serving.status import Status
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping
     from contextlib import ExitStack
 
     from consumers.commands.service import Stop
@@ -35,7 +37,7 @@ def consume(
     stop: Stop,
     stack: ExitStack,
     ready: Mapping[str, health.Check] | None = None,
-    guards: Sequence[Guard] = (),
+    guards: Iterable[Guard] = (),
     batch: bool = False,
     name: str = "",
     ended: Callable[[], None] = lambda: None,
@@ -43,9 +45,9 @@ def consume(
 ) -> None:
     """Call *handler* with the records of the topic until *stop*, as *name* or the group.
 
-    ``/readyz`` asks each of *ready* beside Kafka, ``/status`` shows *guards*. The server is left on
-    *stack*: it answers probes while the worker stops. *ended* is called after the last record.
-    *reaction* decides what an exception leads to.
+    ``/readyz`` asks each of *ready* beside Kafka, ``/status`` shows *guards*; both may grow. The
+    server is left on *stack*: it answers probes while the worker stops. *ended* is called after the
+    last record. *reaction* decides what an exception leads to.
     """
     work = max(settings.shutdown_timeout - AFTERWARDS, settings.shutdown_timeout / 2)
     client_log = ClientLog("consumer", metrics)
@@ -54,7 +56,7 @@ def consume(
     app = _probes(
         runtime,
         metrics,
-        ready={"kafka": lambda: runtime.unassigned() or client_log.silent(), **(ready or {})},
+        ready=_all(lambda: runtime.unassigned() or client_log.silent(), ready or {}),
         status=Status(name or settings.group, VERSION, guards=guards, runtime=runtime.status),
         access=access(settings),
     )
@@ -81,6 +83,11 @@ def _probes(
         access=access,
     )
     return Starlette(routes=routes)
+
+
+def _all(kafka: health.Check, more: Mapping[str, health.Check]) -> Mapping[str, health.Check]:
+    # Not copied, for a handler may make its breakers later; the last of a chain comes first.
+    return ChainMap(cast("dict[str, health.Check]", more), {TAKEN: kafka})
 
 
 def _started(runtime: Runtime) -> str | None:

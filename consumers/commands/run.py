@@ -16,8 +16,8 @@ from consumers.commands.consuming import consume
 from consumers.commands.service import AFTERWARDS, add_settings, read, run_service
 from consumers.configuration.settings import RunSettings
 from consumers.errors import reactions
+from consumers.instruments import here
 from consumers.lifetimes import AwaitedLifetime, CalledLifetime
-from consumers.metrics import Metrics
 from consumers.runtime.kinds import is_async
 
 if TYPE_CHECKING:
@@ -57,16 +57,20 @@ def run_handler(
 ) -> None:
     """Call *found* with records until *stop*; *reaction* decides what an exception leads to.
 
-    What must be closed is left on *stack*.
+    It shares `consumers.instruments.here` with its handler. What must be closed is left on *stack*.
     """
+    shared = here()
+    shared.reaction = reaction
 
     def work(handler: AnyHandler, ended: Callable[[], None]) -> None:
         consume(
             settings,
             handler,
-            Metrics(),
+            shared.metrics,
             stop=stop,
             stack=stack,
+            ready=shared.checks,
+            guards=shared.guards.values(),
             batch=found.batch,
             ended=ended,
             reaction=reaction,

@@ -60,8 +60,9 @@ class Readiness:
         self._since = self._clock()
         while True:
             # The loop's own executor, not Starlette's threads: what waits there has no part in it.
-            asked = (asyncio.to_thread(reason, *check) for check in self._checks.items())
-            self._reasons = dict(zip(self._checks, await asyncio.gather(*asked), strict=True))
+            checks = dict(self._checks)  # there may be more of them meanwhile
+            asked = (asyncio.to_thread(reason, *check) for check in checks.items())
+            self._reasons = dict(zip(checks, await asyncio.gather(*asked), strict=True))
             self._since = self._clock()
             answered.set()
             await asyncio.sleep(REFRESH_SECONDS)

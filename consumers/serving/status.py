@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable
 
     from consumers.guard import BreakerStatus, Guard
     from consumers.runtime.status import Failure, InWork, PartitionStatus, RuntimeStatus
@@ -23,8 +23,8 @@ FRESH_SECONDS = 1.0
 class Status:
     """The status of the service *name*, as bytes to send.
 
-    *guards* are its breakers and *runtime* tells of its loop, if it has one. *wall* gives the
-    seconds since the epoch.
+    *guards* are its breakers, of which more may come, and *runtime* tells of its loop, if it has
+    one. *wall* gives the seconds since the epoch.
     """
 
     def __init__(
@@ -32,7 +32,7 @@ class Status:
         name: str,
         version: str,
         *,
-        guards: Sequence[Guard] = (),
+        guards: Iterable[Guard] = (),
         runtime: Callable[[], RuntimeStatus] | None = None,
         wall: Callable[[], float] = time.time,
         clock: Callable[[], float] = time.monotonic,
@@ -55,7 +55,7 @@ class Status:
         made: dict[str, Any] = {
             **self._service,
             "at": _time(self._wall()),
-            "breakers": [_breaker(guard.status()) for guard in self._guards],
+            "breakers": [_breaker(guard.status()) for guard in list(self._guards)],
         }
         return made | {"runtime": _loop(self._runtime())} if self._runtime else made
 

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import re
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import httpx
 import pytest
 
+from tests.infra.ports import free_port
 from tests.infra.product import Product, address
 from tests.infra.wait import until
 from tests.integration.workers import committed, write
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from tests.infra.kafka import KafkaBroker
     from tests.infra.process import Service
 
+PAGE = Path(__file__).parents[2] / "docs/reference/consumers-breaker.md"
 START = """
 import asyncio
 from collections.abc import Sequence
@@ -257,3 +262,57 @@ def test_probes_and_metrics_come_with_it(product: Product, tmp_path: Path) -> No
     assert list(checks) == ["kafka"]
     assert 'consumers_records_total{outcome="done"} 3.0' in httpx.get(f"{url}/metrics").text
     assert {line["service"] for line in worker.logs()} == {product.environment["CONSUMERS_GROUP"]}
+
+
+class Stock(BaseHTTPRequestHandler):
+    """A service that takes every reservation."""
+
+    def do_POST(self) -> None:
+        """Take one."""
+        self.send_response(204)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+def test_a_breaker_of_ones_own_is_seen(product: Product, tmp_path: Path) -> None:
+    """The handler of the reference as it stands: open in probes and metrics, then closed again."""
+    port = free_port()
+    text = PAGE.read_text().split("## In a handler of your own")[1].split("```")[1]
+    text = text.removeprefix("python\n").replace("localhost:9000", f"127.0.0.1:{port}")
+    (tmp_path / "handler.py").write_text(text)
+    product.environment["CONSUMERS_BACKOFF_INITIAL"] = "50ms"
+    worker = product.handler("handler:handle", folder=tmp_path)
+    url = address(worker)
+
+    def seen(path: str) -> httpx.Response:
+        return httpx.get(f"{url}{path}", timeout=10)
+
+    broken = "the breaker is open after ConnectError"
+    until(
+        lambda: seen("/readyz").json()["checks"] == {"kafka": "ok", "stock": broken},
+        timeout=60,
+        what="an open breaker",
+    )
+    [breaker] = seen("/status").json()["breakers"]
+    assert breaker["name"] == "stock"
+    assert breaker["opened_by"]["error"] == "ConnectError"
+    opened = r'consumers_breaker_changes_total\{breaker="stock",state="open"\} [1-9]'
+    assert re.search(opened, seen("/metrics").text)
+
+    with ThreadingHTTPServer(("127.0.0.1", port), Stock) as server:
+        threading.Thread(target=server.serve_forever).start()
+        try:
+            done = f"consumers_end_to_end_seconds_count {len(WORDS)}.0"
+            until(lambda: done in seen("/metrics").text, timeout=60, what="every reservation")
+        finally:
+            server.shutdown()
+
+    assert 'consumers_breaker_state{breaker="stock",state="closed"} 1.0' in seen("/metrics").text
+    assert 'consumers_records_total{outcome="dead_letter"} 0.0' in seen("/metrics").text
+    until(
+        lambda: seen("/readyz").json()["checks"] == {"kafka": "ok", "stock": "ok"},
+        timeout=60,
+        what="a worker that is ready again",
+    )

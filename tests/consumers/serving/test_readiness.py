@@ -153,3 +153,16 @@ def test_a_probe_that_goes_away_takes_no_answer_from_the_others() -> None:
         return await second
 
     assert asyncio.run(ask()) == {"database": "down"}
+
+
+def test_checks_may_be_added_while_they_are_asked() -> None:
+    """A breaker that a handler makes later is asked from the next round on."""
+    checks: dict[str, Callable[[], str | None]] = {"kafka": lambda: None}
+
+    async def add() -> bool:
+        ready = Readiness(checks)
+        assert await ready.reasons() == {"kafka": None}
+        checks["stock"] = lambda: "the breaker is open"
+        return await soon(ready, {"kafka": None, "stock": "the breaker is open"})
+
+    assert asyncio.run(add())
