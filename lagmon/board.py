@@ -1,10 +1,10 @@
 """The board: the last report of every cluster, swapped whole, and what is kept while it is blind.
 
 In: one cycle's snapshot and lag, with what the other stages made of them. Out: a `Report` that
-readers take as one value, and beside it the page that was rendered from it. A cycle without a
-snapshot keeps the values of the last good one for `KEPT_CYCLES` cycles; then they are gone, because
-an old number that looks like a new one is worse than none. Nothing is ever set to 0 for want of an
-answer. The board does no I/O and knows no clock.
+readers take as one value, and beside it the page that was rendered from it and the `Past` of each
+cluster. A cycle without a snapshot keeps the values of the last good one for `KEPT_CYCLES` cycles;
+then they are gone, because an old number that looks like a new one is worse than none. Nothing is
+ever set to 0 for want of an answer. The board does no I/O and knows no clock.
 """
 
 from __future__ import annotations
@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING
 from lagmon.exposition import Page
 from lagmon.labels import safe
 from lagmon.model import Why
+from lagmon.past import Past
 from lagmon.report import ClusterReport, OldestRecord, Report, Sent, Total
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from lagmon.judge.suspects import Answer
     from lagmon.model import ClusterLag, GroupLag, Incident, IncidentKey
@@ -56,11 +57,14 @@ class Board:
     """Holds the current `Report` and its page; both are replaced, never changed.
 
     *clusters* are the names in the order of the configuration: each has its place from the start.
+    *past* has the last hour of each.
     """
 
     def __init__(self, version: str, clusters: Iterable[str]) -> None:
         self.report = Report(version, tuple(ClusterReport(name) for name in clusters))
         self.page = Page()
+        self.past = {cluster.cluster: Past() for cluster in self.report.clusters}
+        self._listeners: list[Callable[[], None]] = []
 
     @property
     def ready(self) -> bool:
@@ -74,6 +78,13 @@ class Board:
             for report in self.report.clusters
         )
         self.report = replace(self.report, clusters=clusters)
+        self.past[cycle.lag.cluster].put(cycle.lag, cycle.incidents)
+        for listener in self._listeners:
+            listener()
+
+    def listen(self, listener: Callable[[], None]) -> None:
+        """Have *listener* called after each `put`, by whoever puts; it must not wait or raise."""
+        self._listeners.append(listener)
 
     def put_sent(self, sent: Iterable[Sent]) -> None:
         """Replace the counts of the notifiers."""

@@ -18,6 +18,7 @@ from lagmon.state import Keeper
 from lagmon.supervise import Collector
 from lagmon.web.app import create_app
 from lagmon.web.connections import Limits
+from lagmon.web.events import Streams
 from lagmon.web.server import WebServer
 from lagmon.webconfig.live import LiveWebConfig
 from propagation.integrations import logs
@@ -65,8 +66,9 @@ async def serve(settings: Settings) -> int:
     clock = loop.SystemClock()
     links, policy = wiring.links(settings), wiring.policy(settings)
     board = Board(wiring.VERSION, (cluster.name for cluster in settings.clusters))
+    streams = Streams()
     web = WebServer(
-        create_app(board, policy.rules, links, clock.now),
+        create_app(board, policy.rules, links, clock.now, streams=streams),
         settings.web.host,
         settings.web.port,
         live=LiveWebConfig(settings.web.config_file),
@@ -91,6 +93,7 @@ async def serve(settings: Settings) -> int:
             keeper=Keeper(settings.state.path, tuple(each.name for each in settings.clusters)),
         )
     finally:
+        streams.close()
         await web.stop(WEB_STOP_SECONDS)
         log.info("service_stopped")
     return 0

@@ -1,9 +1,10 @@
-"""The pages: ``/``, ``/metrics``, ``/api/v1``, ``/-/healthy``, ``/-/ready`` and one style sheet.
+"""The service: pages, ``/metrics``, ``/api/v1``, ``/-/healthy``, ``/-/ready``, static files.
 
 In: a board, which others fill. Every answer comes from what the board holds at that moment, so
 none waits for Kafka or for a cycle. `/metrics` is the board's own page, `api` has the rest for
-programs. All that is here is read only, takes nothing from a request but names and one flag, and
-runs no script: the policy sent along with each page forbids it.
+programs and `pages` for people. All that is here is read only and takes nothing from a request but
+names and choices. The policy that is sent along with each answer forbids every script and style but
+those of the static files, and whatever lies on another host.
 """
 
 from __future__ import annotations
@@ -11,18 +12,18 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import jinja2
 from starlette.applications import Starlette
 from starlette.datastructures import MutableHeaders
 from starlette.middleware import Middleware
-from starlette.responses import HTMLResponse, PlainTextResponse, Response
+from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from lagmon.web.answers import ROOT
 from lagmon.web.api import create_api
+from lagmon.web.events import Streams
+from lagmon.web.pages import routes
 from lagmon.web.scraping import scraped
-from lagmon.web.status import status
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -36,29 +37,31 @@ if TYPE_CHECKING:
 
 HEADERS = {
     "Content-Security-Policy": (
-        "default-src 'none'; style-src 'self'; "
-        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+        "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; "
+        "img-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
     ),
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-cache",
 }
-REFRESH_SECONDS = 5
 
 _HERE = Path(__file__).parent
 
 
 def create_app(
-    board: Board, rules: Sequence[Rule], links: Links, now: Callable[[], float]
+    board: Board,
+    rules: Sequence[Rule],
+    links: Links,
+    now: Callable[[], float],
+    *,
+    streams: Streams | None = None,
 ) -> Starlette:
-    """Build the application that shows *board*; *now* gives the time for the ages on the page."""
-    template = _environment().get_template("status.html")
+    """Build the application that shows *board*; *now* gives the time for the ages on the page.
 
-    async def home(request: Request) -> Response:
-        refreshing = request.query_params.get("refresh") == "on"
-        page = status(board.report, rules, links, now())
-        headers = {"Refresh": str(REFRESH_SECONDS)} if refreshing else None
-        return HTMLResponse(template.render(page=page, refreshing=refreshing), headers=headers)
+    Whoever hands in *streams* ends them before the server stops, which else waits for them.
+    """
+    streams = streams or Streams()
+    board.listen(streams.tell)
 
     async def metrics(request: Request) -> Response:
         return await scraped(board.page, request.headers)
@@ -73,7 +76,7 @@ def create_app(
 
     return Starlette(
         routes=[
-            Route("/", home),
+            *routes(board, rules, links, now, streams=streams),
             Route("/metrics", metrics),
             Route("/-/healthy", healthy),
             Route("/-/ready", ready),
@@ -81,14 +84,6 @@ def create_app(
             Mount("/static", StaticFiles(directory=_HERE / "static")),
         ],
         middleware=[Middleware(_SafeHeaders)],
-    )
-
-
-def _environment() -> jinja2.Environment:
-    return jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_HERE / "templates"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
     )
 
 

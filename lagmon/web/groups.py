@@ -8,24 +8,27 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from urllib.parse import urlencode
 
 from lagmon import waited
 from lagmon.alerts.conditions import Measure
 from lagmon.alerts.rules import Scope
 from lagmon.labels import safe
 from lagmon.model import State, Why
+from lagmon.web.chart import chart
 from lagmon.web.incidents import incident_view
-from lagmon.wording import clock, counted, duration, member, number
+from lagmon.wording import clock, counted, duration, number
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from lagmon.alerts.rules import Rule
-    from lagmon.model import GroupLag, PartitionLag
+    from lagmon.model import GroupLag
+    from lagmon.past import Sample
     from lagmon.report import ClusterReport, Links, OldestRecord
+    from lagmon.web.chart import Chart
     from lagmon.web.incidents import IncidentView
 
-PARTITIONS_SHOWN = 20
 UNKNOWN = "–"  # noqa: RUF001 - typography for people, not a minus sign
 
 _WHY = {
@@ -55,40 +58,29 @@ class RecordView:
 
 
 @dataclass(frozen=True, slots=True)
-class PartitionView:
-    """One row of a group's partitions."""
-
-    name: str
-    lag: str
-    waited: str
-    committed: str
-    end: str
-    note: str
-    owner: str
-
-
-@dataclass(frozen=True, slots=True)
 class GroupView:
     """One group.
 
     *tone* is ``bad``, ``warn``, ``unknown`` or ``good`` and *verdict* the same in a word. *filled*
     is the lag as a part of the limit, 1 at most, or ``None`` when it is not known. *waited* is for
     how long the oldest unread record has, and empty where nothing is unread or it is not known.
+    *pace* is how fast the lag grows or shrinks, *trend* its last hour, *query* leads to its page.
     """
 
     name: str
+    query: str
     tone: str
     verdict: str
     lag: str
     waited: str
     filled: float | None
+    pace: str
+    trend: Chart | None
     members: str
     state: str
     notes: tuple[str, ...]
     incidents: tuple[IncidentView, ...]
     record: RecordView | None
-    partitions: tuple[PartitionView, ...]
-    partitions_hidden: int
 
 
 def is_unknown(group: GroupLag) -> bool:
@@ -120,28 +112,34 @@ def worst_first(cluster: ClusterReport) -> list[GroupLag]:
 
 
 def group_view(
-    group: GroupLag, cluster: ClusterReport, rules: Sequence[Rule], links: Links, now: float
+    group: GroupLag,
+    cluster: ClusterReport,
+    rules: Sequence[Rule],
+    links: Links,
+    now: float,
+    *,
+    samples: Sequence[Sample] = (),
 ) -> GroupView:
-    """Lay out *group* of *cluster* as of *now* (seconds)."""
+    """Lay out *group* of *cluster*, which has *samples* of the last hour, as of *now* (seconds)."""
     incidents = [i for i in cluster.incidents if i.key.group == group.group]
     firing = {incident.key.group for incident in incidents}
     record = dict(cluster.records).get(group.group)
     tone, verdict = _TONES[_rank(group, firing, cluster.pending)]
-    parts = sorted(group.partitions, key=_partition_order)
     return GroupView(
         name=safe(group.group),
+        query=urlencode({"cluster": safe(cluster.cluster), "name": safe(group.group)}),
         tone=tone,
         verdict=_word(group, verdict),
         lag=UNKNOWN if group.lag is None else number(group.lag),
         waited=waited.said(waited.by_all(group.partitions)) if group.lag else "",
         filled=_filled(group, rules),
+        pace=_pace(group.rate),
+        trend=chart(samples, now),
         members="members unknown" if group.members is None else counted(group.members, "member"),
         state=safe(group.state or ""),
         notes=tuple(_notes(group)),
         incidents=tuple(incident_view(each, rules, links, now) for each in incidents),
         record=None if record is None else _record(record, links, now),
-        partitions=tuple(_partition(part) for part in parts[:PARTITIONS_SHOWN]),
-        partitions_hidden=max(0, len(parts) - PARTITIONS_SHOWN),
     )
 
 
@@ -156,6 +154,8 @@ _TONES = (
     ("unknown", "nothing to read"),
     ("good", ""),
 )
+
+_WELL = 6  # from this rank on there is nothing to do
 
 # States in which nothing has to be done; the others open with their own word in a tone that warns.
 _CALM = {None, State.OK, State.CATCHING_UP, State.STEADY, State.PENDING, State.OPEN_TRANSACTION}
@@ -179,12 +179,35 @@ def _word(group: GroupLag, verdict: str) -> str:
     return verdict or (group.judged or State.OK).value.replace("_", " ")
 
 
-def _filled(group: GroupLag, rules: Sequence[Rule]) -> float | None:
+def limit_of(group: GroupLag, rules: Sequence[Rule]) -> float | None:
+    """Give the lowest limit that *rules* set to the lag of *group*, if any does."""
     own = [each for rule in rules if (each := rule.of(group.group)) and each.scope is Scope.GROUP]
     limits = [each.condition.threshold for each in own if each.condition.measure is Measure.LAG]
-    if group.lag is None or not limits:
+    return min(limits, default=None)
+
+
+def is_well(group: GroupLag, cluster: ClusterReport) -> bool:
+    """Tell whether *group* of *cluster* gives nobody anything to do."""
+    firing = {incident.key.group for incident in cluster.incidents}
+    return _rank(group, firing, cluster.pending) >= _WELL
+
+
+def _pace(rate: float | None) -> str:
+    """Say how fast a lag changes: per second, or per minute where that is less than one."""
+    if rate is None:
+        return ""
+    fast = abs(rate) >= 1
+    count = abs(rate) if fast else abs(rate) * 60
+    if round(count) == 0:
+        return ""
+    return f"{'growing' if rate > 0 else 'falling'} {number(count)}/{'s' if fast else 'min'}"
+
+
+def _filled(group: GroupLag, rules: Sequence[Rule]) -> float | None:
+    limit = limit_of(group, rules)
+    if group.lag is None or limit is None:
         return None
-    return min(1.0, group.lag / max(1.0, min(limits)))
+    return min(1.0, group.lag / max(1.0, limit))
 
 
 def _notes(group: GroupLag) -> list[str]:
@@ -192,7 +215,7 @@ def _notes(group: GroupLag) -> list[str]:
     if group.judged not in {None, State.OK} and group.reason and group.since is not None:
         notes.append(f"{_word(group, '')} since {clock(group.since)}: {safe(group.reason)}")
     if group.lag is None and group.why is not None:
-        notes.append(_why(group.why))
+        notes.append(why_said(group.why))
     if group.detail:
         notes.append(safe(group.detail))
     if group.lag and group.members == 0:
@@ -208,7 +231,8 @@ def _notes(group: GroupLag) -> list[str]:
     return notes
 
 
-def _why(why: Why) -> str:
+def why_said(why: Why) -> str:
+    """Say *why* a lag is not known."""
     return _WHY.get(why.value, why.value)
 
 
@@ -225,28 +249,4 @@ def _record(record: OldestRecord, links: Links, now: float) -> RecordView:
         size="" if record.size is None else counted(record.size, "byte"),
         pending=record.pending,
         headers=tuple((safe(name), safe(text)) for name, text in record.headers),
-    )
-
-
-def _partition_order(part: PartitionLag) -> tuple[bool, int, str, int]:
-    return part.lag is not None, -(part.lag or 0), part.at.topic, part.at.partition
-
-
-def _partition(part: PartitionLag) -> PartitionView:
-    notes = [] if part.why is None else [_why(part.why)]
-    if part.judged not in {None, State.OK, State.UNKNOWN, State.LOST}:
-        notes.append(part.judged.value.replace("_", " "))
-    if part.detail:
-        notes.append(safe(part.detail))
-    if part.lost:
-        notes.append(f"{counted(part.lost, 'message')} lost")
-    owner = part.owner
-    return PartitionView(
-        name=f"{safe(part.at.topic)}[{part.at.partition}]",
-        lag=UNKNOWN if part.lag is None else number(part.lag),
-        waited=waited.said(part.age) or UNKNOWN,
-        committed=UNKNOWN if part.committed is None else str(part.committed),
-        end=UNKNOWN if part.end is None else str(part.end),
-        note=", ".join(notes),
-        owner="" if owner is None else member(owner.client_id, owner.host),
     )

@@ -1,8 +1,8 @@
 """What the status page shows, worst first, as text that only has to be laid out. Pure.
 
 In: a `Report`, the rules, the links and the time. Out: a `Status` of strings and flags; every name
-that a stranger chose is made safe. The page is bounded: of many groups the worst are shown, and it
-is said how many are not.
+that a stranger chose is made safe. A `Choice` narrows and sorts the groups, never the headline. The
+page is bounded: of many groups the first are shown, and it is said how many are not.
 """
 
 from __future__ import annotations
@@ -11,15 +11,25 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lagmon.labels import safe
+from lagmon.past import Past
 from lagmon.readings import TOPICS_HIDDEN
-from lagmon.web.groups import GroupView, group_view, is_uncommitted, is_unknown, worst_first
+from lagmon.web.choice import Choice
+from lagmon.web.groups import (
+    GroupView,
+    group_view,
+    is_uncommitted,
+    is_unknown,
+    is_well,
+    worst_first,
+)
 from lagmon.web.incidents import IncidentView, about, incident_view
 from lagmon.wording import clock, counted, duration, number, reason
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from lagmon.alerts.rules import Rule
+    from lagmon.model import GroupLag
     from lagmon.report import ClusterReport, Links, Report
 
 GROUPS_SHOWN = 200
@@ -32,7 +42,7 @@ class ClusterView:
 
     *stale* says how old the shown values are, and is empty while they are those of the last cycle.
     *empty* says why no group is shown, where none is. *incidents* are those of the cluster, and of
-    groups that are not shown.
+    groups that are not shown. *groups_left_out* counts those that were not asked for.
     """
 
     name: str
@@ -45,6 +55,7 @@ class ClusterView:
     incidents: tuple[IncidentView, ...]
     groups: tuple[GroupView, ...]
     groups_hidden: int
+    groups_left_out: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,13 +68,30 @@ class Status:
     at: str
     version: str
     clusters: tuple[ClusterView, ...]
+    names: tuple[str, ...]
 
 
-def status(report: Report, rules: Sequence[Rule], links: Links, now: float) -> Status:
-    """Lay out *report* as of *now* (seconds)."""
-    clusters = tuple(_cluster(cluster, rules, links, now) for cluster in report.clusters)
+def status(
+    report: Report,
+    rules: Sequence[Rule],
+    links: Links,
+    now: float,
+    *,
+    past: Mapping[str, Past] | None = None,
+    choice: Choice | None = None,
+) -> Status:
+    """Lay out what *choice* takes of *report*, with the *past* by cluster, at *now* (seconds)."""
+    choice, past = choice or Choice(), past or {}
+    clusters = tuple(
+        _cluster(
+            cluster, rules, links, now, past=past.get(cluster.cluster) or Past(), choice=choice
+        )
+        for cluster in report.clusters
+        if choice.cluster in {"", safe(cluster.cluster)}
+    )
     tone, headline, detail = _headline(report)
-    return Status(tone, headline, detail, clock(now), report.version, clusters)
+    names = tuple(safe(cluster.cluster) for cluster in report.clusters)
+    return Status(tone, headline, detail, clock(now), report.version, clusters, names)
 
 
 def _headline(report: Report) -> tuple[str, str, str]:
@@ -124,12 +152,19 @@ def _watching(report: Report) -> str:
 
 
 def _cluster(
-    cluster: ClusterReport, rules: Sequence[Rule], links: Links, now: float
+    cluster: ClusterReport,
+    rules: Sequence[Rule],
+    links: Links,
+    now: float,
+    *,
+    past: Past,
+    choice: Choice,
 ) -> ClusterView:
     tone, word = _state(cluster)
-    groups = worst_first(cluster)
-    shown = {group.group for group in groups[:GROUPS_SHOWN]}
-    others = [each for each in cluster.incidents if each.key.group not in shown]
+    groups = _chosen(cluster, choice)
+    shown = groups[:GROUPS_SHOWN]
+    names = {group.group for group in shown}
+    others = [each for each in cluster.incidents if each.key.group not in names]
     stale = ""
     if cluster.error is not None and cluster.lag is not None:
         stale = f"These values are {duration(now - cluster.lag.at)} old."
@@ -139,14 +174,33 @@ def _cluster(
         word=word,
         error=_error(cluster),
         stale=stale,
-        empty=_empty(cluster) if _bare(cluster) else "",
+        empty=_empty(cluster) if _bare(cluster) else "" if groups else "No group is so.",
         facts=tuple(_facts(cluster, now)),
         incidents=tuple(incident_view(each, rules, links, now, named=True) for each in others),
         groups=tuple(
-            group_view(group, cluster, rules, links, now) for group in groups[:GROUPS_SHOWN]
+            group_view(each, cluster, rules, links, now, samples=past.lags(each.group))
+            for each in shown
         ),
-        groups_hidden=max(0, len(groups) - GROUPS_SHOWN),
+        groups_hidden=len(groups) - len(shown),
+        groups_left_out=(len(cluster.lag.groups) if cluster.lag else 0) - len(groups),
     )
+
+
+def _chosen(cluster: ClusterReport, choice: Choice) -> list[GroupLag]:
+    """Give the groups of *cluster* that *choice* takes, in its order."""
+    found = [group for group in worst_first(cluster) if choice.names(group)]
+    if choice.show == "incidents":
+        firing = {incident.key.group for incident in cluster.incidents}
+        found = [group for group in found if group.group in firing]
+    if choice.show == "attention":
+        found = [group for group in found if not is_well(group, cluster)]
+    if choice.sort == "name":
+        found.sort(key=lambda group: group.group)
+    if choice.sort == "lag":
+        found.sort(key=lambda group: -1 if group.lag is None else group.lag, reverse=True)
+    if choice.sort == "waits":
+        found.sort(key=lambda group: -1 if group.age is None else group.age.seconds, reverse=True)
+    return found
 
 
 def _state(cluster: ClusterReport) -> tuple[str, str]:

@@ -15,7 +15,6 @@ from lagmon.board import KEPT_CYCLES, advance
 from lagmon.model import Age, GroupLag, IncidentKey, Method, State, Why
 from lagmon.readings import Member, StepDuration
 from lagmon.report import ClusterReport, Links, Report
-from lagmon.web import groups as group_views
 from lagmon.web.status import GROUPS_SHOWN, Status, status
 from tests.lagmon.builders import (
     CLUSTER,
@@ -202,7 +201,6 @@ def test_the_reason_of_a_state_is_on_the_page() -> None:
     view = the_group(watched(replace(behind, judged=State.BLOCKED, since=NOON, reason=reason)))
 
     assert view.notes == (f"blocked since 16:00:00 UTC: {reason}",)
-    assert [row.note for row in view.partitions] == ["blocked"]
 
 
 def test_partitions_that_hold_nothing_do_not_spoil_the_headline() -> None:
@@ -329,32 +327,6 @@ def test_the_page_is_bounded() -> None:
     assert view.groups[0].name == f"g{GROUPS_SHOWN + 6}"
 
 
-def test_partitions_are_bounded_too_and_unknown_ones_come_first() -> None:
-    """What is unknown is not hidden behind what is small."""
-    unknown = part(99, None, why=Why.NO_END_OFFSET)
-    many = tuple(part(number, number) for number in range(group_views.PARTITIONS_SHOWN + 4))
-
-    view = the_group(watched(group(1, GROUP, *many, unknown)))
-
-    assert (len(view.partitions), view.partitions_hidden) == (group_views.PARTITIONS_SHOWN, 5)
-    assert [row.name for row in view.partitions[:2]] == ["plays[99]", "plays[23]"]
-    assert view.partitions[0].note == "end of the partition unknown"
-
-
-def test_a_partition_names_its_owner() -> None:
-    """Client and host of the one that should be reading."""
-    owner = Member("m-1", "worker-1", "10.0.0.7", (at(0),))
-
-    (row,) = the_group(watched(group(7, GROUP, part(0, 7, owner=owner)))).partitions
-
-    assert (row.lag, row.committed, row.end, row.owner) == (
-        "7",
-        "5000",
-        "5007",
-        "worker-1 at 10.0.0.7",
-    )
-
-
 @pytest.mark.parametrize(
     ("sick", "note"),
     [
@@ -385,15 +357,6 @@ def test_without_rules_there_is_no_limit_to_measure_against() -> None:
     (cluster,) = status(Report("1.0", (watched(group(7)),)), (), LINKS, NOON).clusters
 
     assert cluster.groups[0].filled is None
-
-
-def test_what_the_broker_said_stands_with_the_partition() -> None:
-    """The reason in the broker's words, beside our own and what was lost."""
-    sick = replace(part(0, None, why=Why.NO_END_OFFSET, lost=2), detail="leader not available")
-
-    (row,) = the_group(watched(group(None, GROUP, sick, why=Why.NO_END_OFFSET))).partitions
-
-    assert row.note == "end of the partition unknown, leader not available, 2 messages lost"
 
 
 def the_record(**about: str | None) -> RecordView:
@@ -508,18 +471,18 @@ def test_an_incident_of_a_group_that_is_not_shown_is_not_lost() -> None:
 
 
 @pytest.mark.parametrize(
-    ("age", "of_group", "of_part"),
+    ("age", "said"),
     [
-        (Age(200, Method.HISTORY, 5), "3m 20s ± 5s, by history", "3m 20s ± 5s, by history"),
-        (Age(40, Method.TIMESTAMPS, None), *["at least 40s, by timestamps"] * 2),
-        (None, "", group_views.UNKNOWN),
+        (Age(200, Method.HISTORY, 5), "3m 20s ± 5s, by history"),
+        (Age(40, Method.TIMESTAMPS, None), "at least 40s, by timestamps"),
+        (None, ""),
     ],
 )
-def test_an_age_is_shown_with_its_bound(age: Age | None, of_group: str, of_part: str) -> None:
-    """The group has that of its oldest unread record, each partition its own."""
+def test_an_age_is_shown_with_its_bound(age: Age | None, said: str) -> None:
+    """The group has that of its oldest unread record, and says how it was found."""
     view = the_group(watched(group(7, GROUP, replace(part(0, 7), age=age))))
 
-    assert (view.waited, view.partitions[0].waited) == (of_group, of_part)
+    assert view.waited == said
 
 
 def test_nothing_waits_where_all_is_read() -> None:
