@@ -6,6 +6,7 @@ Exit codes: 0 after SIGTERM or SIGINT; 1 when the address could not be served.
 from __future__ import annotations
 
 import asyncio
+import sys
 from typing import TYPE_CHECKING
 
 import structlog
@@ -14,6 +15,7 @@ from lagmon import garbage, loop
 from lagmon.board import Board
 from lagmon.commands import wiring
 from lagmon.configuration.sources import load
+from lagmon.publish import SWITCH_SECONDS
 from lagmon.state import Keeper
 from lagmon.supervise import Collector
 from lagmon.web.app import create_app
@@ -49,6 +51,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 def run(chosen: argparse.Namespace) -> int:
     """Serve as *chosen*; SettingsError if that cannot be."""
     garbage.look_seldom()
+    sys.setswitchinterval(SWITCH_SECONDS)
     settings = load(
         chosen.config,
         bootstrap_servers=chosen.bootstrap_servers,
@@ -90,6 +93,7 @@ async def serve(settings: Settings) -> int:
             wiring.mailboxes(settings, links),
             clock=clock,
             until=stop,
+            exported=settings.metrics.exported(),
             keeper=Keeper(settings.state.path, tuple(each.name for each in settings.clusters)),
         )
     finally:

@@ -28,6 +28,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from lagmon.configuration import addresses
+from lagmon.configuration.exposing import Metrics
 from lagmon.configuration.maintenance_settings import WindowSettings
 from lagmon.configuration.parts import Duration, Link, Part, Pattern
 from lagmon.configuration.receivers import Alertmanager, Webhook
@@ -224,6 +225,7 @@ class Settings(BaseSettings):
     rules: dict[str, RuleSettings] = Field(default={})
     maintenance: tuple[WindowSettings, ...] = ()
     state: State = State()
+    metrics: Metrics = Metrics()
     environment: str = "development"
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
