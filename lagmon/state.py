@@ -1,7 +1,6 @@
-"""What a restart must not forget: incidents, pending times, progress and arrivals, in one file.
+"""What a restart must not forget, in one file: incidents, pending times, progress, pages sent.
 
-In: each cluster's `incidents.State`, and what progress and arrivals give as JSON, which is not
-looked into.
+In: what is to be kept of each cluster, and what was paged; `kept` has its form.
 Out: the same at the next start. The file is replaced as a whole: written beside, forced to the
 disk, renamed, so that whatever moment the machine dies in, one of the two is there and whole. A
 file that makes no sense is set aside; one that the system does not give stays where it is, and
@@ -12,25 +11,28 @@ A failure to write is logged once, and costs nothing but the memory: pages go ou
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import shutil
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import chain, count
 from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from lagmon.alerts.incidents import Pending, State, interrupted
+from lagmon.alerts.incidents import interrupted
 from lagmon.errors import RecordingError
-from lagmon.fields import AMOUNTS, PARTITIONS, TIMES, Fields
-from lagmon.model import Incident, IncidentKey
+from lagmon.kept import Kept, Saved, dumps, loads
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
     from pathlib import Path
 
-VERSION = 1
+    from lagmon.alerts.incidents import State
+    from lagmon.model import IncidentKey
+
+# Whoever keeps something also knows its form.
+__all__ = ["ASIDE", "KEEP_SECONDS", "Keeper", "Kept", "Saved", "dumps", "loads", "read", "write"]
+
 # How old the memory may be after a kill, while nobody opens, resolves or becomes pending.
 KEEP_SECONDS = 30.0
 ASIDE = ".unreadable"
@@ -38,52 +40,23 @@ ASIDE = ".unreadable"
 log = structlog.get_logger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Saved:
-    """What is kept of one cluster; *progress* and *arrivals* are any values that JSON can hold."""
-
-    incidents: State
-    progress: Any = None
-    arrivals: Any = None
-
-
-def dumps(clusters: Mapping[str, Saved]) -> str:
-    """Write *clusters* by name as the content of the file."""
-    kept = {name: _saved_out(saved) for name, saved in sorted(clusters.items())}
-    return json.dumps({"v": VERSION, "clusters": kept}, separators=(",", ":"), allow_nan=False)
-
-
-def loads(content: str | bytes) -> dict[str, Saved]:
-    """Read the *content* of the file; RecordingError with the path of what is wrong in it."""
-    try:
-        value = json.loads(content)
-    except (ValueError, RecursionError) as error:
-        raise RecordingError(f"the file is no JSON: {error}") from None
-    fields = Fields.of(value)
-    version = fields.whole("v")
-    if version != VERSION:
-        raise RecordingError(f"v: is {version}; this lagmon reads version {VERSION}")
-    clusters = fields.below("clusters")
-    return {name: _saved_in(clusters.below(name), value["clusters"][name]) for name in clusters}
-
-
-def read(path: Path) -> dict[str, Saved] | None:
-    """Read the file at *path*, by cluster; nothing where there is none. Never raises.
+def read(path: Path) -> Kept | None:
+    """Read the file at *path*; nothing where there is none. Never raises.
 
     One that is wrong is renamed to *path* with `ASIDE` behind it. None: there is one, and it must
     not be written over: it could not be read, or not be moved.
     """
     try:
-        clusters = loads(path.read_bytes())
+        kept = loads(path.read_bytes())
     except FileNotFoundError:
-        return {}
+        return Kept()
     except OSError as error:
         log.error("state_unreadable", path=str(path), why=f"cannot be read: {error.strerror}")
         return None
     except RecordingError as error:
         return _set_aside(path, str(error))
-    log.info("state_restored", path=str(path), clusters=sorted(clusters))
-    return clusters
+    log.info("state_restored", path=str(path), clusters=sorted(kept.clusters))
+    return kept
 
 
 def write(path: Path, content: str, *, force: Callable[[int], None] = os.fsync) -> None:
@@ -112,13 +85,16 @@ def _nothing() -> None:
 class Keeper:
     """Keeps the clusters' memories at *path*; without one it keeps nothing.
 
-    What the file held at the start is in `restored` until it is taken. Only *clusters* are kept on.
+    What the file held at the start is in `restored` until it is taken. Only *clusters* are kept on,
+    and *paged*, whatever it is about.
     """
 
     def __init__(self, path: Path | None, clusters: tuple[str, ...]) -> None:
         found = read(path) if path else None
         self._path = path if found is not None else None
-        self._saved = {name: one for name, one in (found or {}).items() if name in clusters}
+        kept = found or Kept()
+        self._saved = {name: one for name, one in kept.clusters.items() if name in clusters}
+        self.paged = kept.paged
         self._kept: dict[str, tuple[float, frozenset[tuple[str, IncidentKey]]]] = {}
         self._writing = asyncio.Lock()
         self._failed = False
@@ -167,12 +143,22 @@ class Keeper:
         async with self._writing:
             await self._write(self._path, cluster, lambda: Saved(incidents, progress(), arrivals()))
 
-    async def _write(self, path: Path, cluster: str, saved: Callable[[], Saved]) -> None:
+    async def keep_paged(self, paged: Any) -> None:
+        """Keep what was *paged*, as JSON can hold it, at once. Never raises."""
+        self.paged = paged
+        if self._path is not None:
+            async with self._writing:
+                await self._write(self._path)
+
+    async def _write(
+        self, path: Path, cluster: str = "", saved: Callable[[], Saved] | None = None
+    ) -> None:
         try:
-            self._saved[cluster] = saved()
-            kept = dict(self._saved)
+            if saved is not None:
+                self._saved[cluster] = saved()
+            kept, paged = dict(self._saved), self.paged
             # Neither a large memory nor a slow disk is to hold up the loop.
-            await asyncio.to_thread(lambda: write(path, dumps(kept)))
+            await asyncio.to_thread(lambda: write(path, dumps(kept, paged)))
         except (OSError, ValueError, TypeError) as error:
             if not self._failed:
                 log.error("state_not_written", path=str(path), error=str(error))
@@ -183,7 +169,7 @@ class Keeper:
             self._failed = False
 
 
-def _set_aside(path: Path, why: str) -> dict[str, Saved] | None:
+def _set_aside(path: Path, why: str) -> Kept | None:
     """Move the file at *path* out of the way; None if it stays in it."""
     aside = _aside(path)
     try:
@@ -192,7 +178,7 @@ def _set_aside(path: Path, why: str) -> dict[str, Saved] | None:
         log.error("state_unreadable", path=str(path), why=why, error=str(error))
         return None
     log.warning("state_set_aside", path=str(path), moved_to=str(aside), why=why)
-    return {}
+    return Kept()
 
 
 def _aside(path: Path) -> Path:
@@ -206,86 +192,4 @@ def _keys(state: State) -> frozenset[tuple[str, IncidentKey]]:
         [("pending", each.key) for each in state.pending]
         + [("held" if each.held else "opened", each.key) for each in state.opened]
         + [("easing", each.key) for each in state.easing]
-    )
-
-
-def _saved_out(saved: Saved) -> dict[str, Any]:
-    state = saved.incidents
-    return {
-        "pending": [_pending_out(each) for each in state.pending],
-        "opened": [_incident_out(each) for each in state.opened],
-        "resolved": [_incident_out(each) for each in state.resolved],
-        "easing": [_pending_out(each) for each in state.easing],
-        "progress": saved.progress,
-        "arrivals": saved.arrivals,
-    }
-
-
-def _saved_in(fields: Fields, value: Mapping[str, Any]) -> Saved:
-    state = State(
-        pending=tuple(_pending_in(each) for each in fields.each("pending")),
-        opened=tuple(_incident_in(each) for each in fields.each("opened")),
-        resolved=tuple(_incident_in(each) for each in fields.each("resolved")),
-        easing=tuple(_pending_in(each) for each in fields.each("easing")),
-    )
-    return Saved(state, value.get("progress"), value.get("arrivals"))
-
-
-def _key_out(key: IncidentKey) -> dict[str, Any]:
-    names = {"group": key.group, "topic": key.topic, "partition": key.partition}
-    known = {name: value for name, value in names.items() if value is not None}
-    return {"rule": key.rule, "cluster": key.cluster, **known}
-
-
-def _key_in(fields: Fields) -> IncidentKey:
-    return IncidentKey(
-        fields.text("rule"),
-        fields.text("cluster"),
-        fields.maybe_text("group"),
-        fields.maybe_text("topic"),
-        fields.maybe_whole("partition", PARTITIONS),
-    )
-
-
-def _pending_out(pending: Pending) -> dict[str, Any]:
-    return {
-        **_key_out(pending.key),
-        "since": pending.since,
-        "held_seconds": pending.held_seconds,
-        "seen_at": pending.seen_at,
-        "value": pending.value,
-    }
-
-
-def _pending_in(fields: Fields) -> Pending:
-    return Pending(
-        _key_in(fields),
-        fields.number("since", TIMES),
-        fields.number("held_seconds", AMOUNTS),
-        fields.maybe_number("seen_at", TIMES),
-        fields.number("value", AMOUNTS),
-    )
-
-
-def _incident_out(incident: Incident) -> dict[str, Any]:
-    return {
-        **_key_out(incident.key),
-        "since": incident.since,
-        "opened_at": incident.opened_at,
-        "value": incident.value,
-        "sent_at": incident.sent_at,
-        "resolved_at": incident.resolved_at,
-        "held": incident.held,
-    }
-
-
-def _incident_in(fields: Fields) -> Incident:
-    return Incident(
-        _key_in(fields),
-        fields.number("since", TIMES),
-        fields.number("opened_at", TIMES),
-        fields.number("value", AMOUNTS),
-        fields.number("sent_at", TIMES),
-        fields.maybe_number("resolved_at", TIMES),
-        held=fields.maybe_truth("held") or False,
     )

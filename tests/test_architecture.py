@@ -19,7 +19,9 @@ MODULE_LINES, FUNCTION_LINES = 300, 40
 PURE = (
     "lagmon/model.py",
     "lagmon/readings.py",
+    "lagmon/kept.py",
     "lagmon/notify/commands.py",
+    "lagmon/notify/fallback.py",
     "lagmon/notify/phrases.py",
     "lagmon/bounds.py",
     "lagmon/compatibility.py",

@@ -16,7 +16,6 @@ from lagmon.board import Board
 from lagmon.commands import wiring
 from lagmon.configuration.sources import load
 from lagmon.publish import SWITCH_SECONDS
-from lagmon.state import Keeper
 from lagmon.supervise import Collector
 from lagmon.web.app import create_app
 from lagmon.web.connections import Limits
@@ -67,7 +66,7 @@ async def serve(settings: Settings) -> int:
     )
     stop = wiring.signalled()
     clock = loop.SystemClock()
-    links, policy = wiring.links(settings), wiring.policy(settings)
+    links, policy, keeper = wiring.links(settings), wiring.policy(settings), wiring.keeper(settings)
     board = Board(wiring.VERSION, (cluster.name for cluster in settings.clusters))
     streams = Streams()
     web = WebServer(
@@ -90,11 +89,11 @@ async def serve(settings: Settings) -> int:
             [Collector(settings.collector(cluster)) for cluster in settings.clusters],
             policy,
             board,
-            wiring.mailboxes(settings, links),
+            wiring.mailboxes(settings, links, keeper),
             clock=clock,
             until=stop,
             exported=settings.metrics.exported(),
-            keeper=Keeper(settings.state.path, tuple(each.name for each in settings.clusters)),
+            keeper=keeper,
         )
     finally:
         streams.close()

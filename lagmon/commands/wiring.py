@@ -18,6 +18,7 @@ from lagmon.alerts.incidents import REMIND_SECONDS
 from lagmon.configuration.rule_settings import rules_of
 from lagmon.judge.judging import Policy
 from lagmon.report import Links, Reach
+from lagmon.state import Keeper
 from lagmon.supervise import GRACE_SECONDS
 
 if TYPE_CHECKING:
@@ -87,6 +88,11 @@ def holds_seconds(settings: Settings) -> float:
     )
 
 
+def keeper(settings: Settings) -> Keeper:
+    """Give what keeps what a restart must not forget, where *settings* say so."""
+    return Keeper(settings.state.path, tuple(each.name for each in settings.clusters))
+
+
 def access(receiver: Receiver) -> notify.Access:
     """Give what *receiver* wants to see of us."""
     return notify.Access(
@@ -118,10 +124,41 @@ def receivers(settings: Settings, links: Links, holds_seconds: float) -> list[no
     return [*alertmanagers, *webhooks]
 
 
-def mailboxes(settings: Settings, links: Links) -> list[notify.Mailbox]:
-    """Give one mailbox for the log and one for each receiver: nobody waits for another."""
-    told = receivers(settings, links, holds_seconds(settings))
-    return [notify.Mailbox(notify.Log(), everything=True), *map(notify.Mailbox, told)]
+def pagerduty(settings: Settings, links: Links) -> notify.PagerDuty | None:
+    """Give the PagerDuty of *settings*, if there is one."""
+    if (chosen := settings.pagerduty) is None:
+        return None
+    return notify.PagerDuty(links, routing_key_file=chosen.routing_key_file, url=chosen.url)
+
+
+def mailboxes(settings: Settings, links: Links, keeper: Keeper | None = None) -> list[notify.Box]:
+    """Give one box for the log and one for each receiver: nobody waits for another.
+
+    What was paged while no Alertmanager took anything is kept by *keeper*.
+    """
+    holds = holds_seconds(settings)
+    told = receivers(settings, links, holds)
+    names = frozenset(each.name for each in told if isinstance(each, notify.Alertmanager))
+    standby = _standby(settings, links, names, keeper)
+    heard = standby.heard if standby else None
+    mailboxes = [notify.Mailbox(each, heard=heard) for each in told]
+    log = notify.Mailbox(notify.Log(), everything=True)
+    return [log, *mailboxes, *([standby] if standby else [])]
+
+
+def _standby(
+    settings: Settings, links: Links, alertmanagers: frozenset[str], keeper: Keeper | None
+) -> notify.Standby | None:
+    receiver, chosen = pagerduty(settings, links), settings.pagerduty
+    if receiver is None or chosen is None:
+        return None
+    policy = notify.Policy(
+        alertmanagers,
+        after_seconds=chosen.fallback_after,
+        holds_seconds=holds_seconds(settings),
+        priorities=frozenset(chosen.priorities),
+    )
+    return notify.Standby(receiver, notify.Fallback(policy), keeper)
 
 
 def signalled() -> asyncio.Event:

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import AfterValidator, Field, model_validator
 
+from lagmon.alerts.rules import Priority
 from lagmon.configuration import addresses
-from lagmon.configuration.parts import Part
+from lagmon.configuration.parts import Duration, Link, Part
+from lagmon.notify.pagerduty import ADDRESS
 
 if TYPE_CHECKING:
     from typing import Self
@@ -74,3 +76,15 @@ class Webhook(Receiver):
     """Any address that is to get every alert, signed by what *secret_file* holds."""
 
     secret_file: ReadableFile
+
+
+class PagerDuty(Part):
+    """A service of PagerDuty, told where no Alertmanager has taken anything for *fallback_after*.
+
+    It is told of incidents of *priorities* alone, by the key that *routing_key_file* holds.
+    """
+
+    routing_key_file: ReadableFile
+    fallback_after: Duration = 120.0
+    priorities: Annotated[tuple[Priority, ...], Field(min_length=1)] = (Priority.P1,)
+    url: Link = ADDRESS

@@ -31,7 +31,7 @@ from lagmon.configuration import addresses
 from lagmon.configuration.exposing import Metrics
 from lagmon.configuration.maintenance_settings import WindowSettings
 from lagmon.configuration.parts import Duration, Link, Part, Pattern
-from lagmon.configuration.receivers import Alertmanager, Webhook
+from lagmon.configuration.receivers import Alertmanager, PagerDuty, Webhook
 from lagmon.configuration.rule_settings import RuleSettings
 from lagmon.configuration.serving import Web
 from lagmon.judge.states import Judging
@@ -221,6 +221,7 @@ class Settings(BaseSettings):
     web: Web = Web()
     alertmanagers: tuple[Alertmanager, ...] = ()
     webhooks: tuple[Webhook, ...] = ()
+    pagerduty: PagerDuty | None = None
     links: Links = Links()
     rules: dict[str, RuleSettings] = Field(default={})
     maintenance: tuple[WindowSettings, ...] = ()

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING
 import httpx
 import structlog
 
-from lagmon.notify.access import Access, AccessError
+from lagmon.notify.access import Access, AccessError, secret
 from lagmon.notify.mailbox import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
 TIMEOUT_SECONDS = 10.0
 _WORDS = 200  # of an answer that is logged
@@ -35,8 +36,8 @@ class Delivery:
         self._client: httpx.AsyncClient | None = None
         self._fingerprint = b""
 
-    async def post(self, body: bytes, headers: Mapping[str, str]) -> Outcome:
-        """Post *body* once."""
+    async def post(self, body: bytes, headers: Mapping[str, str], *, hidden: str = "") -> Outcome:
+        """Post *body* once; *hidden* is a secret in it, which an answer may repeat and no log."""
         try:
             async with asyncio.timeout(self._timeout_seconds):
                 response = await self._post(body, dict(headers))
@@ -48,9 +49,20 @@ class Delivery:
             return self._failed(Outcome.FAILED, f"{type(error).__name__}: {error}")
         if response.is_success:
             return Outcome.SENT
-        said = f"{response.status_code}: {response.text[:_WORDS]}"
+        text = response.text.replace(hidden, "***") if hidden else response.text
+        said = f"{response.status_code}: {text[:_WORDS]}"
         is_trouble = response.is_server_error or response.status_code == _TOO_MANY
         return self._failed(Outcome.FAILED if is_trouble else Outcome.REJECTED, said)
+
+    async def secret(self, path: Path) -> str | None:
+        """Read the one line that *path* holds within the timeout; None, and a log line, if not."""
+        try:
+            async with asyncio.timeout(self._timeout_seconds):
+                return await asyncio.to_thread(secret, path)
+        except (AccessError, TimeoutError) as error:
+            why = str(error) or f"{path}: not read in {self._timeout_seconds:g} s"
+            self._failed(Outcome.FAILED, why)
+            return None
 
     async def close(self) -> None:
         """Close the connections."""
@@ -65,20 +77,22 @@ class Delivery:
             headers["Authorization"] = shown.authorization
         if self._client is None or shown.fingerprint != self._fingerprint:
             await self.close()
-            self._client = await asyncio.to_thread(self._connected)
+            self._client = await asyncio.to_thread(client, self._access, self._timeout_seconds)
             self._fingerprint = shown.fingerprint
         return await self._client.post(self._url, content=body, headers=headers)
-
-    def _connected(self) -> httpx.AsyncClient:
-        # No redirects: an answer must not choose who gets our alerts and credentials. No settings
-        # from the environment: a proxy for the internet is none for the Alertmanager next door.
-        return httpx.AsyncClient(
-            verify=self._access.context() or True,
-            follow_redirects=False,
-            trust_env=False,
-            timeout=self._timeout_seconds,
-        )
 
     def _failed(self, outcome: Outcome, error: str) -> Outcome:
         log.warning("notifier_failed", notifier=self._name, outcome=outcome.value, error=error)
         return outcome
+
+
+def client(access: Access, timeout_seconds: float) -> httpx.AsyncClient:
+    """Make a client that shows the certificates of *access*; AccessError where it cannot."""
+    # No redirects: an answer must not choose who gets our alerts and credentials. No settings
+    # from the environment: a proxy for the internet is none for the Alertmanager next door.
+    return httpx.AsyncClient(
+        verify=access.context() or True,
+        follow_redirects=False,
+        trust_env=False,
+        timeout=timeout_seconds,
+    )

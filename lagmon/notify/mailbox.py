@@ -8,6 +8,8 @@ What did not get through waits on, unless something newer is known by then, and 
 one second, two, four and so on, for half a minute in all; then it is let go, because everything
 that is open or over is sent again every minute anyway. What was refused is not tried again.
 
+Whoever stands in for the notifier may hear of each sending what became of it.
+
 What maintenance holds back is told only to who asked for everything: the log, which wakes nobody.
 """
 
@@ -25,10 +27,12 @@ import structlog
 from lagmon.report import Sent
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from lagmon.model import IncidentKey
     from lagmon.report import Notice
+
+    Heard = Callable[[str, Sequence[Notice], "Outcome"], None]
 
 # What Prometheus sends at once and lets wait, which Alertmanagers are known to take.
 BATCH = 256
@@ -66,10 +70,27 @@ class Notifier(Protocol):
         """Let go of connections."""
 
 
+class Box(Protocol):
+    """What the loop leaves its notices in, whoever empties it."""
+
+    def put(self, notices: Iterable[Notice]) -> None:
+        """Take *notices*, and return at once."""
+
+    def sent(self) -> tuple[Sent, ...]:
+        """Give the counts of what became of the notices so far."""
+
+    def start(self) -> None:
+        """Start to send."""
+
+    async def stop(self, timeout_seconds: float) -> None:
+        """Send what is left, at most *timeout_seconds*, then end."""
+
+
 class Mailbox:
     """Holds what waits for *notifier*; `start` the task that empties it, `stop` it at the end.
 
-    *everything* is for a notifier that wants to hear also of what maintenance holds back.
+    *everything* is for a notifier that wants to hear also of what maintenance holds back. *heard*
+    is called after each sending with the notifier's name, what was sent and what became of it.
     """
 
     def __init__(
@@ -79,11 +100,13 @@ class Mailbox:
         capacity: int = CAPACITY,
         pauses: Sequence[float] = PAUSES,
         everything: bool = False,
+        heard: Heard | None = None,
     ) -> None:
         self._notifier = notifier
         self._capacity = capacity
         self._pauses = pauses
         self._everything = everything
+        self._heard = heard
         self._waiting: dict[IncidentKey, Notice] = {}
         self._filled = asyncio.Event()
         self._idle = asyncio.Event()
@@ -138,6 +161,8 @@ class Mailbox:
             while batch := self._take():
                 outcome, is_worth_it = await self._send(batch)
                 self._counts[outcome] += len(batch)
+                if self._heard is not None:
+                    self._heard(self._notifier.name, batch, outcome)
                 failures = failures + 1 if is_worth_it else 0
                 if is_worth_it and not await self._retry(batch, failures):
                     failures = 0

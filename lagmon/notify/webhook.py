@@ -10,16 +10,13 @@ nor send it again later: HMAC-SHA256 over ``TIMESTAMP.BODY``.
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import hmac
 import json
 import time
 from typing import TYPE_CHECKING, Any
 
-import structlog
-
-from lagmon.notify.access import Access, AccessError, secret
+from lagmon.notify.access import Access
 from lagmon.notify.alertmanager import alert, parted
 from lagmon.notify.delivery import TIMEOUT_SECONDS, Delivery
 from lagmon.notify.mailbox import Outcome
@@ -34,8 +31,6 @@ if TYPE_CHECKING:
 VERSION = 1
 TIMESTAMP, SIGNATURE = "X-Lagmon-Timestamp", "X-Lagmon-Signature"
 _ID_DIGITS = 32
-
-log = structlog.get_logger(__name__)
 
 
 def body(notices: Sequence[Notice], links: Links, holds_seconds: float, now: float) -> bytes:
@@ -93,17 +88,11 @@ class Webhook:
         self._links, self._holds_seconds = links, holds_seconds
         self._secret_file, self._now = secret_file, now
         self._delivery = Delivery(self.name, bare, access, timeout_seconds)
-        self._timeout_seconds = timeout_seconds
 
     async def send(self, notices: Sequence[Notice]) -> Outcome:
         """Post *notices* as one batch; answer in bounded time whatever the other side does."""
-        try:
-            async with asyncio.timeout(self._timeout_seconds):
-                key = await asyncio.to_thread(secret, self._secret_file)
-        except (AccessError, TimeoutError) as error:
-            why = str(error) or f"{self._secret_file}: not read in {self._timeout_seconds:g} s"
-            outcome = Outcome.FAILED.value
-            log.warning("notifier_failed", notifier=self.name, outcome=outcome, error=why)
+        key = await self._delivery.secret(self._secret_file)
+        if key is None:
             return Outcome.FAILED
         now = self._now()
         said, timestamp = body(notices, self._links, self._holds_seconds, now), str(int(now))

@@ -56,7 +56,7 @@ def written(default: Any, kind: Any) -> str:
     if default is None or default in ({}, ()):
         return "none"
     if isinstance(default, tuple):
-        return ", ".join(f"`{one.pattern}`" for one in default)
+        return ", ".join(f"`{getattr(one, 'pattern', one)}`" for one in default)
     return f"`{default:g}s`" if kind is float else f"`{default}`"
 
 
@@ -81,7 +81,7 @@ def test_every_rule_stands_on_the_page_with_what_is_shipped() -> None:
 
 def test_the_example_is_read(tmp_path: Path) -> None:
     """The file works as it stands."""
-    example, _ = [block.text for block in blocks(NAME) if block.language == "yaml"]
+    example, *_ = [block.text for block in blocks(NAME) if block.language == "yaml"]
     path = tmp_path / "lagmon.yml"
     path.write_text(example)
 
@@ -92,7 +92,7 @@ def test_the_example_is_read(tmp_path: Path) -> None:
 
 def test_the_credentials_are_read(tmp_path: Path) -> None:
     """The example works where its files are."""
-    _, example = [block.text for block in blocks(NAME) if block.language == "yaml"]
+    _, example, _ = [block.text for block in blocks(NAME) if block.language == "yaml"]
     for found in set(re.findall(r"/(?:run|etc)/[\w./]+", example)):
         (tmp_path / Path(found).name).write_text("content")
     placed = re.sub(r"/(?:run|etc)/(?:\w+/)*", f"{tmp_path}/", example)
@@ -103,6 +103,19 @@ def test_the_credentials_are_read(tmp_path: Path) -> None:
 
     assert (only.username, only.password_file) == ("lagmon", tmp_path / "alertmanager")
     assert only.tls.key_file == tmp_path / "lagmon.key"
+
+
+def test_the_pagerduty_of_the_page_is_read(tmp_path: Path) -> None:
+    """It needs no more than a key."""
+    _, _, example = [block.text for block in blocks(NAME) if block.language == "yaml"]
+    (tmp_path / "pagerduty").write_text("key")
+    path = tmp_path / "lagmon.yml"
+    path.write_text(example.replace("/run/secrets", str(tmp_path)))
+
+    read = load(path, bootstrap_servers="kafka:9092").pagerduty
+
+    assert read is not None
+    assert (read.routing_key_file, read.fallback_after) == (tmp_path / "pagerduty", 120)
 
 
 def test_the_variables_are_read(monkeypatch: pytest.MonkeyPatch) -> None:

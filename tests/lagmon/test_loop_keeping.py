@@ -47,7 +47,7 @@ def test_what_is_pending_or_open_is_written_while_lagmon_runs(tmp_path: Path) ->
     path = tmp_path / "state.json"
 
     def kept() -> list[int]:
-        state = loads(path.read_bytes())[CLUSTER].incidents if path.exists() else State()
+        state = loads(path.read_bytes()).clusters[CLUSTER].incidents if path.exists() else State()
         return [len(state.pending), len(state.opened)]
 
     async def written(counts: list[int]) -> None:
@@ -121,6 +121,6 @@ def test_a_memory_that_makes_no_sense_is_set_aside_and_costs_nothing_else(
         assert (lines[1]["why"], lines[1]["copied_to"]) == (why, str(aside))
 
     play(story())
-    (incident,) = loads(path.read_bytes())[CLUSTER].incidents.opened
+    (incident,) = loads(path.read_bytes()).clusters[CLUSTER].incidents.opened
     assert (incident.key, incident.opened_at) == (KEY, NOON)
     assert json.loads(aside.read_text()) == json.loads(content)

@@ -17,7 +17,7 @@ from lagmon.alerts.incidents import Pending, State, step
 from lagmon.alerts.rules import KAFKA_CONSUMER_LAG
 from lagmon.errors import RecordingError
 from lagmon.model import Change, Incident, IncidentKey
-from lagmon.state import KEEP_SECONDS, Keeper, Saved, dumps, loads, read, write
+from lagmon.state import KEEP_SECONDS, Keeper, Kept, Saved, dumps, loads, read, write
 from tests.lagmon.builders import CLUSTER, GROUP, NOON, group, lags
 
 if TYPE_CHECKING:
@@ -68,18 +68,18 @@ def nothing() -> Any:
     return None
 
 
-@given(st.dictionaries(NAMES, st.builds(Saved, STATES, JSON, JSON), max_size=3))
-def test_what_is_written_is_what_is_read(clusters: dict[str, Saved]) -> None:
-    """Every state, and any JSON as progress and arrivals, comes back as it was."""
-    assert loads(dumps(clusters)) == clusters
+@given(st.dictionaries(NAMES, st.builds(Saved, STATES, JSON, JSON), max_size=3), JSON)
+def test_what_is_written_is_what_is_read(clusters: dict[str, Saved], paged: Any) -> None:
+    """Every state, and any JSON as progress, arrivals and pages, comes back as it was."""
+    assert loads(dumps(clusters, paged)) == Kept(clusters, paged)
 
 
 def test_a_file_of_a_lagmon_that_kept_less_is_read() -> None:
     """Version 1 grew: what an older one did not write is not known, and nothing is lost for it."""
     value = json.loads(dumps({CLUSTER: Saved(OPEN, {"groups": {}})}))
-    del value["clusters"][CLUSTER]["arrivals"]
+    del value["clusters"][CLUSTER]["arrivals"], value["paged"]
 
-    assert loads(json.dumps(value)) == {CLUSTER: Saved(OPEN, {"groups": {}})}
+    assert loads(json.dumps(value)) == Kept({CLUSTER: Saved(OPEN, {"groups": {}})})
 
 
 @pytest.mark.parametrize(
@@ -116,7 +116,7 @@ def test_a_file_that_is_wrong_is_set_aside_and_said_so(
         found = read(path)
 
     (line,) = lines
-    assert found == {}
+    assert found == Kept()
     assert (tmp_path / "state.json.unreadable").read_text() == content
     assert not path.exists()
     assert (line["event"], line["log_level"]) == ("state_set_aside", "warning")
@@ -128,14 +128,14 @@ def test_bytes_that_are_no_text_are_set_aside(tmp_path: Path) -> None:
     path = tmp_path / "state.json"
     path.write_bytes(b"\x80\xff\x00")
 
-    assert read(path) == {}
+    assert read(path) == Kept()
     assert (tmp_path / "state.json.unreadable").exists()
 
 
 def test_no_file_is_the_first_start(tmp_path: Path) -> None:
     """Nothing is said of it."""
     with capture_logs() as lines:
-        assert read(tmp_path / "state.json") == {}
+        assert read(tmp_path / "state.json") == Kept()
 
     assert lines == []
 
@@ -146,7 +146,7 @@ def test_a_second_file_that_is_wrong_leaves_the_first_alone(tmp_path: Path) -> N
 
     for content in ("first", "second", "third"):
         path.write_text(content)
-        assert read(path) == {}
+        assert read(path) == Kept()
 
     kept = {one.name: one.read_text() for one in tmp_path.iterdir()}
     assert kept == {
@@ -196,7 +196,7 @@ def test_a_write_that_breaks_leaves_the_old_file_whole(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="directory"):
         write(path, dumps({}))
 
-    assert read(path) == {CLUSTER: Saved(OPEN)}
+    assert read(path) == Kept({CLUSTER: Saved(OPEN)})
 
 
 def test_the_content_is_on_the_disk_before_it_gets_the_name_and_the_name_at_the_end(
@@ -312,7 +312,7 @@ def test_each_cluster_has_its_place_and_one_that_is_no_more_has_none(tmp_path: P
         second = Keeper(path, ("b", "c"))
         await second.keep("c", State(), nothing, 0)
 
-        assert set(read(path) or ()) == {"b", "c"}
+        assert set((read(path) or Kept()).clusters) == {"b", "c"}
         assert (second.restored("a"), second.restored("c")) == (None, Saved(State()))
 
     play(story())
@@ -349,12 +349,30 @@ def test_progress_that_is_no_json_is_said(tmp_path: Path) -> None:
     play(story())
 
 
+def test_what_was_paged_is_kept_beside_the_clusters(tmp_path: Path) -> None:
+    """It is written at once, stays when a cluster is, and also when its cluster is no more."""
+
+    async def story() -> None:
+        path = tmp_path / "state.json"
+        first = Keeper(path, ("a",))
+        await first.keep_paged(["a page"])
+        await first.keep("a", OPEN, nothing, 0)
+        second = Keeper(path, ("b",))
+        await second.keep("b", State(), nothing, 0)
+
+        assert read(path) == Kept({"b": Saved(State())}, ["a page"])
+        assert Keeper(path, ("b",)).paged == ["a page"]
+
+    play(story())
+
+
 def test_without_a_path_nothing_is_kept() -> None:
     """The setting is optional, and progress is not even asked."""
 
     async def story() -> None:
         keeper = Keeper(None, (CLUSTER,))
         await keeper.keep(CLUSTER, OPEN, lambda: pytest.fail("asked"), 0)
+        await keeper.keep_paged(["a page"])
 
         assert keeper.restored(CLUSTER) is None
 

@@ -13,6 +13,7 @@ from lagmon.commands.notify_test import notice
 from lagmon.notify.annotations import annotate
 from lagmon.report import Links
 from propagation.integrations import logs
+from tests.infra.pagerduty import ROUTING_KEY, PagerDuty
 from tests.infra.ports import free_port
 from tests.infra.wait import until
 from tests.lagmon.builders import NOON
@@ -31,8 +32,14 @@ def logging_as_it_was() -> Iterator[None]:
     logs.restore()
 
 
-def configured(folder: Path, *urls: str) -> str:
-    """Write settings with an Alertmanager at each of *urls*; give their path."""
+def configured(folder: Path, *urls: str, pagerduty: str | None = None) -> str:
+    """Write settings with an Alertmanager at each of *urls*; give their path.
+
+    With *pagerduty* there is one at that address.
+    """
+    key = folder / "routing-key"
+    key.write_text(ROUTING_KEY)
+    standing_by = {"pagerduty": {"routing_key_file": str(key), "url": pagerduty}}
     path = folder / "lagmon.yml"
     path.write_text(
         json.dumps(
@@ -40,6 +47,7 @@ def configured(folder: Path, *urls: str) -> str:
                 "clusters": [{"name": "local", "bootstrap_servers": "127.0.0.1:1"}],
                 "alertmanagers": [{"url": url} for url in urls],
                 "links": {"runbook": "https://wiki.example/{rule}"},
+                **(standing_by if pagerduty else {}),
             }
         )
     )
@@ -107,6 +115,45 @@ def test_nobody_to_tell_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert cli.main(["notify-test", "--config", configured(tmp_path)]) == 1
 
     assert capsys.readouterr().out.startswith("nobody is told: ")
+
+
+def test_pagerduty_is_not_told_unless_it_is_said_to(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], alertmanager: Alertmanager
+) -> None:
+    """It would wake somebody; what it would take for that is said."""
+    with PagerDuty() as pagerduty:
+        config = configured(tmp_path, alertmanager.url, pagerduty=pagerduty.url)
+        assert cli.main(["notify-test", "--config", config]) == 0
+        taken = capsys.readouterr().out
+        config = configured(tmp_path, f"http://127.0.0.1:{free_port()}", pagerduty=pagerduty.url)
+        assert cli.main(["notify-test", "--config", config]) == 1
+        away = capsys.readouterr().out
+        config = configured(tmp_path, pagerduty=pagerduty.url)
+        assert cli.main(["notify-test", "--config", config]) == 1
+        alone = capsys.readouterr().out
+
+        assert pagerduty.events() == []
+
+    assert "would not be told now, as an Alertmanager takes alerts; not tried" in taken
+    assert "would be told once no Alertmanager has taken anything for 2m; not tried" in away
+    assert "would be told at once, as there is no Alertmanager; not tried" in alone
+
+
+def test_pagerduty_is_tried_when_it_is_said_to(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The event says that it is a test; the key is in the event alone."""
+    with PagerDuty() as pagerduty:
+        config = configured(tmp_path, pagerduty=pagerduty.url)
+        assert cli.main(["notify-test", "--config", config, "--pagerduty"]) == 0
+
+        said = capsys.readouterr()
+        (event,) = pagerduty.events()
+        where = pagerduty.url.partition("://")[2]
+
+    assert said.out == f"pagerduty:{where}: sent\n"
+    assert "there is nothing to do" in event["payload"]["summary"]
+    assert ROUTING_KEY not in said.out + said.err
 
 
 @pytest.mark.parametrize("priority", Priority)

@@ -8,7 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from lagmon.commands.wiring import access
-from lagmon.configuration.receivers import Alertmanager
+from lagmon.configuration.receivers import Alertmanager, PagerDuty
 from lagmon.notify import Access
 
 if TYPE_CHECKING:
@@ -79,3 +79,27 @@ def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path, key: str) -> None
 
     with pytest.raises(ValidationError, match="missing cannot be read: No such file"):
         made(username="u", **{key: missing})
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({}, "routing_key_file\n  Field required"),
+        ({"routing_key_file": "/nowhere"}, "/nowhere cannot be read"),
+        ({"url": "https://u:p@pagerduty"}, "must hold no credentials"),
+        ({"priorities": []}, "at least 1 item"),
+        ({"priorities": ["P4"]}, "Input should be 'P1', 'P2' or 'P3'"),
+        ({"fallback_after": "0s"}, "must be more than nothing"),
+    ],
+)
+def test_a_pagerduty_that_could_not_be_told_is_refused(
+    file: str, given: dict[str, Any], said: str
+) -> None:
+    """No message repeats a secret."""
+    keys = {"routing_key_file": file, **given} if given else {}
+
+    with pytest.raises(ValidationError) as error:
+        PagerDuty.model_validate(keys)
+
+    assert said in str(error.value)
+    assert "u:p" not in str(error.value)
