@@ -61,6 +61,24 @@ def test_classes_of_ones_own_are_waited_for(
     assert first_end(handler, records=records, batch=batch).outcome is Outcome.WAIT
 
 
+@pytest.mark.parametrize("awaited", [False, True])
+def test_a_batch_that_waits_is_not_split(*, awaited: bool) -> None:
+    """An outage is nothing that one record of a batch could have brought about: one call is all."""
+    calls: list[object] = []
+
+    def handle(records: object) -> None:
+        calls.append(records)
+        fails(records)
+
+    async def handle_later(records: object) -> None:
+        await asyncio.sleep(0)
+        handle(records)
+
+    first_end(handle_later if awaited else handle, records=4, batch=True)
+
+    assert len(calls) == 1
+
+
 def test_a_group_that_says_when_is_followed() -> None:
     """Of tasks that were told when to ask again the last one counts, not the backoff."""
     group = ExceptionGroup(

@@ -156,13 +156,16 @@ def test_a_probe_that_goes_away_takes_no_answer_from_the_others() -> None:
 
 
 def test_checks_may_be_added_while_they_are_asked() -> None:
-    """A breaker that a handler makes later is asked from the next round on."""
-    checks: dict[str, Callable[[], str | None]] = {"kafka": lambda: None}
+    """A breaker that a handler makes during a round is asked from the next one on."""
+    checks: dict[str, Callable[[], str | None]] = {}
+
+    def kafka() -> None:
+        checks["stock"] = lambda: "the breaker is open"
 
     async def add() -> bool:
+        checks["kafka"] = kafka
         ready = Readiness(checks)
         assert await ready.reasons() == {"kafka": None}
-        checks["stock"] = lambda: "the breaker is open"
         return await soon(ready, {"kafka": None, "stock": "the breaker is open"})
 
     assert asyncio.run(add())
