@@ -101,23 +101,34 @@ def _characters(pattern: str) -> Iterator[tuple[str | None, str]]:
 
 def words(right: MissingRight, cluster: Cluster) -> str:
     """Say that *right* is missing, what that hides, and the command that grants it."""
+    return f"{lack(right)}: {consequence(right)}; {grant(right, cluster)}"
+
+
+def lack(right: MissingRight) -> str:
+    """Say that *right* is missing."""
     if right == UNTOLD:
-        return f"{TOPICS_UNTOLD}: {UNKNOWABLE}; {_grant(THE_CLUSTER, cluster)}"
+        return TOPICS_UNTOLD
     lacks = {
         Resource.CLUSTER: "lagmon may not DESCRIBE the cluster",
         Resource.GROUP: f"lagmon may not DESCRIBE group {right.name}",
         Resource.TOPIC: f"{TOPIC_REFUSED} {right.name}",
     }[right.resource]
-    more = " and what begins like it" if right.prefixed else ""
-    return f"{lacks}{more}: {HIDES[right.resource]}; {_grant(right, cluster)}"
+    return f"{lacks} and what begins like it" if right.prefixed else lacks
 
 
-def _grant(right: MissingRight, cluster: Cluster) -> str:
+def consequence(right: MissingRight) -> str:
+    """Say what is hidden while *right* is missing; of what nobody tells, why nobody does."""
+    return UNKNOWABLE if right == UNTOLD else HIDES[right.resource]
+
+
+def grant(right: MissingRight, cluster: Cluster, operation: str = "Describe") -> str:
+    """Give the command that grants *right*, or another *operation* on the same."""
+    right = THE_CLUSTER if right == UNTOLD else right
     named = "" if right.resource is Resource.CLUSTER else f" {shlex.quote(right.name)}"
     pattern = " --resource-pattern-type prefixed" if right.prefixed else ""
     server = cluster.bootstrap_servers.partition(",")[0].strip()
     user = shlex.quote(f"User:{cluster.client.get('sasl.username', 'LAGMON')}")
     return (
         f"kafka-acls --bootstrap-server {server} --add --allow-principal {user}"
-        f" --operation Describe --{right.resource}{named}{pattern}"
+        f" --operation {operation} --{right.resource}{named}{pattern}"
     )

@@ -31,6 +31,13 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 def run(chosen: argparse.Namespace) -> int:
     """Read the file; SettingsError with every problem that it has."""
     settings = load(chosen.config)
+    look_through(settings)
+    sys.stdout.write(f"{chosen.config}: good, {_what(settings)}\n")
+    return 0
+
+
+def look_through(settings: Settings) -> None:
+    """Look for what can be wrong with *settings* that fit; SettingsError with all that is."""
     problems = [
         f"clusters[{number}].{problem}"
         for number, cluster in enumerate(settings.clusters)
@@ -39,8 +46,6 @@ def run(chosen: argparse.Namespace) -> int:
     problems += _of_web_config(settings)
     if problems:
         raise SettingsError(problems)
-    sys.stdout.write(f"{chosen.config}: good, {_what(settings)}\n")
-    return 0
 
 
 def _of_web_config(settings: Settings) -> tuple[str, ...]:
