@@ -66,8 +66,8 @@ class Service:
     """One program as a child of this process. A context manager: starts it, stops it.
 
     *command* is the program and its arguments, *env* its whole environment (this process's if
-    None), *name* what errors call it, *user* whom to run as, *cwd* where. Only the main thread may
-    start one (see `leash`).
+    None), *name* what errors call it, *user* whom to run as, *cwd* where, *handed* the descriptors
+    that it keeps open. Only the main thread may start one (see `leash`).
     """
 
     def __init__(
@@ -78,12 +78,14 @@ class Service:
         *,
         user: str = "",
         cwd: Path | None = None,
+        handed: Sequence[int] = (),
     ) -> None:
         self.command = list(command)
         self.name = name or Path(self.command[0]).name
         self._env = env
         self._user = user
         self._cwd = cwd
+        self._handed = tuple(handed)
         self._process: subprocess.Popen[bytes] | None = None
         self._out: Output | None = None
         self._err: Output | None = None
@@ -117,6 +119,7 @@ class Service:
             stdout=self._out.file,
             stderr=self._err.file,
             process_group=0,
+            pass_fds=self._handed,
         )
 
     def stop(self, timeout: float = 10, *, by: signal.Signals = signal.SIGTERM) -> int:
