@@ -22,6 +22,7 @@ PLAYERS = 150  # so many that no limit for one player is met
 THREADS = 3
 ANSWER_SECONDS = 15
 AGAIN_SECONDS = 0.2
+SLOWER = 3
 # What a client may send again: the connection broke, or the API says that it cannot just now.
 AGAIN = frozenset({429, 502, 503, 504})
 PATIENCE_SECONDS = 120
@@ -30,7 +31,9 @@ PATIENCE_SECONDS = 120
 class Load:
     """Post plays to the API at *url*, about *rate* a second. A context manager.
 
-    Leaving it waits until *at_least* are acknowledged, and no bet is left without an answer.
+    When there are *at_least*, those that follow come at a third of that: they only keep plays under
+    way, and each costs the machine as much as one that is needed. Leaving it waits until *at_least*
+    are acknowledged, and no bet is left without an answer.
     *name* begins each Idempotency-Key and is no other load's.
     """
 
@@ -38,6 +41,7 @@ class Load:
         self._url, self._name = f"{url}/game/slots/play", name
         self._at_least, self._rate = at_least, rate
         self._numbers = itertools.count()
+        self._due = 0.0
         self._lock = threading.Lock()
         self._over = threading.Event()
         self._gone = threading.Event()
@@ -47,7 +51,7 @@ class Load:
         self.refused: list[str] = []
 
     def __enter__(self) -> Self:
-        self._began = time.monotonic()
+        self._due = time.monotonic()
         for thread in self._threads:
             thread.start()
         return self
@@ -85,11 +89,18 @@ class Load:
     def _play(self) -> None:
         with httpx.Client(timeout=ANSWER_SECONDS) as client:
             while not self._over.is_set():
-                with self._lock:
-                    number = next(self._numbers)
-                due = self._began + number / self._rate
+                number, due = self._next()
                 self._over.wait(max(due - time.monotonic(), 0))
                 self._bet(client, number)
+
+    def _next(self) -> tuple[int, float]:
+        """Give the number of the next bet, and when it is due."""
+        with self._lock:
+            if len(self.acknowledged) < self._at_least:
+                self._due += 1 / self._rate
+            else:
+                self._due = max(self._due, time.monotonic()) + SLOWER / self._rate
+            return next(self._numbers), self._due
 
     def _bet(self, client: httpx.Client, number: int) -> None:
         """Bet until there is an answer that stands."""
