@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from lagmon.report import ClusterReport, Report
 
 # At most so many, which spares the counting where there is room enough.
-_A_PARTITION, _AN_OFFSET = 8, 6
+_A_PARTITION, _AN_OFFSET, _OTHER_NAMES = 4, 3, 4
 _BADNESS = {state: number for number, state in enumerate(State)}
 
 
@@ -63,7 +63,10 @@ def cuts(report: Report, exported: Exported, others: int) -> dict[str, Cut]:
     """Give what to leave out of each cluster beside *others*, the series that always stay."""
     shown = [cluster for cluster in report.clusters if cluster.asked]
     room = exported.max_series - others
-    if exported.granularity is Granularity.GROUP or sum(map(_at_most, shown)) <= room:
+    if (
+        exported.granularity is Granularity.GROUP
+        or sum(_at_most(cluster, exported) for cluster in shown) <= room
+    ):
         return {cluster.cluster: NOTHING for cluster in shown}
     offsets = {each.cluster: offsets_of(each.topics, exported) for each in shown}
     no_topics = sum(offsets.values()) > room
@@ -130,7 +133,8 @@ def offsets_of(topics: Sequence[PartitionOffsets], exported: Exported) -> int:
     return started + ended + stable + others
 
 
-def _at_most(cluster: ClusterReport) -> int:
+def _at_most(cluster: ClusterReport, exported: Exported) -> int:
     groups = cluster.lag.groups if cluster.lag else ()
-    rows = sum(len(group.partitions) for group in groups)
-    return rows * _A_PARTITION + len(cluster.topics) * _AN_OFFSET
+    rows, offsets = sum(len(group.partitions) for group in groups), len(cluster.topics)
+    others = (rows + offsets) * _OTHER_NAMES if exported.kafka_exporter else 0
+    return rows * _A_PARTITION + offsets * _AN_OFFSET + others

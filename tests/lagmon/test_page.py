@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from lagmon import metrics
@@ -33,6 +34,10 @@ from tests.lagmon.builders import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from prometheus_client.core import Metric as TheirMetric
+
     from lagmon.board import Cycle
     from lagmon.model import GroupLag
     from lagmon.readings import PartitionOffsets
@@ -303,6 +308,37 @@ def test_hostile_names_cannot_break_the_page(names: list[str]) -> None:
     assert found.get("lagmon_group_lag_messages", {}) == {
         labels(group=safe(name)): index for index, name in enumerate(names)
     }
+
+
+NUMBERS = st.integers(0, 2**63 - 1) | st.sampled_from([0, 999_999, 1_000_000, 10**7, 2**53 + 1])
+
+
+@given(
+    name=HOSTILE,
+    lag=NUMBERS,
+    committed=NUMBERS,
+    lost=st.integers(0, 10**8),
+    waited=st.floats(0, 1e12) | st.sampled_from([7, 999_999.9999, 1e6]),
+)
+def test_the_page_is_what_prometheus_client_writes(
+    name: str, lag: int, committed: int, lost: int, waited: float
+) -> None:
+    """Read by its parser and written by its own hand it is the same, byte for byte."""
+    row = replace(
+        part(0, lag, topic=name, committed=committed, lost=lost),
+        age=Age(waited, Method.HISTORY),
+    )
+
+    text = page(cycle(lags(group(lag, name, row)), topics=(offsets(high=committed, stable=lost),)))
+
+    class Read:
+        """What the parser made of the page."""
+
+        def collect(self) -> Iterator[TheirMetric]:
+            """Give each family."""
+            return iter(text_string_to_metric_families(text.decode()))
+
+    assert generate_latest(Read()) == text
 
 
 def test_seconds_stand_beside_the_lag_they_belong_to() -> None:

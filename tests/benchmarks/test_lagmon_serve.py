@@ -1,0 +1,42 @@
+"""The benchmark of serving: small, it gives a figure for each of its rows."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+BENCHMARK = Path(__file__).parent.parent.parent / "benchmarks/lagmon_serve.py"
+
+
+def run(**environment: str) -> subprocess.CompletedProcess[str]:
+    """Run the benchmark."""
+    return subprocess.run(
+        [sys.executable, str(BENCHMARK)],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=240,
+    )
+
+
+def test_each_row_has_a_figure() -> None:
+    """Of a small page, a short scrape, and one while Kafka is stopped."""
+    done = run(SCRAPED="1", WATCHED="40", SERIES="3000")
+
+    assert done.returncode == 0, done.stderr
+    goals = json.loads(done.stdout.splitlines()[-1])["goals"]
+    assert [goal.get("why") for goal in goals] == [None] * 3
+    assert all(goal["got"] > 0 for goal in goals)
+    assert "error no broker answers" in done.stdout
+
+
+def test_a_row_that_does_not_exist_is_refused_with_those_that_do() -> None:
+    """Before anything is measured."""
+    done = run(ROWS="render,tea")
+
+    assert done.returncode == 1
+    assert done.stderr == "ROWS: there is no 'tea'; there are render, scrape, stopped\n"
