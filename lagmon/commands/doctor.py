@@ -13,6 +13,7 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
+from lagmon import notify
 from lagmon.board import Cycle, advance
 from lagmon.commands import check, wiring
 from lagmon.configuration.sources import load
@@ -117,15 +118,20 @@ async def _look_at(settings: Settings, cluster: Cluster) -> tuple[Snapshot, Exam
 
 async def _of_receivers(settings: Settings) -> list[Finding]:
     managers = [inquiry.alertmanager(one.url, wiring.access(one)) for one in settings.alertmanagers]
-    webhooks = [
-        inquiry.webhook(one.url, wiring.access(one), one.secret_file) for one in settings.webhooks
+    others = [
+        inquiry.reached("webhook", one.url, wiring.access(one), one.secret_file)
+        for one in settings.webhooks
     ]
-    if not managers and not webhooks:
+    if (pager := settings.pagerduty) is not None:
+        others.append(
+            inquiry.reached("pagerduty", pager.url, notify.Access(), pager.routing_key_file)
+        )
+    if not managers and not others:
         return [surroundings.of_nobody()]
     holds = wiring.holds_seconds(settings)
-    answered, reached = await asyncio.gather(asyncio.gather(*managers), asyncio.gather(*webhooks))
+    answered, reached = await asyncio.gather(asyncio.gather(*managers), asyncio.gather(*others))
     found = [each for one in answered for each in surroundings.of_alertmanager(one, holds)]
-    return found + [each for one in reached for each in surroundings.of_webhook(one)]
+    return found + [each for one in reached for each in surroundings.of_other(one)]
 
 
 def _forget(_: str) -> None:

@@ -34,8 +34,8 @@ def of_alertmanager(answer: Answer, holds_seconds: float) -> Iterator[Finding]:
     yield from _clock(answer, holds_seconds)
 
 
-def of_webhook(answer: Answer) -> Iterator[Finding]:
-    """Find whether a webhook can be reached; whether it takes an alert only one can tell."""
+def of_other(answer: Answer) -> Iterator[Finding]:
+    """Find whether a receiver can be reached; whether it takes an alert only one can tell."""
     status = answer.status
     refuses = status in {UNAUTHORIZED, FORBIDDEN}
     broken = status is None or (status >= SERVER_ERROR and status != NOT_IMPLEMENTED)
@@ -51,7 +51,7 @@ def of_nobody() -> Finding:
     return Finding(
         Level.FAILED,
         "receivers",
-        "nobody is told: no Alertmanager and no webhook is configured",
+        "nobody is told: no receiver is configured",
         "lagmon would judge and page nobody",
         "name an Alertmanager under alertmanagers",
     )

@@ -63,7 +63,7 @@ def files(settings: Settings) -> frozenset[str]:
         found |= {str(cluster.client[name]) for name in PATHS if name in cluster.client}
     for receiver in _receivers(settings):
         found |= {str(path) for path in _of(receiver)}
-    return frozenset(found | {str(one.secret_file) for one in settings.webhooks})
+    return frozenset(found | {str(path) for path in _keys(settings)})
 
 
 def secrets(settings: Settings) -> frozenset[str]:
@@ -79,12 +79,20 @@ def secrets(settings: Settings) -> frozenset[str]:
         _, access = parted(receiver.url, Access())
         found |= {access.password, quote(access.password, safe="")}
         found |= {_content(path) for path in (receiver.password_file, receiver.bearer_token_file)}
+    found |= {_content(path) for path in _keys(settings)}
     return frozenset(one for one in found if one)
 
 
 def _receivers(settings: Settings) -> Iterator[Receiver]:
     yield from settings.alertmanagers
     yield from settings.webhooks
+
+
+def _keys(settings: Settings) -> Iterator[Path]:
+    """Give the files of what is shown in, or with, what is sent."""
+    yield from (one.secret_file for one in settings.webhooks)
+    if settings.pagerduty is not None:
+        yield settings.pagerduty.routing_key_file
 
 
 def _of(receiver: Receiver) -> Iterator[Path]:

@@ -4,7 +4,7 @@ In: its address and what it wants to see of us. Out: an `Answer`, within the tim
 other side does; nothing is raised, and nothing of what it wrote is repeated: it has seen a secret.
 
 An Alertmanager takes an empty list of alerts, by the same way and with the same credentials as a
-full one. A webhook is asked for nothing but its headers.
+full one. Any other receiver is asked for nothing but its headers.
 """
 
 from __future__ import annotations
@@ -52,12 +52,17 @@ async def alertmanager(
     return await _asked(name, nothing, access, timeout_seconds)
 
 
-async def webhook(
-    url: str, access: Access, secret_file: Path, *, timeout_seconds: float = TIMEOUT_SECONDS
+async def reached(
+    kind: str,
+    url: str,
+    access: Access,
+    secret_file: Path,
+    *,
+    timeout_seconds: float = TIMEOUT_SECONDS,
 ) -> Answer:
-    """Ask the webhook at *url* for its headers, once what *secret_file* holds would do."""
+    """Ask the receiver of *kind* at *url* for its headers, if what *secret_file* holds would do."""
     bare, access = parted(url, access)
-    name = f"webhook:{bare.partition('://')[2]}"
+    name = f"{kind}:{bare.partition('://')[2]}"
     try:
         async with asyncio.timeout(timeout_seconds):
             await asyncio.to_thread(secret, secret_file)

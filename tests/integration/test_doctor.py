@@ -60,14 +60,14 @@ class Doctor:
     ) -> None:
         self._capsys = capsys
         self._folder = folder
-        self._url = alertmanager.url
+        self.alertmanager = alertmanager.url
 
     def __call__(self, servers: str, client: dict[str, Any], *options: str, **more: Any) -> Said:
         """Run with *options* and *more* settings; nothing but findings may be written."""
         config = self._folder / "lagmon.yml"
         settings = {
             "clusters": [{"name": "secured", "bootstrap_servers": servers, "client": client}],
-            "alertmanagers": [{"url": self._url}],
+            "alertmanagers": [{"url": self.alertmanager}],
             "state": {"path": str(self._folder / "state")},
             "request_timeout": "4s",
         }
@@ -268,20 +268,26 @@ def test_receivers_that_refuse_and_a_memory_that_is_not_kept_are_told(
     away = f"127.0.0.1:{free_port()}"
     managers = [{"url": f"http://ada:{SECRET}@{refusing}"}, {"url": f"http://{away}"}]
     place = str(tmp_path / "nowhere" / "state")
+    key, pager = tmp_path / "key", doctor.alertmanager.removeprefix("http://")
+    key.write_text("routing-key")
 
     said = doctor(
         secured.servers(SAFE),
         by_password(secured),
         alertmanagers=managers,
         state={"path": place},
+        pagerduty={"routing_key_file": str(key), "url": f"http://{pager}"},
     )
 
+    reached = next(str(one["what"]) for one in said.found if one["where"] == f"pagerduty:{pager}")
     failed = {str(one["where"]): str(one["what"]) for one in said.found if one["level"] == "failed"}
     assert said.code == 1
     assert failed[f"alertmanager:{refusing}"] == "refuses with HTTP 403"
     assert failed[f"alertmanager:{away}"].startswith("is not reached: ")
     assert failed["state.path"].startswith(f"{place} cannot be written: ")
     assert len(failed) == 3
+    assert reached.startswith("is reached (HTTP ")
+    assert "routing-key" not in said.text
 
 
 def test_settings_that_are_wrong_are_another_code(

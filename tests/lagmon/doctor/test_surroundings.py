@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from lagmon.doctor.findings import Level
-from lagmon.doctor.surroundings import of_alertmanager, of_nobody, of_page, of_state, of_webhook
+from lagmon.doctor.surroundings import of_alertmanager, of_nobody, of_other, of_page, of_state
 from lagmon.notify.inquiry import Answer
 
 STATE = Path("state")
@@ -52,7 +52,7 @@ def test_a_clock_is_not_called_wrong_for_the_time_an_answer_takes() -> None:
 @pytest.mark.parametrize("status", [200, 404, 405, 501])
 def test_a_webhook_that_answers_at_all_is_reached(status: int) -> None:
     """Few know what to say to HEAD: whether an alert is taken only one can tell."""
-    (told,) = of_webhook(Answer("webhook", status))
+    (told,) = of_other(Answer("webhook", status))
 
     assert told.level is Level.OK
     assert f"HTTP {status}" in told.what
@@ -62,7 +62,7 @@ def test_a_webhook_that_answers_at_all_is_reached(status: int) -> None:
 @pytest.mark.parametrize("status", [401, 403, 500, 503, None])
 def test_a_webhook_that_does_not_know_us_or_is_broken_is_a_failure(status: int | None) -> None:
     """As is one that does not answer."""
-    (told,) = of_webhook(Answer("webhook", status))
+    (told,) = of_other(Answer("webhook", status))
 
     assert told.level is Level.FAILED
 

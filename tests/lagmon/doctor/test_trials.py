@@ -61,7 +61,7 @@ def test_a_path_that_is_not_set_is_a_warning() -> None:
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
     """Give settings with a secret in every place that there is for one."""
-    for name in ("kafka", "password", "token", "signing", "ca"):
+    for name in ("kafka", "password", "token", "signing", "ca", "routing"):
         (tmp_path / name).write_text(f"{name}-secret\n")
     cluster = {
         "name": "x",
@@ -79,8 +79,9 @@ def settings(tmp_path: Path) -> Settings:
         {"url": "https://am:3", "bearer_token_file": tmp_path / "token"},
     ]
     hook = {"url": "https://hook", "secret_file": tmp_path / "signing"}
+    pager = {"routing_key_file": tmp_path / "routing"}
     return Settings.model_validate(
-        {"clusters": [cluster], "alertmanagers": managers, "webhooks": [hook]}
+        {"clusters": [cluster], "alertmanagers": managers, "webhooks": [hook], "pagerduty": pager}
     )
 
 
@@ -93,6 +94,8 @@ def test_every_secret_is_known_in_order_to_be_taken_out(settings: Settings) -> N
         "in%2Furl",
         "password-secret",
         "token-secret",
+        "signing-secret",
+        "routing-secret",
     }
     assert not secrets(settings) & {"ada", "u", ""}
 
@@ -105,4 +108,5 @@ def test_every_file_that_is_named_is_counted(settings: Settings) -> None:
         "password",
         "token",
         "signing",
+        "routing",
     }

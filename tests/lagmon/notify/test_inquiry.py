@@ -105,12 +105,13 @@ def test_a_webhook_is_asked_for_headers_alone(tmp_path: Path) -> None:
 
     async def ask() -> tuple[Answer, list[bytes]]:
         async with answering(response("405 Method Not Allowed"), lines=20) as (url, asked):
-            return await inquiry.webhook(f"{url}/hook", Access(), key), asked
+            return await inquiry.reached("webhook", f"{url}/hook", Access(), key), asked
 
     told, asked = asyncio.run(ask())
 
     assert asked[0].startswith(b"HEAD /hook ")
     assert told.status == 405
+    assert told.name.startswith("webhook:127.0.0.1:")
 
 
 def test_a_webhook_without_a_key_to_sign_by_is_not_asked(tmp_path: Path) -> None:
@@ -118,7 +119,7 @@ def test_a_webhook_without_a_key_to_sign_by_is_not_asked(tmp_path: Path) -> None
     key = tmp_path / "key"
     key.write_bytes(b"two\nlines")
 
-    told = asyncio.run(inquiry.webhook("http://127.0.0.1:1", Access(), key))
+    told = asyncio.run(inquiry.reached("webhook", "http://127.0.0.1:1", Access(), key))
 
     assert told.status is None
     assert "one line of ASCII" in told.error
