@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from lagmon.web.chart import Chart
     from lagmon.web.incidents import IncidentView
 
+EVEN = "even"  # the pace of a lag that neither grows nor falls
 UNKNOWN = "–"  # noqa: RUF001 - typography for people, not a minus sign
 
 _WHY = {
@@ -193,13 +194,16 @@ def is_well(group: GroupLag, cluster: ClusterReport) -> bool:
 
 
 def _pace(rate: float | None) -> str:
-    """Say how fast a lag changes: per second, or per minute where that is less than one."""
+    """Say how fast a lag changes: per second, or per minute where that is less than one.
+
+    Nothing where it is not known.
+    """
     if rate is None:
         return ""
     fast = abs(rate) >= 1
     count = abs(rate) if fast else abs(rate) * 60
     if round(count) == 0:
-        return ""
+        return EVEN
     return f"{'growing' if rate > 0 else 'falling'} {number(count)}/{'s' if fast else 'min'}"
 
 

@@ -65,9 +65,10 @@ def blocked(lag: int, now: float) -> GroupLag:
     )
 
 
-def groups(now: float, step: int) -> tuple[GroupLag, ...]:
-    """Give the groups of the story at its minute *step*."""
+def groups(now: float, step: int, *, hostile: bool) -> tuple[GroupLag, ...]:
+    """Give the groups of the story at its minute *step*, one of them with a *hostile* name."""
     stands = max(0, step - MINUTES + 10)
+    odd = HOSTILE if hostile else "bonus-payer"
     behind = replace(
         group(340 + 9 * step, "ledger-export", part(0, 340 + 9 * step, topic="game.ledger")),
         judged=State.FALLING_BEHIND,
@@ -83,19 +84,19 @@ def groups(now: float, step: int) -> tuple[GroupLag, ...]:
         replace(group(wave, "mail-sender", part(0, wave, topic="mails")), judged=State.OK),
         group(0, "audit"),
         replace(
-            group(7, HOSTILE, part(0, 7, topic="plays")), judged=State.STOPPED, members=0,
+            group(7, odd, part(0, 7), members=0), judged=State.STOPPED,
             since=now - 200, reason="no members, and 7 messages wait"
         ),
         replace(group(None, "no-rights", why=Why.GROUP_UNREADABLE, members=None), state=None),
     )  # fmt: skip
 
 
-def night(now: float = NOON) -> Board:
+def night(now: float = NOON, *, hostile: bool = True) -> Board:
     """Give a board after an hour in which one group got stuck, up to *now*."""
     board = Board("1.0", [CLUSTER])
     for step in range(MINUTES + 1):
         moment = now - 2 - (MINUTES - step) * 60
-        lag = ClusterLag(moment, CLUSTER, groups(moment, step))
+        lag = ClusterLag(moment, CLUSTER, groups(moment, step, hostile=hostile))
         incidents = []
         if step > MINUTES - 7:
             key = IncidentKey("KafkaConsumerLag", CLUSTER, "game-consumer")

@@ -352,6 +352,23 @@ def test_the_bar_is_the_lag_against_the_limit(lag: int | None, filled: float | N
     assert the_group(watched(group(lag))).filled == filled
 
 
+@pytest.mark.parametrize(
+    ("rate", "pace"),
+    [
+        (None, ""),
+        (0.0, "even"),
+        (0.005, "even"),
+        (12.3, "growing 12/s"),
+        (-1234.0, "falling 1,234/s"),
+        (0.4, "growing 24/min"),
+        (-0.4, "falling 24/min"),
+    ],
+)
+def test_the_pace_is_said_per_second_or_minute(rate: float | None, pace: str) -> None:
+    """What is not known is not called even."""
+    assert the_group(watched(replace(group(7), rate=rate))).pace == pace
+
+
 def test_without_rules_there_is_no_limit_to_measure_against() -> None:
     """A bar against nothing is left out."""
     (cluster,) = status(Report("1.0", (watched(group(7)),)), (), LINKS, NOON).clusters
