@@ -17,7 +17,7 @@ from tests.infra.require import Missing, required
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-PATIENCE_SECONDS = 900  # for a row and those before it; on two idle cores all take a third
+PATIENCE_SECONDS = 900  # for a row and those before it; on two idle cores all take about half
 
 pytestmark = pytest.mark.timeout(PATIENCE_SECONDS + 60)
 

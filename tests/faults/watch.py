@@ -52,6 +52,7 @@ class Watch:
         )
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="watch")
+        self._connection: psycopg.Connection | None = None
         self._looks: dict[Place, int] = {}
         self._held: dict[int, int] = {}
         self.records: dict[Place, str | None] = {}
@@ -74,6 +75,7 @@ class Watch:
     def __exit__(self, *_: object) -> None:
         self._over.set()
         self._thread.join()
+        self._disconnect()
         self._consumer.close()
 
     def also(self, topic: str) -> None:
@@ -138,8 +140,21 @@ class Watch:
         plays = [play for place in places if (play := self.records[place])]
         if not plays:
             return set()
-        with psycopg.connect(self._database, connect_timeout=2) as connection:
-            return {row[0] for row in connection.execute(WRITTEN, [plays])}
+        try:
+            if self._connection is None:
+                # Kept: for a new one the server starts a process, ten times a second.
+                self._connection = psycopg.connect(
+                    self._database, connect_timeout=2, autocommit=True
+                )
+            return {row[0] for row in self._connection.execute(WRITTEN, [plays])}
+        except psycopg.OperationalError:
+            self._disconnect()
+            raise
+
+    def _disconnect(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
 
 
 def play_in(value: str | bytes | None) -> str | None:
