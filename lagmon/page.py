@@ -1,7 +1,7 @@
 """Render a report as a page of metrics. Pure.
 
 In: a `Report`. Out: a `Page`, families and series in a fixed order, names from the registers in
-`lagmon.metrics` and `lagmon.compatibility` alone. What is unknown has no series; names are made
+`lagmon.metrics`, `compatibility` and `upkeep` alone. What is unknown has no series; names are made
 safe before they become label values. No timestamps, as the guidelines for exporters ask. What would
 be too much is left out as `lagmon.bounds` says.
 """
@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from lagmon import bounds, compatibility, metrics, rows
+from lagmon import bounds, compatibility, metrics, rows, upkeep
 from lagmon.bounds import Cut, Exported
 from lagmon.exposition import Family, Form, Page, labelled, number
 from lagmon.labels import safe
@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     _Sample = tuple[Metric, tuple[str, ...], float | None]
     Families = dict[str, Family]
 
-_ORDER = sorted((*metrics.REGISTER, *compatibility.REGISTER), key=lambda metric: metric.name)
+_ALL = (*metrics.REGISTER, *compatibility.REGISTER, *upkeep.REGISTER)
+_ORDER = sorted(_ALL, key=lambda metric: metric.name)
 _METRICS = {metric.name: metric for metric in _ORDER}
 
 
@@ -110,6 +111,8 @@ def _lines(samples: Iterable[_Sample]) -> Lines:
 
 def _own(report: Report) -> Iterator[_Sample]:
     yield metrics.BUILD_INFO, (report.version,), 1
+    for own in report.own:
+        yield own.metric, own.labels, own.value
     for sent in sorted(report.sent, key=lambda sent: (sent.notifier, sent.outcome)):
         yield metrics.NOTIFICATIONS, (sent.notifier, sent.outcome), sent.count
 

@@ -13,6 +13,7 @@ from urllib.parse import quote
 if TYPE_CHECKING:
     from lagmon.alerts.rules import Rule
     from lagmon.judge.suspects import Answer
+    from lagmon.metrics import Metric
     from lagmon.model import ClusterLag, GroupLag, Incident, IncidentChange, IncidentKey
     from lagmon.readings import MissingRight, PartitionOffsets, StepDuration, TopicPartition
 
@@ -99,12 +100,22 @@ class Sent:
 
 
 @dataclass(frozen=True, slots=True)
+class Own:
+    """One number about lagmon itself: its *metric*, its *value*, those of its labels."""
+
+    metric: Metric
+    value: float
+    labels: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """Everything that is published at one moment, in the order of the configuration."""
 
     version: str
     clusters: tuple[ClusterReport, ...] = ()
     sent: tuple[Sent, ...] = ()
+    own: tuple[Own, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,26 +6,25 @@ Exit codes: 0 after SIGTERM or SIGINT; 1 when the address could not be served.
 from __future__ import annotations
 
 import asyncio
+import signal
 import sys
+from functools import partial
 from typing import TYPE_CHECKING
 
 import structlog
 
-from lagmon import garbage, loop
-from lagmon.board import Board
+from lagmon import garbage
 from lagmon.commands import wiring
+from lagmon.commands.service import Service, speak
 from lagmon.configuration.sources import load
 from lagmon.publish import SWITCH_SECONDS
-from lagmon.supervise import Collector
-from lagmon.web.app import create_app
 from lagmon.web.connections import Limits
-from lagmon.web.events import Streams
 from lagmon.web.server import WebServer
 from lagmon.webconfig.live import LiveWebConfig
-from propagation.integrations import logs
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Callable
 
     from lagmon.configuration.settings import Settings
 
@@ -51,26 +50,22 @@ def run(chosen: argparse.Namespace) -> int:
     """Serve as *chosen*; SettingsError if that cannot be."""
     garbage.look_seldom()
     sys.setswitchinterval(SWITCH_SECONDS)
-    settings = load(
+    read = partial(
+        load,
         chosen.config,
         bootstrap_servers=chosen.bootstrap_servers,
         web_config_file=chosen.web_config_file,
     )
-    return asyncio.run(serve(settings))
+    return asyncio.run(serve(read(), read))
 
 
-async def serve(settings: Settings) -> int:
-    """Watch and serve until SIGTERM or SIGINT; give the exit code."""
-    logs.configure(
-        "lagmon", version=wiring.VERSION, environment=settings.environment, level=settings.log_level
-    )
-    stop = wiring.signalled()
-    clock = loop.SystemClock()
-    links, policy, keeper = wiring.links(settings), wiring.policy(settings), wiring.keeper(settings)
-    board = Board(wiring.VERSION, (cluster.name for cluster in settings.clusters))
-    streams = Streams()
+async def serve(settings: Settings, read: Callable[[], Settings]) -> int:
+    """Watch and serve until SIGTERM or SIGINT; give the exit code. SIGHUP has *read* called."""
+    speak(settings)
+    service, stop = Service(settings, read), wiring.signalled()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, service.reloads.ask)
     web = WebServer(
-        create_app(board, policy.rules, links, clock.now, streams=streams),
+        service.app(),
         settings.web.host,
         settings.web.port,
         live=LiveWebConfig(settings.web.config_file),
@@ -85,18 +80,9 @@ async def serve(settings: Settings) -> int:
         return 1
     log.info("service_started", address=address)
     try:
-        await loop.run(
-            [Collector(settings.collector(cluster)) for cluster in settings.clusters],
-            policy,
-            board,
-            wiring.mailboxes(settings, links, keeper),
-            clock=clock,
-            until=stop,
-            exported=settings.metrics.exported(),
-            keeper=keeper,
-        )
+        await service.run(web, stop)
     finally:
-        streams.close()
+        service.streams.close()
         await web.stop(WEB_STOP_SECONDS)
         log.info("service_stopped")
     return 0

@@ -56,8 +56,8 @@ class WebServer:
         limits: Limits | None = None,
     ) -> None:
         self._host, self._port = host, port
-        self._live, self._limits = live or LiveWebConfig(), limits or Limits()
-        self._gate = Gate(app, self._live, self._limits)
+        self.live, self._limits = live or LiveWebConfig(), limits or Limits()
+        self._gate = Gate(app, self.live, self._limits)
         self._turned_away: Counter[str] = Counter()
         self._server = _Server(
             uvicorn.Config(
@@ -116,12 +116,12 @@ class WebServer:
             self._socket,
             make=self._connection,
             inside=self._inside,
-            context=lambda: self._live.current.context,
+            context=lambda: self.live.current.context,
             limits=self._limits,
             told=self._count,
         )
         host = f"[{self._host}]" if ":" in self._host else self._host
-        scheme = "https" if self._live.current.context else "http"
+        scheme = "https" if self.live.current.context else "http"
         return f"{scheme}://{host}:{self._socket.getsockname()[1]}"
 
     async def stop(self, timeout_seconds: float) -> None:
@@ -150,7 +150,7 @@ class WebServer:
             self._server.config,
             self._server.server_state,
             self._limits,
-            self._live.current.believes,
+            self.live.current.believes,
             self._count,
         )
 
@@ -160,7 +160,7 @@ class WebServer:
     async def _refresh(self) -> None:
         while True:
             await asyncio.sleep(REFRESH_SECONDS)
-            if await asyncio.to_thread(self._live.refresh):
+            if await asyncio.to_thread(self.live.refresh):
                 # Whoever came in by what held before may not be let in by what holds now.
                 assert self._door is not None
                 self._door.turn_out()

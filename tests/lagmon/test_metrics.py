@@ -6,9 +6,12 @@ import re
 
 import pytest
 
+from lagmon import upkeep
 from lagmon.metrics import REGISTER, Kind, Metric
 
-each_metric = pytest.mark.parametrize("metric", REGISTER, ids=lambda metric: metric.name)
+each_metric = pytest.mark.parametrize(
+    "metric", [*REGISTER, *upkeep.REGISTER], ids=lambda metric: metric.name
+)
 
 
 def test_the_register_is_sorted_and_each_name_is_in_it_once() -> None:
