@@ -14,6 +14,7 @@ from tests.lagmon.builders import CLUSTER
 from tests.lagmon.web.stories import night, shown
 
 if TYPE_CHECKING:
+    from tests.infra.browser import Tab
     from tests.lagmon.web.stories import Shown
 
 IMAGES = Path(__file__).parents[3] / "docs" / "images"
@@ -33,8 +34,12 @@ def take(browser: Browser, page: Shown) -> None:
     for name, path, width, dark in TAKEN:
         tab = browser.tab(width=width, dark=dark)
         tab.go(page.url + path)
-        until(lambda tab=tab: "UTC live" in tab.text(), timeout=SOON, what="the page to be live")
+        _wait_live(tab)
         tab.shot(IMAGES / name)
+
+
+def _wait_live(tab: Tab) -> None:
+    until(lambda: "UTC live" in tab.text(), timeout=SOON, what="the page to be live")
 
 
 if __name__ == "__main__":
