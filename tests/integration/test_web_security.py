@@ -179,7 +179,7 @@ def test_slow_and_idle_connections_keep_nobody_out(
 
 
 def test_it_stops_in_time_with_connections_open(product: Product) -> None:
-    """Idle, slow, and kept ones: the exit code is 0 within ten seconds."""
+    """Idle, slow, and kept ones, and a stream of events: the exit code is 0 in ten seconds."""
     lagmon = product.lagmon(poll_interval="500ms")
     url = address(lagmon)
     with ExitStack() as stack, httpx.Client() as client:
@@ -187,5 +187,8 @@ def test_it_stops_in_time_with_connections_open(product: Product) -> None:
         for each in connected(url, 20, stack):
             each.sendall(b"GET / HTTP/1.1\r\nHost: ")
         assert client.get(url).status_code == 200
+        (stream,) = connected(url, 1, stack)
+        stream.sendall(b"GET /events HTTP/1.1\r\nHost: lagmon\r\n\r\n")
+        assert stream.recv(100).startswith(b"HTTP/1.1 200 OK")
 
         assert lagmon.stop(10) == 0
