@@ -1,6 +1,7 @@
 """What it costs to write lagmon's page and to be scraped, while cycles run and Kafka stands still.
 
-Needs nothing but this machine: what a collector would have read is made, as the benchmark of
+And how long a thousand pages take, for which ``pages`` needs a real Alertmanager. All else needs
+nothing but this machine: what a collector would have read is made, as the benchmark of
 collecting makes it. ``ROWS=render,scrape`` runs some rows alone, ``SCRAPED=5`` seconds are for a
 quick look, ``WATCHED=50`` groups for a small one. All of it takes about four minutes.
 """
@@ -26,9 +27,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 WORK: Final = Path(__file__).with_name("lagmon_serve_work.py")
+PAGES: Final = Path(__file__).with_name("lagmon_serve_pages.py")
 SECONDS: Final = float(os.environ.get("SCRAPED", "60"))
 GROUPS: Final = int(os.environ.get("WATCHED", "2000"))  # of 10 partitions each
 SERIES: Final = int(os.environ.get("SERIES", "100000"))
+INCIDENTS: Final = int(os.environ.get("INCIDENTS", "1000"))
 SCRAPERS, INTERVAL_SECONDS, CYCLE_SECONDS = 10, 1.0, 5
 WARM_SECONDS: Final = min(15.0, SECONDS)  # the first cycles make every label
 LIMIT_SECONDS: Final = 600
@@ -41,6 +44,7 @@ WANTED: Final = {
         25,
     ),
     "stopped": ("the same with Kafka stopped, ms", 25),
+    "pages": (f"{INCIDENTS:,} incidents opened at once: all at Alertmanager, s", 10),
 }
 
 
@@ -110,10 +114,15 @@ def serving() -> Iterator[tuple[str, subprocess.Popen[str]]]:
             show(json.loads(out.splitlines()[-1]))
 
 
-def work(*arguments: str) -> dict[str, Any]:
+def paged() -> float:
+    """Open incidents, and wait until a real Alertmanager has them."""
+    return float(work(str(INCIDENTS), script=PAGES)["seconds"])
+
+
+def work(*arguments: str, script: Path = WORK) -> dict[str, Any]:
     """Have one measurement made in a process of its own; give its figures."""
     # -P: beside the work lies propagation.py, which must not be taken for the package of its name.
-    command = [sys.executable, "-P", str(WORK), *arguments]
+    command = [sys.executable, "-P", str(script), *arguments]
     done = subprocess.run(
         command, capture_output=True, text=True, check=False, timeout=LIMIT_SECONDS
     )
@@ -133,6 +142,7 @@ ROWS: Final[dict[str, Callable[[], float]]] = {
     "render": rendered,
     "scrape": scraped,
     "stopped": lambda: scraped(stopped=True),
+    "pages": paged,
 }
 
 

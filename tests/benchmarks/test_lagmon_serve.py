@@ -8,6 +8,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.infra.alertmanager import INSTALL
+from tests.infra.require import need
+
 BENCHMARK = Path(__file__).parent.parent.parent / "benchmarks/lagmon_serve.py"
 
 
@@ -24,14 +27,16 @@ def run(**environment: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_each_row_has_a_figure() -> None:
-    """Of a small page, a short scrape, and one while Kafka is stopped."""
-    done = run(SCRAPED="1", WATCHED="40", SERIES="3000")
+    """Of a small page, a short scrape, one while Kafka is stopped, and a few pages."""
+    need("prometheus-alertmanager|alertmanager", INSTALL)
+    done = run(SCRAPED="1", WATCHED="40", SERIES="3000", INCIDENTS="300")
 
     assert done.returncode == 0, done.stderr
     goals = json.loads(done.stdout.splitlines()[-1])["goals"]
-    assert [goal.get("why") for goal in goals] == [None] * 3
+    assert [goal.get("why") for goal in goals] == [None] * 4
     assert all(goal["got"] > 0 for goal in goals)
     assert "error no broker answers" in done.stdout
+    assert "requests 2, listed 300" in done.stdout
 
 
 def test_a_row_that_does_not_exist_is_refused_with_those_that_do() -> None:
@@ -39,4 +44,4 @@ def test_a_row_that_does_not_exist_is_refused_with_those_that_do() -> None:
     done = run(ROWS="render,tea")
 
     assert done.returncode == 1
-    assert done.stderr == "ROWS: there is no 'tea'; there are render, scrape, stopped\n"
+    assert done.stderr == "ROWS: there is no 'tea'; there are render, scrape, stopped, pages\n"
