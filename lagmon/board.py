@@ -83,8 +83,9 @@ class Board:
             listener()
 
     def listen(self, listener: Callable[[], None]) -> None:
-        """Have *listener* called after each `put`, by whoever puts; it must not wait or raise."""
-        self._listeners.append(listener)
+        """Have *listener*, which must not wait or raise, called once after each `put`."""
+        if listener not in self._listeners:
+            self._listeners.append(listener)
 
     def put_sent(self, sent: Iterable[Sent]) -> None:
         """Replace the counts of the notifiers."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -50,6 +51,11 @@ def page() -> Iterator[Shown]:
 def tab(browser: Browser) -> Tab:
     """Give an empty page of a desk's size."""
     return browser.tab()
+
+
+def told_since(tab: Tab, before: int) -> bool:
+    """Tell whether the page heard of more changes than *before*."""
+    return bool(tab.js("window.told") > before)
 
 
 def sees(tab: Tab, words: str) -> None:
@@ -145,9 +151,16 @@ def test_nothing_moves_while_somebody_selects(tab: Tab, page: Shown) -> None:
     sees(tab, LIVE)
     tab.js("document.getSelection().selectAllChildren(document.getElementById('command-1'))")
 
-    page.do(lambda: page.board.put(cycle(lags(group(5, "game-consumer")))))
-    page.do(lambda: page.board.put(cycle(lags(group(6, "game-consumer")))))
+    tab.js("window.own = new EventSource('events')")
+    tab.js("window.told = 0; window.own.onmessage = () => { window.told += 1 }")
+    until(lambda: tab.js("window.own.readyState") == 1, timeout=SOON, what="a stream of our own")
 
+    for _ in range(2):  # there is a second between the two
+        before = tab.js("window.told")
+        page.do(lambda: page.board.put(cycle(lags(group(5, "game-consumer")))))
+        until(partial(told_since, tab, before), timeout=SOON, what="an event")
+
+    assert tab.js("document.querySelector('.large').innerText.trim()") == "3,140"
     selected = tab.js("document.getSelection().toString()")
     assert selected.endswith("--describe --group=game-consumer")
     tab.js("document.getSelection().removeAllRanges()")

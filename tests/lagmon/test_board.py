@@ -178,3 +178,19 @@ def test_a_report_once_taken_does_not_change() -> None:
     assert taken.clusters == (ClusterReport(CLUSTER),)
     assert taken.sent == ()
     assert board.report.clusters[0].lag == lags(group(7))
+
+
+def test_a_listener_hears_of_each_cycle_once() -> None:
+    """Also one that was handed in again, as after a reload of the settings."""
+    board = Board("1.0", [CLUSTER])
+    heard: list[int] = []
+
+    def listener() -> None:
+        heard.append(board.report.clusters[0].asked)
+
+    for _ in range(2):
+        board.listen(listener)
+    board.put(cycle())
+    board.put(cycle())
+
+    assert heard == [1, 2]
