@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+import socket
 import socketserver
 import threading
 from contextlib import contextmanager
@@ -259,6 +260,21 @@ def test_a_broker_that_is_not_there_is_one_line(doctor: Doctor) -> None:
     assert address in told
     assert "Connection refused" in told
     assert "series" not in said.text
+
+
+def test_whoever_takes_a_connection_and_says_nothing_is_left_in_time(doctor: Doctor) -> None:
+    """A cluster and an Alertmanager behind a firewall that swallows: one line each."""
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        address = f"127.0.0.1:{mute.getsockname()[1]}"
+
+        said = doctor(
+            address, {}, alertmanagers=[{"url": f"http://{address}"}], cycle_deadline="6s"
+        )
+
+    cluster, manager = said.at("failed")
+    assert said.code == 1
+    assert cluster.startswith("it did not answer: ")
+    assert manager == "is not reached: no answer in 10 s"
 
 
 def test_receivers_that_refuse_and_a_memory_that_is_not_kept_are_told(
