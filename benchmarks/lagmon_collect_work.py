@@ -38,7 +38,7 @@ from lagmon.readings import (
     TopicId,
     TopicPartition,
 )
-from lagmon.recording import snapshot_from_json, snapshot_to_json
+from lagmon.recording.lines import snapshot_from_json, snapshot_to_json
 from lagmon.supervise import Collector
 
 if TYPE_CHECKING:

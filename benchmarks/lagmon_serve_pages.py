@@ -20,7 +20,7 @@ from lagmon.alerts.rules import KAFKA_CONSUMER_LAG
 from lagmon.board import Board
 from lagmon.judge.judging import Policy
 from lagmon.notify import Alertmanager, Mailbox, Outcome
-from lagmon.recording import snapshot_from_json
+from lagmon.recording.lines import snapshot_from_json
 from lagmon.report import Links, Reach
 from tests.infra.alertmanager import Alertmanager as RealAlertmanager
 from tests.infra.wait import until

@@ -25,13 +25,13 @@ from prometheus_client import CollectorRegistry, Gauge, generate_latest
 from lagmon import loop
 from lagmon.board import Board, Cycle
 from lagmon.commands import wiring
-from lagmon.exposition import Form
+from lagmon.exposition.page import Renderer
+from lagmon.exposition.publish import SWITCH_SECONDS
+from lagmon.exposition.text import Form
 from lagmon.garbage import look_seldom
 from lagmon.model import Age, ClusterLag, GroupLag, Method, PartitionLag
-from lagmon.page import Renderer
-from lagmon.publish import SWITCH_SECONDS
 from lagmon.readings import Plan, Snapshot, TopicPartition
-from lagmon.recording import snapshot_from_json, snapshot_to_json
+from lagmon.recording.lines import snapshot_from_json, snapshot_to_json
 from lagmon.report import Links
 from lagmon.web.app import create_app
 from lagmon.web.server import WebServer

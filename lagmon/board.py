@@ -13,7 +13,7 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from lagmon.exposition import Page
+from lagmon.exposition.text import Page
 from lagmon.labels import safe
 from lagmon.model import Why
 from lagmon.past import Past

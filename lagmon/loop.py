@@ -19,22 +19,22 @@ from typing import TYPE_CHECKING, Any, Protocol
 import structlog
 
 from lagmon.board import Cycle
+from lagmon.exposition.publish import Publisher
 from lagmon.judge import recalled
 from lagmon.judge.judging import Judgement, Memory, Policy, judge
 from lagmon.model import Why
-from lagmon.publish import Publisher
 from lagmon.readings import TOPICS_HIDDEN, Snapshot
-from lagmon.remembering import remembered
+from lagmon.state.remembering import remembered
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from lagmon.board import Board
-    from lagmon.bounds import Exported
+    from lagmon.exposition.bounds import Exported
     from lagmon.model import ClusterLag
     from lagmon.notify import Box
     from lagmon.readings import Plan
-    from lagmon.state import Keeper
+    from lagmon.state.keeper import Keeper
 
 # Whoever runs the loop also judges single snapshots, by the same policy.
 __all__ = [

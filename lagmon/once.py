@@ -19,8 +19,8 @@ from lagmon.alerts.rules import Priority
 from lagmon.labels import safe
 from lagmon.model import Change, Why
 from lagmon.notify.phrases import summary
-from lagmon.replay import AGE_DIGITS
-from lagmon.replay import report as replayed
+from lagmon.recording.replay import AGE_DIGITS
+from lagmon.recording.replay import report as replayed
 from lagmon.wording import counted, duration, number, reason
 
 if TYPE_CHECKING:

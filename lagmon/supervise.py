@@ -22,7 +22,7 @@ import structlog
 
 from lagmon.errors import RecordingError
 from lagmon.readings import Snapshot
-from lagmon.recording import plan_to_json
+from lagmon.recording.lines import plan_to_json
 from lagmon.wire import Reader
 
 if TYPE_CHECKING:

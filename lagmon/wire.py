@@ -25,7 +25,7 @@ from lagmon.readings import (
     Snapshot,
     TopicPartition,
 )
-from lagmon.recording import line_in, line_out, snapshot_in, snapshot_out
+from lagmon.recording.lines import line_in, line_out, snapshot_in, snapshot_out
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

@@ -23,7 +23,7 @@ import structlog
 from lagmon import garbage
 from lagmon.collector.cycle import Cycle
 from lagmon.configuration.settings import CollectorSettings
-from lagmon.recording import plan_from_json
+from lagmon.recording.lines import plan_from_json
 from lagmon.wire import Writer
 from propagation.integrations import logs
 

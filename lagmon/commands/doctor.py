@@ -20,9 +20,9 @@ from lagmon.configuration.sources import load
 from lagmon.doctor import clusters, sheet, surroundings, trials
 from lagmon.doctor.asking import examine
 from lagmon.doctor.findings import cleaned, goes_live
+from lagmon.exposition.page import render
 from lagmon.judge.lag import measure
 from lagmon.notify import inquiry
-from lagmon.page import render
 from lagmon.readings import Plan
 from lagmon.report import ClusterReport, Report
 from lagmon.supervise import Collector

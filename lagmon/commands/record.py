@@ -16,8 +16,8 @@ from lagmon import loop
 from lagmon.board import Board
 from lagmon.commands import wiring
 from lagmon.configuration.sources import load
+from lagmon.recording.tape import Recorded, Tape
 from lagmon.supervise import Collector
-from lagmon.tape import Recorded, Tape
 from propagation.integrations import logs
 
 if TYPE_CHECKING:

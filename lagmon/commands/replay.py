@@ -19,7 +19,7 @@ from lagmon.commands import wiring
 from lagmon.configuration.settings import Cluster, Settings
 from lagmon.configuration.sources import load
 from lagmon.errors import RecordingError
-from lagmon.replay import replay
+from lagmon.recording.replay import replay
 
 if TYPE_CHECKING:
     import argparse

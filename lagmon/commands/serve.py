@@ -17,7 +17,7 @@ from lagmon import garbage
 from lagmon.commands import wiring
 from lagmon.commands.service import Service, speak
 from lagmon.configuration.sources import load
-from lagmon.publish import SWITCH_SECONDS
+from lagmon.exposition.publish import SWITCH_SECONDS
 from lagmon.web.connections import Limits
 from lagmon.web.server import WebServer
 from lagmon.webconfig.live import LiveWebConfig

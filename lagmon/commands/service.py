@@ -20,8 +20,8 @@ from lagmon.commands import wiring
 from lagmon.commands.check import look_through
 from lagmon.commands.reloading import Reloads
 from lagmon.errors import SettingsError
-from lagmon.handover import Handover
 from lagmon.report import Own
+from lagmon.state.handover import Handover
 from lagmon.supervise import Collector
 from lagmon.web.app import create_app
 from lagmon.web.events import Streams

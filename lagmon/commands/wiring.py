@@ -18,7 +18,7 @@ from lagmon.alerts.incidents import REMIND_SECONDS
 from lagmon.configuration.rule_settings import rules_of
 from lagmon.judge.judging import Policy
 from lagmon.report import Links, Reach
-from lagmon.state import Keeper
+from lagmon.state.keeper import Keeper
 from lagmon.supervise import GRACE_SECONDS
 
 if TYPE_CHECKING:

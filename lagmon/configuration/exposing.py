@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from lagmon.bounds import Exported, Granularity
 from lagmon.configuration.parts import Part
+from lagmon.exposition.bounds import Exported, Granularity
 
 
 class Metrics(Part):

@@ -10,13 +10,13 @@ import tempfile
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from lagmon import state
 from lagmon.collector.files import PATHS
 from lagmon.configuration.settings import FromFile
 from lagmon.doctor import surroundings
 from lagmon.errors import RecordingError
 from lagmon.notify.access import Access
 from lagmon.notify.alertmanager import parted
+from lagmon.state import kept
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,7 +35,7 @@ def of_state(path: Path | None) -> Finding:
         return surroundings.of_state(None, trouble=None, unread=None)
     trouble, unread = _trouble(path), None
     try:
-        state.loads(path.read_bytes())
+        kept.loads(path.read_bytes())
     except FileNotFoundError:
         pass
     except OSError as error:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from lagmon.notify.fallback import Event, Fallback
     from lagmon.notify.pagerduty import PagerDuty
     from lagmon.report import Notice
-    from lagmon.state import Keeper
+    from lagmon.state.keeper import Keeper
 
 LOOK_SECONDS = 1.0  # how often it is looked whether it is time, while a page waits
 IDLE_SECONDS = 15.0  # and while none does

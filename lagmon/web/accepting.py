@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from lagmon.exposition import Form, Format
+from lagmon.exposition.text import Form, Format
 
 # No client has more to say; what a stranger sends beyond it is not worth the time.
 LONGEST = 4096

@@ -16,7 +16,7 @@ from lagmon.web import accepting
 if TYPE_CHECKING:
     from starlette.datastructures import Headers
 
-    from lagmon.exposition import Page
+    from lagmon.exposition.text import Page
 
 
 async def scraped(page: Page, headers: Headers) -> Response:

@@ -16,7 +16,7 @@ from lagmon.configuration.settings import Settings
 from lagmon.configuration.sources import load
 from lagmon.judge.judging import Memory, judge
 from lagmon.notify.alertmanager import alert
-from lagmon.recording import snapshot_from_json
+from lagmon.recording.lines import snapshot_from_json
 from lagmon.report import Links, Reach
 from tests.docs.pages import blocks, table
 from tests.lagmon.recordings.make import CONFIG, FOLDER, NOBODY

@@ -16,7 +16,7 @@ from lagmon.board import Board, Cycle
 from lagmon.commands.wiring import policy
 from lagmon.configuration.sources import load
 from lagmon.judge.judging import Memory, judge
-from lagmon.recording import snapshot_from_json
+from lagmon.recording.lines import snapshot_from_json
 from lagmon.report import Links
 from lagmon.web.api import document
 from lagmon.web.app import create_app

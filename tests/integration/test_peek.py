@@ -21,7 +21,7 @@ from lagmon.judge.suspects import oldest, remember, suspects
 from lagmon.model import State
 from lagmon.notify.annotations import annotate
 from lagmon.readings import Isolation, PeekRequest, TopicPartition
-from lagmon.recording import snapshot_to_json
+from lagmon.recording.lines import snapshot_to_json
 from lagmon.report import Links, OldestRecord
 from tests.infra.kafka import KafkaBroker
 from tests.infra.records import consume, produce

@@ -22,11 +22,11 @@ from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
 from lagmon.alerts.rules import SHIPPED
+from lagmon.exposition.page import render
 from lagmon.labels import LONGEST, safe
 from lagmon.model import Change
 from lagmon.notify.alertmanager import alert
 from lagmon.notify.log import Log
-from lagmon.page import render
 from lagmon.readings import Member
 from lagmon.report import Links
 from lagmon.web.app import create_app

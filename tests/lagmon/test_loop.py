@@ -14,7 +14,7 @@ from lagmon.alerts.incidents import State
 from lagmon.alerts.maintenance import Once, Window
 from lagmon.alerts.rules import SHIPPED
 from lagmon.board import Board
-from lagmon.exposition import Form, Page
+from lagmon.exposition.text import Form, Page
 from lagmon.judge.judging import Memory, Policy, judge
 from lagmon.loop import Watch, run
 from lagmon.model import Change, Incident, IncidentKey, Method
@@ -30,7 +30,7 @@ from lagmon.readings import (
     Snapshot,
     TopicId,
 )
-from lagmon.state import Keeper, Saved, dumps
+from lagmon.state.keeper import Keeper, Saved, dumps
 from tests.lagmon.builders import CLUSTER, GROUP, NOON, TOPIC, TRACE, FakeClock, at, peek
 
 if TYPE_CHECKING:

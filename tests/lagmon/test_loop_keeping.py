@@ -14,7 +14,7 @@ from lagmon.board import Board
 from lagmon.loop import Watch
 from lagmon.model import Change, Incident, IncidentKey
 from lagmon.notify import Mailbox
-from lagmon.state import Keeper, Saved, dumps, loads
+from lagmon.state.keeper import Keeper, Saved, dumps, loads
 from tests.infra.wait import until
 from tests.lagmon.builders import CLUSTER, GROUP, NOON, FakeClock
 from tests.lagmon.test_loop import POLICY, FakeCollector, Inbox, play, snapshot

@@ -25,7 +25,7 @@ from tests.lagmon.builders import (
     part,
     record,
 )
-from tests.lagmon.test_replay import snapshot
+from tests.lagmon.recording.test_replay import snapshot
 
 if TYPE_CHECKING:
     from lagmon.report import Notice

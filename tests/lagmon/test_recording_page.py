@@ -26,7 +26,7 @@ from lagmon.readings import (
     StepDuration,
     TopicId,
 )
-from lagmon.recording import snapshot_from_json, snapshot_to_json
+from lagmon.recording.lines import snapshot_from_json, snapshot_to_json
 from tests.docs.pages import blocks, table, text
 from tests.lagmon.builders import NOON, at
 

@@ -20,8 +20,8 @@ from lagmon.alerts.maintenance import AHEAD_SECONDS, Once, Window
 from lagmon.alerts.rulefile import rule_file, text
 from lagmon.alerts.rules import KAFKA_CLUSTER_BLIND, KAFKA_CONSUMER_LAG
 from lagmon.board import Board, Cycle
+from lagmon.exposition.page import render
 from lagmon.judge.judging import Memory, Policy, judge
-from lagmon.page import render
 from lagmon.readings import Committed, GroupReading, PartitionOffsets, Snapshot
 from tests.infra.require import need
 from tests.lagmon.builders import CLUSTER, GROUP, NOON, at

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from lagmon import cli
-from lagmon.recording import snapshot_from_json
+from lagmon.recording.lines import snapshot_from_json
 from propagation.integrations import logs
 from tests.infra.process import Service
 from tests.infra.records import produce

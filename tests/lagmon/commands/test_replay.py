@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from lagmon import cli
-from lagmon.recording import snapshot_to_json
+from lagmon.recording.lines import snapshot_to_json
 from tests.lagmon.builders import NOON
-from tests.lagmon.test_replay import snapshot
+from tests.lagmon.recording.test_replay import snapshot
 
 if TYPE_CHECKING:
     from pathlib import Path

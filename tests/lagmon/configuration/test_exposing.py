@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from lagmon.bounds import Exported, Granularity
 from lagmon.configuration.sources import load
 from lagmon.errors import SettingsError
+from lagmon.exposition.bounds import Exported, Granularity
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,7 +9,7 @@ import pytest
 from lagmon.configuration.settings import Settings
 from lagmon.doctor.findings import Level
 from lagmon.doctor.trials import files, of_state, secrets
-from lagmon.state import dumps
+from lagmon.state.keeper import dumps
 
 if TYPE_CHECKING:
     from pathlib import Path

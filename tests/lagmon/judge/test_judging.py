@@ -11,13 +11,13 @@ import pytest
 from lagmon.alerts.incidents import State, step
 from lagmon.alerts.rules import SHIPPED, Override
 from lagmon.board import Board, Cycle
+from lagmon.exposition.page import render
 from lagmon.judge import seconds
 from lagmon.judge.evaluate import states
 from lagmon.judge.judging import Memory, Policy, judge
 from lagmon.judge.lag import measure
 from lagmon.judge.suspects import suspects
 from lagmon.judge.tails import tails
-from lagmon.page import render
 from lagmon.readings import Committed, GroupReading, PartitionOffsets, Snapshot
 from tests.lagmon.builders import CLUSTER, GROUP, NOON, at
 

@@ -13,7 +13,7 @@ from lagmon.model import Change
 from lagmon.notify import Fallback, Mailbox, Outcome, PagerDuty, Policy, Standby
 from lagmon.notify.fallback import About
 from lagmon.report import Links
-from lagmon.state import Keeper
+from lagmon.state.keeper import Keeper
 from tests.infra.endpoint import Response
 from tests.infra.pagerduty import ROUTING_KEY
 from tests.infra.pagerduty import PagerDuty as StandIn

@@ -20,8 +20,8 @@ import yaml
 from lagmon.commands.wiring import policy
 from lagmon.configuration.settings import Cluster
 from lagmon.configuration.sources import load
-from lagmon.recording import snapshot_from_json
-from lagmon.replay import replay
+from lagmon.recording.lines import snapshot_from_json
+from lagmon.recording.replay import replay
 from tests.infra.kafka import KafkaBroker
 from tests.infra.process import Service
 from tests.infra.wait import until

@@ -15,7 +15,7 @@ from lagmon.configuration.sources import load
 from lagmon.judge.judging import Memory, judge
 from lagmon.model import Change
 from lagmon.notify.alertmanager import alert
-from lagmon.recording import snapshot_from_json
+from lagmon.recording.lines import snapshot_from_json
 from lagmon.report import Links
 from tests.lagmon.recordings.make import CONFIG, FOLDER, NOBODY, SCENARIOS
 

@@ -18,8 +18,8 @@ from lagmon.commands.wiring import policy
 from lagmon.configuration.sources import load
 from lagmon.model import State
 from lagmon.readings import Isolation
-from lagmon.recording import snapshot_from_json, snapshot_to_json
-from lagmon.replay import Replay
+from lagmon.recording.lines import snapshot_from_json, snapshot_to_json
+from lagmon.recording.replay import Replay
 from tests.lagmon.recordings.make import CONFIG, FOLDER, LARGEST, NOBODY, SCENARIOS, reports
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lagmon.exposition import Form, Format
+from lagmon.exposition.text import Form, Format
 from lagmon.web.accepting import LONGEST, form
 
 TEXT, OPENMETRICS = Format.TEXT, Format.OPENMETRICS

@@ -16,10 +16,10 @@ from markupsafe import escape
 
 from lagmon.alerts.rules import SHIPPED
 from lagmon.board import Board
-from lagmon.exposition import Form, Format
+from lagmon.exposition.page import Renderer
+from lagmon.exposition.text import Form, Format
 from lagmon.labels import safe
 from lagmon.model import Age, IncidentKey, Method
-from lagmon.page import Renderer
 from lagmon.report import Links
 from lagmon.web.app import HEADERS, create_app
 from lagmon.web.server import WebServer

@@ -13,8 +13,8 @@ from prometheus_client.parser import text_string_to_metric_families as text
 
 from lagmon.alerts.rules import SHIPPED
 from lagmon.board import Board
-from lagmon.exposition import Form, Format
-from lagmon.publish import Publisher
+from lagmon.exposition.publish import Publisher
+from lagmon.exposition.text import Form, Format
 from lagmon.report import Links
 from lagmon.web.app import create_app
 from tests.lagmon.builders import CLUSTER, NOON, cycle, group, lags

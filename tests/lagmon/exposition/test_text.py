@@ -13,7 +13,7 @@ from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamil
 from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
 from prometheus_client.utils import floatToGoString
 
-from lagmon.exposition import Family, Form, Format, Page, labelled, number
+from lagmon.exposition.text import Family, Form, Format, Page, labelled, number
 from lagmon.metrics import Kind, Metric
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from lagmon.recording import snapshot_to_json
+from lagmon.recording.lines import snapshot_to_json
 
 if TYPE_CHECKING:
     import asyncio

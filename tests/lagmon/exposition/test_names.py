@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
+from lagmon.exposition.names import GroupNames, Names
 from lagmon.labels import LONGEST, safe
-from lagmon.names import GroupNames, Names
 from tests.lagmon.builders import at
 
 HOSTILE = st.text(st.characters(codec=None), max_size=300) | st.text(

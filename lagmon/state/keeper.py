@@ -21,7 +21,7 @@ import structlog
 
 from lagmon.alerts.incidents import interrupted
 from lagmon.errors import RecordingError
-from lagmon.kept import Kept, Saved, dumps, loads
+from lagmon.state.kept import Kept, Saved, dumps, loads
 
 if TYPE_CHECKING:
     from collections.abc import Callable

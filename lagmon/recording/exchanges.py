@@ -1,4 +1,4 @@
-"""Questions and their answers as JSON objects: the ``peeks`` and ``probes`` of `lagmon.recording`.
+"""Questions and their answers as JSON objects: the ``peeks`` and ``probes`` of `recording.lines`.
 
 Comes in: a request, an answer, or the fields of a decoded object. Goes out: the other of the two.
 An answer repeats its question and leaves out what it does not know. Pure.

@@ -18,7 +18,7 @@ from lagmon.judge.progress import Progress
 
 if TYPE_CHECKING:
     from lagmon.judge.judging import Policy
-    from lagmon.state import Keeper
+    from lagmon.state.keeper import Keeper
 
 log = structlog.get_logger(__name__)
 

@@ -17,7 +17,7 @@ from lagmon.alerts.incidents import Pending, State, step
 from lagmon.alerts.rules import KAFKA_CONSUMER_LAG
 from lagmon.errors import RecordingError
 from lagmon.model import Change, Incident, IncidentKey
-from lagmon.state import KEEP_SECONDS, Keeper, Kept, Saved, dumps, loads, read, write
+from lagmon.state.keeper import KEEP_SECONDS, Keeper, Kept, Saved, dumps, loads, read, write
 from tests.lagmon.builders import CLUSTER, GROUP, NOON, group, lags
 
 if TYPE_CHECKING:

@@ -1,9 +1,9 @@
 """kafka_exporter's names beside lagmon's own, for dashboards that ask for them. Pure.
 
-In: one group or the topics of a cluster, with labels as `lagmon.names` makes them. Out: lines. The
-names and labels are those of danielqsj/kafka_exporter, and ``kafka_cluster`` is added. The values
-are lagmon's: what is unknown has no series, where kafka_exporter says -1 and adds it into its sums.
-What lagmon does not ask Kafka for (brokers, leaders, replicas) is not there.
+In: one group or the topics of a cluster, with labels as `exposition.names` makes them. Out: lines.
+The names and labels are those of danielqsj/kafka_exporter, and ``kafka_cluster`` is added. The
+values are lagmon's: what is unknown has no series, where kafka_exporter says -1 and adds it into
+its sums.
 """
 
 from __future__ import annotations
@@ -11,17 +11,17 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from lagmon.bounds import Granularity
-from lagmon.exposition import number
+from lagmon.exposition.bounds import Granularity
+from lagmon.exposition.text import number
 from lagmon.metrics import Kind, Metric
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from lagmon.exposition.names import GroupNames, Names
+    from lagmon.exposition.text import Lines
     from lagmon.model import GroupLag
-    from lagmon.names import GroupNames, Names
     from lagmon.readings import PartitionOffsets
-    from lagmon.rows import Lines
 
 _TOPIC = ("kafka_cluster", "topic")
 _PARTITION = (*_TOPIC, "partition")

@@ -31,6 +31,9 @@ _MILLION = 10 ** (_LONG - 1)
 _EXACT = 2**53  # whole numbers up to it are floats
 
 
+Lines = dict[str, list[str]]  # of series, by the metric's name
+
+
 class Format(StrEnum):
     """A format by the type that it is served under."""
 

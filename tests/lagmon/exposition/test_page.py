@@ -14,9 +14,9 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from lagmon import metrics
 from lagmon.board import advance
+from lagmon.exposition.page import render
 from lagmon.labels import safe
 from lagmon.model import Age, IncidentKey, Method, State, Why
-from lagmon.page import render
 from lagmon.readings import MissingRight, Resource, StepDuration
 from lagmon.report import ClusterReport, Report, Sent
 from tests.infra.require import need

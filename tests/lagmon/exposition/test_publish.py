@@ -7,9 +7,9 @@ import asyncio
 from structlog.testing import capture_logs
 
 from lagmon.board import Board
-from lagmon.bounds import Exported
-from lagmon.exposition import Form, Format
-from lagmon.publish import Publisher
+from lagmon.exposition.bounds import Exported
+from lagmon.exposition.publish import Publisher
+from lagmon.exposition.text import Form, Format
 from tests.lagmon.builders import CLUSTER, cycle, group, lags, offsets
 
 PACKED = Form(Format.OPENMETRICS, gzip=True)

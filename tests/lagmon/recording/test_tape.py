@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from lagmon.readings import Plan, Snapshot
-from lagmon.recording import snapshot_from_json
-from lagmon.tape import Recorded, Tape
+from lagmon.recording.lines import snapshot_from_json
+from lagmon.recording.tape import Recorded, Tape
 from tests.lagmon.builders import CLUSTER, NOON
 from tests.lagmon.test_loop import FakeCollector
 

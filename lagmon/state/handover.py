@@ -10,8 +10,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from lagmon.alerts.incidents import interrupted
-from lagmon.kept import Saved
-from lagmon.state import Keeper
+from lagmon.state.keeper import Keeper
+from lagmon.state.kept import Saved
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lagmon import bounds
 from lagmon.board import advance
-from lagmon.bounds import Exported, Granularity
-from lagmon.exposition import Form
+from lagmon.exposition import bounds
+from lagmon.exposition.bounds import Exported, Granularity
+from lagmon.exposition.page import Renderer
+from lagmon.exposition.text import Form
 from lagmon.model import Age, GroupLag, Method, State, Why
-from lagmon.page import Renderer
 from lagmon.report import ClusterReport, Report
 from tests.infra.reading import values
 from tests.lagmon.builders import CLUSTER, cycle, group, lags, offsets, part

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lagmon.exposition import escaped
+from lagmon.exposition.text import escaped
 from lagmon.labels import safe
 
 if TYPE_CHECKING:

@@ -13,10 +13,10 @@ from lagmon.errors import RecordingError
 from lagmon.judge.judging import Memory, Policy, judge
 from lagmon.model import Age, ClusterLag, Method, State
 from lagmon.readings import Committed, GroupReading, PartitionOffsets, Snapshot
-from lagmon.recording import snapshot_to_json
-from lagmon.replay import Replay, replay, report
+from lagmon.recording.lines import snapshot_to_json
+from lagmon.recording.replay import Replay, replay, report
 from tests.lagmon.builders import CLUSTER, GROUP, NOON, at
-from tests.lagmon.test_recording import snapshots
+from tests.lagmon.recording.test_lines import snapshots
 
 POLICY = Policy(SHIPPED, poll_interval_seconds=5, peeks_per_cycle=20)
 

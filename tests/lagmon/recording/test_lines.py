@@ -31,7 +31,7 @@ from lagmon.readings import (
     TopicId,
     TopicPartition,
 )
-from lagmon.recording import (
+from lagmon.recording.lines import (
     plan_from_json,
     plan_to_json,
     snapshot_from_json,

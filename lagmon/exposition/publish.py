@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from lagmon.page import Renderer
+from lagmon.exposition.page import Renderer
 
 if TYPE_CHECKING:
     from lagmon.board import Board
-    from lagmon.bounds import Exported
+    from lagmon.exposition.bounds import Exported
 
 # For how long a thread may keep the interpreter while another wants it, in seconds. Python's own
 # 5 ms, passed on to and fro by each step of an answer, are felt by whoever scrapes during a cycle.

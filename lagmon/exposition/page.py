@@ -3,7 +3,7 @@
 In: a `Report`. Out: a `Page`, families and series in a fixed order, names from the registers in
 `lagmon.metrics`, `compatibility` and `upkeep` alone. What is unknown has no series; names are made
 safe before they become label values. No timestamps, as the guidelines for exporters ask. What would
-be too much is left out as `lagmon.bounds` says.
+be too much is left out as `lagmon.exposition.bounds` says.
 """
 
 from __future__ import annotations
@@ -11,20 +11,21 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from lagmon import bounds, compatibility, metrics, rows, upkeep
-from lagmon.bounds import Cut, Exported
-from lagmon.exposition import Family, Form, Page, labelled, number
+from lagmon import metrics, upkeep
+from lagmon.exposition import bounds, compatibility, rows
+from lagmon.exposition.bounds import Cut, Exported
+from lagmon.exposition.names import Names
+from lagmon.exposition.text import Family, Form, Page, labelled, number
 from lagmon.labels import safe
-from lagmon.names import Names
 from lagmon.readings import Resource
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+    from lagmon.exposition.text import Lines
     from lagmon.metrics import Metric
     from lagmon.model import ClusterLag
     from lagmon.report import ClusterReport, Report
-    from lagmon.rows import Lines
 
     # One series: its family, the values of its labels, its value if there is one.
     _Sample = tuple[Metric, tuple[str, ...], float | None]

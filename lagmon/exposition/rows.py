@@ -11,22 +11,22 @@ from collections import defaultdict
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
-from lagmon import compatibility, metrics, retention
-from lagmon.bounds import Granularity
-from lagmon.exposition import number
+from lagmon import metrics, retention
+from lagmon.exposition import compatibility
+from lagmon.exposition.bounds import Granularity
+from lagmon.exposition.text import number
 from lagmon.model import Why
 from lagmon.topics import by_topic
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from lagmon.bounds import Cut, Exported
+    from lagmon.exposition.bounds import Cut, Exported
+    from lagmon.exposition.names import GroupNames, Names
+    from lagmon.exposition.text import Lines
     from lagmon.model import Age, GroupLag, PartitionLag
-    from lagmon.names import GroupNames, Names
     from lagmon.readings import PartitionOffsets
     from lagmon.report import ClusterReport
-
-Lines = dict[str, list[str]]
 
 _MILLION = 1_000_000
 

@@ -16,16 +16,6 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from lagmon.errors import RecordingError
-from lagmon.exchanges import (
-    peek_in,
-    peek_out,
-    peek_request_in,
-    peek_request_out,
-    probe_in,
-    probe_out,
-    probe_request_in,
-    probe_request_out,
-)
 from lagmon.fields import AMOUNTS, CLAIMED, TIMES, Fields
 from lagmon.readings import (
     Committed,
@@ -40,6 +30,16 @@ from lagmon.readings import (
     StepDuration,
     TopicId,
     TopicPartition,
+)
+from lagmon.recording.exchanges import (
+    peek_in,
+    peek_out,
+    peek_request_in,
+    peek_request_out,
+    probe_in,
+    probe_out,
+    probe_request_in,
+    probe_request_out,
 )
 
 if TYPE_CHECKING:

@@ -7,11 +7,11 @@ import re
 import pytest
 
 from lagmon.board import advance
-from lagmon.bounds import Exported, Granularity
-from lagmon.compatibility import REGISTER
-from lagmon.exposition import Form
+from lagmon.exposition.bounds import Exported, Granularity
+from lagmon.exposition.compatibility import REGISTER
+from lagmon.exposition.page import Renderer
+from lagmon.exposition.text import Form
 from lagmon.model import Why
-from lagmon.page import Renderer
 from lagmon.report import ClusterReport, Report
 from tests.infra.reading import values
 from tests.lagmon.builders import CLUSTER, GROUP, TOPIC, cycle, group, lags, offsets, part

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from lagmon.errors import RecordingError
 from lagmon.judge.judging import Memory, judge
 from lagmon.model import Why
-from lagmon.recording import snapshot_from_json
+from lagmon.recording.lines import snapshot_from_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

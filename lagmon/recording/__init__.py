@@ -1,0 +1,1 @@
+"""Snapshots as lines of JSON: written down, read, and judged again."""

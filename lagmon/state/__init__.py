@@ -1,0 +1,1 @@
+"""What a restart and a reload must not forget, and the file that it is kept in."""
