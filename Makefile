@@ -22,7 +22,7 @@ demo: $(READY)  ## the whole story on embedded Kafka and Postgres; KEEP=1 leaves
 	$(BIN)/python -m demo $(if $(filter-out 0,$(KEEP)),--keep)
 
 test: $(READY)  ## every test, JOBS=3 files at once; what a machine lacks is skipped and named
-	$(BIN)/pytest -n $(or $(JOBS),3) --dist loadfile $(ARGS)
+	$(BIN)/pytest -n $(or $(JOBS),3) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: $(READY)  ## format, lint, types, import contracts
 	$(BIN)/ruff format --check

@@ -47,12 +47,12 @@ def coordinator_moved(stack: Stack, load: Load) -> str:
 def leaders_moved(stack: Stack, load: Load) -> str:
     """Kill a broker that leads partitions, and elect it again when it is back: nobody dies then."""
     cluster, worker = stack.cluster, stack.one_worker()
-    before = cluster.leaders(TOPIC)
     victim = next(
         node for node in NODES[1:] if node != cluster.coordinator(stack.group)
     )  # the first one is the controller
+    # Whoever died in a row before got none of its partitions back.
+    before = until(lambda: _led_by(cluster, victim), timeout=60, every=1, what=f"{victim} to lead")
     led = {number for number, leader in before.items() if leader == victim}
-    assert led, f"broker {victim} leads nothing: {before}"
     cluster.kill(victim)
     try:
         until(lambda: _led(cluster, victim) == set(), timeout=60, what="other leaders")
@@ -72,6 +72,12 @@ def leaders_moved(stack: Stack, load: Load) -> str:
 def _led(cluster: Cluster, node: int) -> set[int]:
     found = cluster.leaders(TOPIC)
     return {number for number, leader in found.items() if leader in (node, NOBODY)}
+
+
+def _led_by(cluster: Cluster, node: int) -> dict[int, int] | None:
+    cluster.lead_as_preferred(TOPIC)
+    found = cluster.leaders(TOPIC)
+    return found if node in found.values() else None
 
 
 def _moved_back(cluster: Cluster, before: dict[int, int]) -> bool:

@@ -32,6 +32,8 @@ def kill_9(stack: Stack, load: Load) -> str:
     before = stack.repeated()
     stack.fault("slow", seconds=SLOW_SECONDS, settled=True)
     stack.hit(4)
+    # Those may have been the other one's.
+    until(lambda: stack.in_work(worker), timeout=30, what="the worker to have a record in work")
     stack.kill(worker)
     stack.fault("none")
     load.more(50)

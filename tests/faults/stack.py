@@ -180,8 +180,16 @@ class Stack:
 
     def two_workers(self) -> tuple[Service, Service]:
         """Give two workers that share the partitions; start what is missing."""
-        first = self.one_worker()
-        return first, self.worker()
+        first, second = self.one_worker(), self.worker()
+        until(
+            lambda: all(
+                self.metric(one, "consumers_assigned_partitions") == PARTITIONS / 2
+                for one in (first, second)
+            ),
+            timeout=START_SECONDS,
+            what="half of the partitions at each worker",
+        )
+        return first, second
 
     def kill(self, worker: Service) -> None:
         """End *worker* in the middle of what it does."""
@@ -199,6 +207,10 @@ class Stack:
         page = httpx.get(f"{address(worker)}/metrics").text
         samples = (line.rpartition(" ") for line in page.splitlines() if line.startswith(name))
         return sum(float(value) for _, _, value in samples)
+
+    def in_work(self, worker: Service) -> int:
+        """Count the records that *worker* handles, as of its last look."""
+        return len(httpx.get(f"{address(worker)}/status").json()["runtime"]["in_work"])
 
     # ---- the partner
 

@@ -162,6 +162,6 @@ def test_a_secret_that_cannot_be_read_is_told_at_the_start(
 
     assert ended.returncode == 2
     assert len(ended.stderr.splitlines()) == 2
-    assert "metrics_token_file: cannot be read" in ended.stderr
-    assert "metrics_users_file: write NAME:PASSWORD" in ended.stderr
+    assert "CONSUMERS_METRICS_TOKEN_FILE: cannot be read" in ended.stderr
+    assert "CONSUMERS_METRICS_USERS_FILE: write NAME:PASSWORD" in ended.stderr
     assert "sesame" not in ended.stderr

@@ -42,7 +42,7 @@ def test_an_outage_of_kafka_is_never_a_lag_of_nothing(own_kafka: KafkaBroker) ->
             return found
 
         own_kafka.kill()
-        until(lambda: lags() and samples(url, "lagmon_up") == [0], timeout=40, what="lagmon_up 0")
+        until(lambda: (lags(), samples(url, "lagmon_up"))[1] == [0], timeout=40, what="lagmon_up 0")
         until(lambda: not lags(), timeout=60, what="the values to expire")
         own_kafka.start()
         until(lambda: samples(url, LAG) == [7], timeout=90, what="the values to return")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from lagmon.metrics import REGISTER
+from lagmon import metrics, upkeep
 from tests.infra.product import Product, address
 from tests.infra.prometheus import Prometheus
 from tests.infra.reading import commit
@@ -59,7 +59,8 @@ def test_prometheus_reads_every_series_with_its_kind(kafka: KafkaBroker, topic: 
 
 def assert_kinds(kinds: dict[str, Any]) -> None:
     """Prometheus keeps the kind of a counter under the name without its end, as it was told."""
-    known = {metric.name.removesuffix("_total"): metric.kind.value for metric in REGISTER}
+    register = (*metrics.REGISTER, *upkeep.REGISTER)
+    known = {metric.name.removesuffix("_total"): metric.kind.value for metric in register}
     found = {name: kind for name, kind in kinds.items() if name.startswith("lagmon_")}
 
     assert found
