@@ -53,6 +53,8 @@ class Stage:
             )
             # What has piled up is settled with the partner, a request each: not one at a time.
             self.product.environment["CONSUMERS_LANES"] = "8"
+            # A few players play more than players can.
+            self.product.environment["CONSUMERS_RATE_LIMIT"] = "1000/second"
             # The first play is made before the worker has joined its group.
             self.product.environment["CONSUMERS_OFFSET_RESET"] = "earliest"
             self._stack = stack.pop_all()

@@ -42,6 +42,9 @@ ANY_PARTITION = -1
 # What is said about one record, not about the cluster.
 OF_RECORDS: Final = frozenset({KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.INVALID_RECORD})
 INTERNAL: Final = "__"  # what the names of Kafka's own topics begin with
+# What follows from a refusal: the numbers of what stood behind the record were given out already.
+OF_ORDER: Final = frozenset({KafkaError.OUT_OF_ORDER_SEQUENCE_NUMBER})
+ATTEMPTS = 3  # to write one record while the client finds its order again
 FENCED: Final = frozenset(
     {
         KafkaError._FENCED,  # noqa: SLF001 - its public name
@@ -177,10 +180,14 @@ class Replayer:
             yield self.replayed
 
     def _alone(self, message: Message) -> None:
-        try:
-            self._together([message])
-        except _RefusedError as refused:
-            self.failures.append((letter_of(message), str(refused)))
+        for _ in range(ATTEMPTS):
+            try:
+                return self._together([message])
+            except _UpsetError as error:
+                upset = error
+            except _RefusedError as refused:
+                return self.failures.append((letter_of(message), str(refused)))
+        raise Fatal(str(upset))
 
     def _together(self, messages: list[Message]) -> None:
         """Replay *messages* in one transaction; `_RefusedError` if it had to be given up."""
@@ -239,13 +246,18 @@ class Replayer:
         except KafkaException as broken:
             raise Fatal(f"the replay to {topics} cannot go on: {words}") from broken
         of_record = next((one for one in [*first, *refusals] if one.code() in OF_RECORDS), None)
-        if of_record is None:
-            raise Fatal(f"the replay to {topics} cannot go on: {words}")
-        raise _RefusedError(f"its topic refuses it: {of_record.name()}")
+        if of_record is not None:
+            raise _RefusedError(f"its topic refuses it: {of_record.name()}")
+        words = f"the replay to {topics} cannot go on: {words}"
+        raise _UpsetError(words) if first and first[0].code() in OF_ORDER else Fatal(words)
 
 
 class _RefusedError(Exception):
     """A transaction was undone because of one of its records."""
+
+
+class _UpsetError(_RefusedError):
+    """A transaction was undone because of what a refusal, in it or before it, left behind."""
 
 
 def batches(messages: Iterable[Message]) -> Iterator[list[Message]]:

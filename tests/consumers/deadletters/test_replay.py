@@ -17,7 +17,7 @@ from consumers.deadletters.replay import (
     refusal,
     returned,
 )
-from consumers.errors import Poison
+from consumers.errors import Fatal, Poison
 from propagation.forwarding import FIRST_SENT
 from propagation.testing import message
 from tests.builders import record
@@ -115,6 +115,8 @@ class RefusingProducer:
         self._refused = refused
         self._begun: list[tuple[bytes | None, Callable[[KafkaError | None, Any], None]]] = []
         self.committed: list[bytes | None] = []
+        self._has_refused = False
+        self.upset = 0  # how many transactions after a refusal still fail by what it left behind
 
     def begin_transaction(self) -> None:
         """Forget what was undone."""
@@ -132,12 +134,16 @@ class RefusingProducer:
         if any(value == self._refused for value, _ in self._begun):
             follows = KafkaError.OUT_OF_ORDER_SEQUENCE_NUMBER
             raise KafkaException(KafkaError(follows, "skipped sequence numbers"))
+        if self.upset and self._has_refused:
+            self.upset -= 1
+            raise KafkaException(KafkaError(KafkaError.OUT_OF_ORDER_SEQUENCE_NUMBER, "still"))
         self.committed += [value for value, _ in self._begun]
 
     def abort_transaction(self, _: float) -> None:
         """Report what became of each."""
         for value, on_delivery in self._begun:
             big = value == self._refused
+            self._has_refused |= big
             why = KafkaError.MSG_SIZE_TOO_LARGE if big else KafkaError._PURGE_QUEUE
             on_delivery(KafkaError(why), None)
 
@@ -156,3 +162,25 @@ def test_a_refusal_that_is_heard_of_late_concerns_its_record_alone() -> None:
     assert [(one.place.offset, why) for one, why in replayer.failures] == [
         (1, "its topic refuses it: MSG_SIZE_TOO_LARGE")
     ]
+
+
+@pytest.mark.parametrize("upset", [1, 2])
+def test_what_a_refusal_leaves_behind_is_tried_again(upset: int) -> None:
+    """The transactions after it may fail, too, until the client has its order: nothing is lost."""
+    producer = RefusingProducer(b"big")
+    producer.upset = upset
+    replayer = Replayer(producer, "plays.dlq", {"plays": 1})  # type: ignore[arg-type] # a stand-in
+
+    assert list(replayer.replay([dead(0, value=b"big"), dead(1, at=8, value=b"c")])) == [1]
+    assert [value for value in producer.committed if value] == [b"c"]
+
+
+def test_a_client_that_stays_upset_ends_the_replay() -> None:
+    """After three tries of one record it is said why; nothing is written."""
+    producer = RefusingProducer(b"big")
+    producer.upset = 3
+    replayer = Replayer(producer, "plays.dlq", {"plays": 1})  # type: ignore[arg-type] # a stand-in
+
+    with pytest.raises(Fatal, match="cannot go on: OUT_OF_ORDER_SEQUENCE_NUMBER: still"):
+        list(replayer.replay([dead(0, value=b"big"), dead(1, at=8, value=b"c")]))
+    assert producer.committed == []
