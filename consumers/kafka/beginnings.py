@@ -94,24 +94,28 @@ class Beginnings:
         """Begin what waits to be begun; what no broker answers about waits on."""
         for at, wanted in list(self._waiting.items()):
             try:
-                self._begin(consumer, at, wanted)
+                begun = self._begin(consumer, at, wanted)
             except KafkaException as error:
                 self._client_log.error(error.args[0])
                 return
+            if not begun:
+                return
             self._waiting.pop(at, None)
 
-    def _begin(self, consumer: Consumer, at: TopicPartition, wanted: int | None) -> None:
+    def _begin(self, consumer: Consumer, at: TopicPartition, wanted: int | None) -> bool:
+        """Begin *at*; say whether that could be done."""
         earliest = self._policy == "earliest"
         if wanted is None:
             self._move(consumer, at, OFFSET_BEGINNING if earliest else OFFSET_END)
-            return
+            return True
         place = confluent_kafka.TopicPartition(*at)
         marks = consumer.get_watermark_offsets(place, timeout=ANSWER_SECONDS)
         if marks is None:
-            return
+            return False
         left_out = gap(wanted, *marks, earliest=earliest)
         self._move(consumer, at, left_out.begin)
         self._tell(at, wanted, left_out)
+        return True
 
     def _move(self, consumer: Consumer, at: TopicPartition, offset: int) -> None:
         """Fetch *at* from *offset* on. A partition that has reported takes no seek."""
