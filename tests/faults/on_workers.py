@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from tests.faults.load import Load
     from tests.faults.stack import Stack
+    from tests.infra.process import Service
 
 SLOW_SECONDS = 1.0  # that a settlement takes, so that records are in work for sure
 
@@ -33,7 +34,7 @@ def kill_9(stack: Stack, load: Load) -> str:
     stack.fault("slow", seconds=SLOW_SECONDS, settled=True)
     stack.hit(4)
     # Those may have been the other one's.
-    until(lambda: stack.in_work(worker), timeout=30, what="the worker to have a record in work")
+    paid = until(lambda: _caught(stack, worker), timeout=30, what="plays paid and not written")
     stack.kill(worker)
     stack.fault("none")
     load.more(50)
@@ -41,7 +42,21 @@ def kill_9(stack: Stack, load: Load) -> str:
     repeated = until(
         lambda: stack.repeated() - before, timeout=30, what="a settlement asked for again"
     )
-    return f"exit code -9 with records in work; {repeated} settlements were asked for again"
+    return (
+        f"exit code -9 with {len(paid)} plays paid and not written; {repeated} settlements were"
+        " asked for again"
+    )
+
+
+def _caught(stack: Stack, worker: Service) -> list[str]:
+    """Freeze *worker* and name the plays it has paid and not written; none: let it go on."""
+    held = stack.partitions(worker)
+    os.kill(worker.pid, signal.SIGSTOP)
+    partition = {play: at.partition for at, play in stack.watch.records.copy().items()}
+    paid = [play for play in stack.truth.unwritten() if partition.get(play) in held]
+    if not paid:
+        os.kill(worker.pid, signal.SIGCONT)
+    return paid
 
 
 def zombie(stack: Stack, load: Load) -> str:

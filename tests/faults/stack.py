@@ -208,9 +208,10 @@ class Stack:
         samples = (line.rpartition(" ") for line in page.splitlines() if line.startswith(name))
         return sum(float(value) for _, _, value in samples)
 
-    def in_work(self, worker: Service) -> int:
-        """Count the records that *worker* handles, as of its last look."""
-        return len(httpx.get(f"{address(worker)}/status").json()["runtime"]["in_work"])
+    def partitions(self, worker: Service) -> set[int]:
+        """Give the partitions that *worker* has, as of its last look."""
+        held = httpx.get(f"{address(worker)}/status").json()["runtime"]["assignment"]
+        return {one["partition"] for one in held}
 
     # ---- the partner
 
@@ -270,7 +271,7 @@ class Stack:
 
     def refused(self, plays: Collection[str]) -> None:
         """Expect that the records of *plays*, written by anybody, are dead letters."""
-        self._poison |= {at for at, play in self.watch.records.items() if play in plays}
+        self._poison |= {at for at, play in self.watch.records.copy().items() if play in plays}
 
     def good(self, *records: Written, topic: str = TOPIC) -> list[str]:
         """Write *records* that hold a play, expect each to be settled, and give their ids."""
