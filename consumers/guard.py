@@ -82,8 +82,10 @@ class Guard:
         wall: Callable[[], float] = time.time,
     ) -> None:
         self._breaker = Breaker(policy or BreakerPolicy())
-        shared = here() if metrics is None else None
-        metrics = metrics or here().metrics
+        shared = None
+        if metrics is None:
+            shared = here()
+            metrics = shared.metrics
         self._reaction = reaction or (shared.judge if shared else reaction_to)
         self._clock, self._wall = clock, wall
         self._lock = threading.Lock()

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
         TopicDescription,
     )
 
+# Errors that follow upon every cause, the vaguest first.
+VAGUE = (KafkaError._ALL_BROKERS_DOWN, KafkaError._TRANSPORT)  # noqa: SLF001 - public names
 # Answers about the thing that was asked for. After any other error the client is replaced: it may
 # be the client's fault, or become it.
 SOUND = frozenset(
@@ -77,6 +79,11 @@ class Failure:
 def words(error: KafkaError) -> str:
     """Put *error* into words that open with its name."""
     return f"{error.name()}: {error.str()}"
+
+
+def telling(error: KafkaError) -> int:
+    """Say how much *error* tells: the vaguer ones follow upon every cause and name none."""
+    return VAGUE.index(error.code()) if error.code() in VAGUE else len(VAGUE)
 
 
 def failure(error: BaseException) -> Failure:

@@ -10,15 +10,16 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 import structlog
-from confluent_kafka import KafkaError
 from confluent_kafka.admin import AdminClient
 
-from lagmon.collector.answers import words
+from lagmon.collector.answers import telling, words
 from lagmon.collector.files import Files
 from lagmon.collector.quiet import Thinned
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from confluent_kafka import KafkaError
 
     from lagmon.configuration.settings import Cluster
 
@@ -102,11 +103,5 @@ class Client:
         return heard
 
     def _hear(self, error: KafkaError) -> None:
-        if self._heard is None or _telling(error) > self._telling:
-            self._heard, self._telling = words(error), _telling(error)
-
-
-def _telling(error: KafkaError) -> int:
-    """Say how much *error* tells: the vaguer ones follow upon every cause and name none."""
-    vague = (KafkaError._ALL_BROKERS_DOWN, KafkaError._TRANSPORT)  # noqa: SLF001 - public names
-    return vague.index(error.code()) if error.code() in vague else len(vague)
+        if self._heard is None or telling(error) > self._telling:
+            self._heard, self._telling = words(error), telling(error)

@@ -11,19 +11,18 @@ import logging
 import re
 from typing import TYPE_CHECKING, Any
 
-from confluent_kafka import KafkaError
-
-from lagmon.collector.answers import words
+from lagmon.collector.answers import telling, words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+    from confluent_kafka import KafkaError
 
 # Beside those of the cluster: features are told in log lines, connections in statistics.
 LISTENING: Mapping[str, Any] = {"debug": "feature", "statistics.interval.ms": 250}
 SPOKEN = re.compile(
     r"(?P<broker>\S+):   ApiKey (?P<name>[A-Za-z]+) \(\d+\) Versions (?P<low>\d+)\.\.(?P<high>\d+)"
 )
-VAGUE = (KafkaError._ALL_BROKERS_DOWN, KafkaError._TRANSPORT)  # noqa: SLF001 - public names
 
 
 class Heard(logging.Handler):
@@ -46,12 +45,12 @@ class Heard(logging.Handler):
         """The words of the most telling error: the vaguer ones follow upon every cause."""
         if not self._errors:
             return None
-        return words(max(self._errors, key=_telling))
+        return words(max(self._errors, key=telling))
 
     def error_of(self, address: str) -> str | None:
         """Give the words of the most telling error of the broker at *address*."""
         about = [one for one in self._errors if f"{address}/" in one.str()]
-        return words(max(about, key=_telling)) if about else None
+        return words(max(about, key=telling)) if about else None
 
     def speaks(self, address: str) -> dict[str, tuple[int, int]]:
         """Give what the broker at *address* speaks, as it said under any of its names."""
@@ -71,7 +70,3 @@ class Heard(logging.Handler):
     def _take_statistics(self, text: str) -> None:
         brokers = json.loads(text).get("brokers", {}).values()
         self.up = {one["nodeid"] for one in brokers if one["state"] == "UP"}
-
-
-def _telling(error: KafkaError) -> int:
-    return VAGUE.index(error.code()) if error.code() in VAGUE else len(VAGUE)

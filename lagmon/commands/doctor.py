@@ -20,13 +20,12 @@ from lagmon.configuration.sources import load
 from lagmon.doctor import clusters, sheet, surroundings, trials
 from lagmon.doctor.asking import examine
 from lagmon.doctor.findings import cleaned, goes_live
-from lagmon.exposition.page import render
+from lagmon.exposition.page import Renderer
 from lagmon.judge.lag import measure
 from lagmon.notify import inquiry
 from lagmon.readings import Plan
 from lagmon.report import ClusterReport, Report
 from lagmon.supervise import Collector
-from propagation.integrations import logs
 
 if TYPE_CHECKING:
     import argparse
@@ -54,13 +53,7 @@ def run(chosen: argparse.Namespace) -> int:
     """Look as *chosen*; SettingsError if that cannot be."""
     settings = load(chosen.config, bootstrap_servers=chosen.bootstrap_servers)
     check.look_through(settings)
-    logs.configure(
-        "lagmon",
-        version=wiring.VERSION,
-        environment=settings.environment,
-        level="ERROR",  # what fails is a finding
-        stream=sys.stderr,
-    )
+    wiring.log_aside(settings, "ERROR")  # what fails is a finding
     findings = cleaned(asyncio.run(look_at_all(settings)), trials.secrets(settings))
     write = sheet.as_json if chosen.json else sheet.table
     sys.stdout.write(write(findings, strict=chosen.strict))
@@ -94,8 +87,9 @@ async def _of_clusters(settings: Settings) -> list[Finding]:
 
 def _of_page(settings: Settings, snapshots: Sequence[Snapshot]) -> Finding:
     reports = [advance(ClusterReport(one.cluster), Cycle(one, measure(one))) for one in snapshots]
-    page = render(Report(wiring.VERSION, tuple(reports)), settings.metrics.exported())
-    return surroundings.of_page(page, settings.metrics.max_series)
+    renderer = Renderer(settings.metrics.exported())
+    page = renderer.render(Report(wiring.VERSION, tuple(reports)))
+    return surroundings.of_page(page.series, renderer.dropped, settings.metrics.max_series)
 
 
 async def _look_at(settings: Settings, cluster: Cluster) -> tuple[Snapshot, Examination]:

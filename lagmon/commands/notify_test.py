@@ -26,7 +26,6 @@ from lagmon.notify import Outcome
 from lagmon.notify.fallback import About, Action, Event
 from lagmon.report import Notice
 from lagmon.wording import duration
-from propagation.integrations import logs
 
 if TYPE_CHECKING:
     import argparse
@@ -67,13 +66,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 def run(chosen: argparse.Namespace) -> int:
     """Send as *chosen*; SettingsError if that cannot be."""
     settings = load(chosen.config, bootstrap_servers=chosen.bootstrap_servers)
-    logs.configure(
-        "lagmon",
-        version=wiring.VERSION,
-        environment=settings.environment,
-        level="WARNING",  # why a receiver did not take it
-        stream=sys.stderr,
-    )
+    wiring.log_aside(settings, "WARNING")  # why a receiver did not take it
     told = asyncio.run(
         send_to_all(settings, Priority(chosen.priority), with_pagerduty=chosen.pagerduty)
     )

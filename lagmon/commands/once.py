@@ -21,7 +21,6 @@ from lagmon.judge.judging import Memory, judge
 from lagmon.once import Look, at_once, report, still_open, table
 from lagmon.readings import Plan
 from lagmon.supervise import Collector as Child
-from propagation.integrations import logs
 
 if TYPE_CHECKING:
     import argparse
@@ -48,13 +47,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 def run(chosen: argparse.Namespace) -> int:
     """Look once as *chosen*; SettingsError if that cannot be."""
     settings = load(chosen.config, bootstrap_servers=chosen.bootstrap_servers)
-    logs.configure(
-        "lagmon",
-        version=wiring.VERSION,
-        environment=settings.environment,
-        level="ERROR",  # what fails is in the report; the rest is for who serves
-        stream=sys.stderr,
-    )
+    wiring.log_aside(settings, "ERROR")  # what fails is in the report; the rest is for who serves
     looks = asyncio.run(look_at_all(settings))
     sys.stdout.write("".join(map(line, looks)) if chosen.json else table(looks))
     return int(any(look.pages for look in looks))

@@ -18,7 +18,6 @@ from lagmon.commands import wiring
 from lagmon.configuration.sources import load
 from lagmon.recording.tape import Recorded, Tape
 from lagmon.supervise import Collector
-from propagation.integrations import logs
 
 if TYPE_CHECKING:
     import argparse
@@ -39,9 +38,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 def run(chosen: argparse.Namespace) -> int:
     """Record as *chosen*; SettingsError if that cannot be."""
     settings = load(chosen.config, bootstrap_servers=chosen.bootstrap_servers)
-    logs.configure(
-        "lagmon", version=wiring.VERSION, environment=settings.environment, level=settings.log_level
-    )
+    wiring.speak(settings)
     try:
         with Tape(chosen.out) as tape:
             return asyncio.run(record(settings, tape))

@@ -15,7 +15,7 @@ import structlog
 
 from lagmon import garbage
 from lagmon.commands import wiring
-from lagmon.commands.service import Service, speak
+from lagmon.commands.service import Service
 from lagmon.configuration.sources import load
 from lagmon.exposition.publish import SWITCH_SECONDS
 from lagmon.web.connections import Limits
@@ -61,7 +61,7 @@ def run(chosen: argparse.Namespace) -> int:
 
 async def serve(settings: Settings, read: Callable[[], Settings]) -> int:
     """Watch and serve until SIGTERM or SIGINT; give the exit code. SIGHUP has *read* called."""
-    speak(settings)
+    wiring.speak(settings)
     service, stop = Service(settings, read), wiring.signalled()
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, service.reloads.ask)
     web = WebServer(

@@ -26,7 +26,6 @@ from lagmon.supervise import Collector
 from lagmon.web.app import create_app
 from lagmon.web.events import Streams
 from lagmon.web.lifecycle import Lifecycle
-from propagation.integrations import logs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -47,13 +46,6 @@ SPOKEN = ("environment", "log_level")
 TELL_SECONDS = 1.0
 
 log = structlog.get_logger(__name__)
-
-
-def speak(settings: Settings) -> None:
-    """Have log lines written as *settings* want them."""
-    logs.configure(
-        "lagmon", version=wiring.VERSION, environment=settings.environment, level=settings.log_level
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +126,7 @@ class Service:
 
     def _take_over(self, watching: Watching, turn: Turn) -> Turn:
         if attrgetter(*SPOKEN)(watching.settings) != attrgetter(*SPOKEN)(self._watching.settings):
-            speak(watching.settings)
+            wiring.speak(watching.settings)
         self._watching, self._next, self._ended = watching, None, asyncio.Event()
         self._board = _continued(self._board, _names(watching.settings))
         log.info("config_reloaded", clusters=list(_names(watching.settings)))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import sys
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
@@ -18,8 +19,8 @@ from lagmon.alerts.incidents import REMIND_SECONDS
 from lagmon.configuration.rule_settings import rules_of
 from lagmon.judge.judging import Policy
 from lagmon.report import Links, Reach
-from lagmon.state.keeper import Keeper
 from lagmon.supervise import GRACE_SECONDS
+from propagation.integrations import logs
 
 if TYPE_CHECKING:
     import argparse
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from lagmon.alerts.rules import Rule
     from lagmon.configuration.receivers import Receiver
     from lagmon.configuration.settings import Cluster, Settings
+    from lagmon.state.keeper import Keeper
 
 VERSION = version("lagmon")
 
@@ -86,11 +88,6 @@ def holds_seconds(settings: Settings) -> float:
     return notify.holding_seconds(
         REMIND_SECONDS, settings.poll_interval, settings.cycle_deadline + GRACE_SECONDS
     )
-
-
-def keeper(settings: Settings) -> Keeper:
-    """Give what keeps what a restart must not forget, where *settings* say so."""
-    return Keeper(settings.state.path, tuple(each.name for each in settings.clusters))
 
 
 def access(receiver: Receiver) -> notify.Access:
@@ -159,6 +156,20 @@ def _standby(
         priorities=frozenset(chosen.priorities),
     )
     return notify.Standby(receiver, notify.Fallback(policy), keeper)
+
+
+def log_aside(settings: Settings, level: str) -> None:
+    """Have log lines from *level* on written to stderr: stdout is for the command's own answer."""
+    logs.configure(
+        "lagmon", version=VERSION, environment=settings.environment, level=level, stream=sys.stderr
+    )
+
+
+def speak(settings: Settings) -> None:
+    """Have log lines written to stdout, as *settings* want them."""
+    logs.configure(
+        "lagmon", version=VERSION, environment=settings.environment, level=settings.log_level
+    )
 
 
 def signalled() -> asyncio.Event:

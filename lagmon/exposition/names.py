@@ -34,15 +34,13 @@ class GroupNames:
 
     def topic(self, topic: str) -> str:
         """Give the labels of one of its topics."""
-        return f'{self.labels[:-1]},topic="{shown(topic)}"}}'
+        return _of_topic(self.labels, topic)
 
     def partition(self, at: TopicPartition) -> str:
         """Give the labels of one of its partitions."""
         known = self.partitions.get(at)
         if known is None:
-            opened, topic = self.labels[:-1], shown(at.topic)
-            known = f'{opened},partition="{at.partition}",topic="{topic}"}}'
-            self.partitions[at] = known
+            known = self.partitions[at] = _of_partition(self.labels, at)
         return known
 
 
@@ -67,14 +65,13 @@ class Names:
 
     def topic(self, topic: str) -> str:
         """Give the labels of *topic*."""
-        return f'{self.labels[:-1]},topic="{shown(topic)}"}}'
+        return _of_topic(self.labels, topic)
 
     def partition(self, at: TopicPartition) -> str:
         """Give the labels of one partition of a topic."""
         known = self._used_partitions.get(at) or self._partitions.get(at)
         if known is None:
-            opened, topic = self.labels[:-1], shown(at.topic)
-            known = f'{opened},partition="{at.partition}",topic="{topic}"}}'
+            known = _of_partition(self.labels, at)
         self._used_partitions[at] = known
         return known
 
@@ -82,6 +79,14 @@ class Names:
         """Keep what was asked for since the last call, and nothing else."""
         self._groups, self._used_groups = self._used_groups, {}
         self._partitions, self._used_partitions = self._used_partitions, {}
+
+
+def _of_topic(labels: str, topic: str) -> str:
+    return f'{labels[:-1]},topic="{shown(topic)}"}}'
+
+
+def _of_partition(labels: str, at: TopicPartition) -> str:
+    return f'{labels[:-1]},partition="{at.partition}",topic="{shown(at.topic)}"}}'
 
 
 def shown(name: str) -> str:

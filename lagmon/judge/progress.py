@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from lagmon.alerts.incidents import AWAY_SECONDS
 from lagmon.fields import AMOUNTS, TIMES, Fields
 from lagmon.judge.group_memory import GroupMemory
 from lagmon.model import Why
@@ -28,9 +29,9 @@ if TYPE_CHECKING:
     from lagmon.model import ClusterLag, GroupLag, PartitionLag
     from lagmon.readings import GroupReading, Peek, Snapshot
 
-# Without a snapshot for so long, and for longer than so many times the time between the two before,
-# nobody looked. Recordings may be sparse: until two have come, nobody knows how sparse.
-AWAY_SECONDS, AWAY_TIMES = 5 * 60.0, 2.0
+# Without a snapshot for `AWAY_SECONDS`, and for longer than so many times the time between the two
+# before, nobody looked. Recordings may be sparse: until two have come, nobody knows how sparse.
+AWAY_TIMES = 2.0
 TOPICS_KEPT = 10_000  # of more, only those that are still read
 
 

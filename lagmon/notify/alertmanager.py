@@ -17,7 +17,7 @@ from urllib.parse import unquote
 from lagmon.labels import safe
 from lagmon.notify.access import Access
 from lagmon.notify.annotations import annotate
-from lagmon.notify.delivery import TIMEOUT_SECONDS, Delivery
+from lagmon.notify.delivery import JSON, TIMEOUT_SECONDS, Delivery, named
 from lagmon.wording import moment
 
 if TYPE_CHECKING:
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from lagmon.report import Links, Notice
 
 SENDINGS = 4  # for which an alert holds: Prometheus's own rule
-_JSON = {"Content-Type": "application/json"}
 
 
 def holding_seconds(*intervals: float) -> float:
@@ -94,7 +93,7 @@ class Alertmanager:
         timeout_seconds: float = TIMEOUT_SECONDS,
     ) -> None:
         bare, access = parted(url, access or Access())
-        self.name = f"alertmanager:{bare.partition('://')[2]}"
+        self.name = named("alertmanager", bare)
         self._links = links
         self._holds_seconds = holds_seconds
         # The client logs the address of every request: it must not have the credentials.
@@ -103,7 +102,7 @@ class Alertmanager:
     async def send(self, notices: Sequence[Notice]) -> Outcome:
         """Post *notices* as one batch; answer within the timeout whatever the other side does."""
         alerts = [alert(notice, self._links, self._holds_seconds) for notice in notices]
-        return await self._delivery.post(json.dumps(alerts).encode(), _JSON)
+        return await self._delivery.post(json.dumps(alerts).encode(), JSON)
 
     async def close(self) -> None:
         """Close the connections."""

@@ -24,7 +24,17 @@ TIMEOUT_SECONDS = 10.0
 _WORDS = 200  # of an answer that is logged
 _TOO_MANY = 429  # come back later: no refusal of what was sent
 
+JSON = {"Content-Type": "application/json"}
+
 log = structlog.get_logger(__name__)
+
+
+def named(kind: str, url: str) -> str:
+    """Give the receiver of *kind* at *url* its name in log lines and metrics.
+
+    The *url* has no credentials in it any more.
+    """
+    return f"{kind}:{url.partition('://')[2]}"
 
 
 class Delivery:

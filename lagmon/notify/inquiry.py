@@ -19,14 +19,12 @@ import httpx
 
 from lagmon.notify.access import AccessError, secret
 from lagmon.notify.alertmanager import parted
-from lagmon.notify.delivery import TIMEOUT_SECONDS, client
+from lagmon.notify.delivery import JSON, TIMEOUT_SECONDS, client, named
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from lagmon.notify.access import Access
-
-_JSON = {"Content-Type": "application/json"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +45,8 @@ async def alertmanager(
 ) -> Answer:
     """Ask the Alertmanager at *url* to take no alerts."""
     bare, access = parted(url, access)
-    name = f"alertmanager:{bare.partition('://')[2]}"
-    nothing = httpx.Request("POST", f"{bare}/api/v2/alerts", content=b"[]", headers=_JSON)
+    name = named("alertmanager", bare)
+    nothing = httpx.Request("POST", f"{bare}/api/v2/alerts", content=b"[]", headers=JSON)
     return await _asked(name, nothing, access, timeout_seconds)
 
 
@@ -62,7 +60,7 @@ async def reached(
 ) -> Answer:
     """Ask the receiver of *kind* at *url* for its headers, if what *secret_file* holds would do."""
     bare, access = parted(url, access)
-    name = f"{kind}:{bare.partition('://')[2]}"
+    name = named(kind, bare)
     try:
         async with asyncio.timeout(timeout_seconds):
             await asyncio.to_thread(secret, secret_file)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from lagmon.labels import safe
 from lagmon.notify.access import Access
 from lagmon.notify.annotations import annotate
-from lagmon.notify.delivery import TIMEOUT_SECONDS, Delivery
+from lagmon.notify.delivery import JSON, TIMEOUT_SECONDS, Delivery, named
 from lagmon.notify.fallback import Action
 from lagmon.notify.mailbox import Outcome
 from lagmon.wording import moment
@@ -114,7 +114,7 @@ class PagerDuty:
         url: str = ADDRESS,
         timeout_seconds: float = TIMEOUT_SECONDS,
     ) -> None:
-        self.name = f"pagerduty:{url.partition('://')[2]}"
+        self.name = named("pagerduty", url)
         self._links, self._routing_key_file = links, routing_key_file
         self._delivery = Delivery(self.name, url, Access(), timeout_seconds)
 
@@ -124,7 +124,7 @@ class PagerDuty:
         if key is None:
             return Outcome.FAILED
         said = _bytes({"routing_key": key, **written(event, self._links)})
-        return await self._delivery.post(said, {"Content-Type": "application/json"}, hidden=key)
+        return await self._delivery.post(said, JSON, hidden=key)
 
     async def close(self) -> None:
         """Close the connections."""

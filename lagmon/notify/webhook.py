@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from lagmon.notify.access import Access
 from lagmon.notify.alertmanager import alert, parted
-from lagmon.notify.delivery import TIMEOUT_SECONDS, Delivery
+from lagmon.notify.delivery import JSON, TIMEOUT_SECONDS, Delivery, named
 from lagmon.notify.mailbox import Outcome
 from lagmon.wording import moment
 
@@ -84,7 +84,7 @@ class Webhook:
         now: Callable[[], float] = time.time,
     ) -> None:
         bare, access = parted(url, access or Access())
-        self.name = f"webhook:{bare.partition('://')[2]}"
+        self.name = named("webhook", bare)
         self._links, self._holds_seconds = links, holds_seconds
         self._secret_file, self._now = secret_file, now
         self._delivery = Delivery(self.name, bare, access, timeout_seconds)
@@ -97,7 +97,7 @@ class Webhook:
         now = self._now()
         said, timestamp = body(notices, self._links, self._holds_seconds, now), str(int(now))
         signed = {TIMESTAMP: timestamp, SIGNATURE: signature(key, timestamp, said)}
-        return await self._delivery.post(said, {"Content-Type": "application/json"} | signed)
+        return await self._delivery.post(said, JSON | signed)
 
     async def close(self) -> None:
         """Close the connections."""

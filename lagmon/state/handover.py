@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from lagmon.alerts.incidents import interrupted
-from lagmon.state.keeper import Keeper
+from lagmon.state.keeper import Keeper, nothing
 from lagmon.state.kept import Saved
 
 if TYPE_CHECKING:
@@ -18,10 +18,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from lagmon.alerts.incidents import State
-
-
-def _nothing() -> None:
-    """Give what is kept of a cluster of which nobody knows anything."""
 
 
 class Handover(Keeper):
@@ -45,7 +41,7 @@ class Handover(Keeper):
         progress: Callable[[], Any],
         elapsed: float,
         *,
-        arrivals: Callable[[], Any] = _nothing,
+        arrivals: Callable[[], Any] = nothing,
         now: bool = False,
     ) -> None:
         """Keep what there is of *cluster*; what is kept *now* is handed on, too."""

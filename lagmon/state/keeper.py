@@ -31,7 +31,18 @@ if TYPE_CHECKING:
     from lagmon.model import IncidentKey
 
 # Whoever keeps something also knows its form.
-__all__ = ["ASIDE", "KEEP_SECONDS", "Keeper", "Kept", "Saved", "dumps", "loads", "read", "write"]
+__all__ = [
+    "ASIDE",
+    "KEEP_SECONDS",
+    "Keeper",
+    "Kept",
+    "Saved",
+    "dumps",
+    "loads",
+    "nothing",
+    "read",
+    "write",
+]
 
 # How old the memory may be after a kill, while nobody opens, resolves or becomes pending.
 KEEP_SECONDS = 30.0
@@ -78,7 +89,7 @@ def write(path: Path, content: str, *, force: Callable[[int], None] = os.fsync) 
         os.close(folder)
 
 
-def _nothing() -> None:
+def nothing() -> None:
     """Give what is kept of a cluster of which nobody knows anything."""
 
 
@@ -125,7 +136,7 @@ class Keeper:
         progress: Callable[[], Any],
         elapsed: float,
         *,
-        arrivals: Callable[[], Any] = _nothing,
+        arrivals: Callable[[], Any] = nothing,
         now: bool = False,
     ) -> None:
         """Keep what there is of *cluster* at the time *elapsed*, if it is time to. Never raises.

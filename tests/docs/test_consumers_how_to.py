@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+import psycopg
 import pytest
 
 from consumers.configuration.common import ConsumerSettings
@@ -37,6 +38,10 @@ def test_effects_happen_once(kafka: KafkaBroker, database: str, tmp_path: Path) 
             if block.text == "python rewind.py\n":
                 reader.stops()  # "Stop the worker with Ctrl-C", and nobody rewinds a group before
             reader.does(block)
+
+    with psycopg.connect(database) as connection:
+        found = connection.execute("SELECT account, cents FROM balances").fetchall()
+    assert found == [("ada", 350)]
 
 
 @pytest.mark.parametrize("name", re.findall(r"`(consumers_\w+)`", text(RETRIES)))

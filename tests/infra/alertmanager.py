@@ -7,17 +7,15 @@ that a test sees each alert exactly as it was sent. It ends with this process.
 from __future__ import annotations
 
 import json
-import tempfile
 import threading
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx
 import yaml
 
+from tests.infra.component import Component
 from tests.infra.endpoint import Endpoint, Request, Response
 from tests.infra.ports import free_port
-from tests.infra.process import Service
 from tests.infra.require import program
 from tests.infra.wait import until
 
@@ -37,26 +35,13 @@ ROUTE = {
 }
 
 
-class Alertmanager:
+class Alertmanager(Component):
     """One Alertmanager at *url*; it notifies *webhook_url* if given. A context manager."""
 
     def __init__(self, webhook_url: str | None = None) -> None:
+        super().__init__()
         self._webhook_url = webhook_url
-        self._folder: tempfile.TemporaryDirectory[str] | None = None
-        self._service: Service | None = None
         self._port = 0
-        self.url = ""
-
-    def __enter__(self) -> Self:
-        try:
-            self.start()
-        except BaseException:
-            self.stop()
-            raise
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()
 
     def start(self) -> None:
         """Start it and wait until it is ready; raise `Missing` if it is not installed.
@@ -64,8 +49,7 @@ class Alertmanager:
         After a `stop` it comes back at the same address, and knows nothing of before.
         """
         binary = program("prometheus-alertmanager|alertmanager", INSTALL)
-        self._folder = tempfile.TemporaryDirectory(prefix="lagmon-alertmanager-")
-        folder = Path(self._folder.name)
+        folder = self.folder("alertmanager")
         config = folder / "alertmanager.yml"
         config.write_text(yaml.safe_dump(configuration(self._webhook_url)))
         self._port = self._port or free_port()
@@ -79,22 +63,8 @@ class Alertmanager:
             f"--web.external-url={self.url}",
             "--cluster.listen-address=",
         ]
-        self._service = Service(command, name="alertmanager")
-        self._service.start()
+        self.run("alertmanager", command)
         until(self._ready, timeout=START_SECONDS, what="Alertmanager to be ready")
-
-    def stop(self) -> None:
-        """End it and delete its data."""
-        if self._service:
-            self._service.close()
-        if self._folder:
-            self._folder.cleanup()
-
-    @property
-    def pid(self) -> int:
-        """Its process id."""
-        assert self._service, "it was not started"
-        return self._service.pid
 
     def alerts(self) -> list[dict[str, Any]]:
         """List the alerts that it holds, as API v2 gives them."""

@@ -8,19 +8,15 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import httpx
 
+from tests.infra.component import Component
 from tests.infra.ports import free_port
-from tests.infra.process import Service
 from tests.infra.require import Missing
 from tests.infra.wait import until
-
-if TYPE_CHECKING:
-    from typing import Self
 
 VARIABLE = "JAEGER_BIN"
 INSTALL = f"put Jaeger v2 on PATH as `jaeger`, or its path into {VARIABLE}"
@@ -35,25 +31,12 @@ def binary() -> str | None:
     return os.environ.get(VARIABLE) or shutil.which("jaeger")
 
 
-class Jaeger:
+class Jaeger(Component):
     """One Jaeger: spans go to `endpoint` by OTLP over HTTP. A context manager."""
 
     def __init__(self) -> None:
-        self._folder: tempfile.TemporaryDirectory[str] | None = None
-        self._service: Service | None = None
+        super().__init__()
         self.endpoint = ""
-        self.url = ""
-
-    def __enter__(self) -> Self:
-        try:
-            self.start()
-        except BaseException:
-            self.stop()
-            raise
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()
 
     def start(self) -> None:
         """Start it and wait until it is healthy; raise `Missing` if it is not at hand."""
@@ -64,24 +47,15 @@ class Jaeger:
         query, health, otlp = ports = [free_port() for _ in SHIPPED_PORTS]
         for shipped, port in zip(SHIPPED_PORTS, ports, strict=True):
             text = text.replace(f"0.0.0.0:{shipped}", f"127.0.0.1:{port}")
-        self._folder = tempfile.TemporaryDirectory(prefix="lagmon-jaeger-")
-        config = Path(self._folder.name) / "config.yaml"
+        config = self.folder("jaeger") / "config.yaml"
         config.write_text(text)
         self.url, self.endpoint = f"http://127.0.0.1:{query}", f"http://127.0.0.1:{otlp}"
-        self._service = Service([program, "--config", str(config)], name="jaeger")
-        self._service.start()
+        self.run("jaeger", [program, "--config", str(config)])
         until(
             lambda: self._answers(f"http://127.0.0.1:{health}/status"),
             timeout=START_SECONDS,
             what="Jaeger to be healthy",
         )
-
-    def stop(self) -> None:
-        """End it; its traces are gone."""
-        if self._service:
-            self._service.close()
-        if self._folder:
-            self._folder.cleanup()
 
     def trace(self, trace_id: str) -> list[dict[str, Any]]:
         """Give the spans of a trace as the API shows them; empty if it knows none."""

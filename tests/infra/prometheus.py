@@ -2,51 +2,32 @@
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import httpx
 import yaml
 
+from tests.infra.component import Component
 from tests.infra.ports import free_port
-from tests.infra.process import Service
 from tests.infra.require import program
 from tests.infra.wait import until
-
-if TYPE_CHECKING:
-    from typing import Self
 
 INSTALL = "install the Debian package prometheus"
 START_SECONDS = 30
 ANSWER_SECONDS = 5
 
 
-class Prometheus:
+class Prometheus(Component):
     """One Prometheus at *url* that scrapes *target* (``HOST:PORT``). A context manager."""
 
     def __init__(self, target: str) -> None:
+        super().__init__()
         self._target = target
-        self._folder: tempfile.TemporaryDirectory[str] | None = None
-        self._service: Service | None = None
-        self.url = ""
-
-    def __enter__(self) -> Self:
-        try:
-            self.start()
-        except BaseException:
-            self.stop()
-            raise
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()
 
     def start(self) -> None:
         """Start it and wait until it is ready; raise `Missing` if it is not installed."""
         binary = program("prometheus", INSTALL)
-        self._folder = tempfile.TemporaryDirectory(prefix="lagmon-prometheus-")
-        folder = Path(self._folder.name)
+        folder = self.folder("prometheus")
         config = folder / "prometheus.yml"
         config.write_text(yaml.safe_dump(configuration(self._target)))
         address = f"127.0.0.1:{free_port()}"
@@ -57,16 +38,8 @@ class Prometheus:
             f"--storage.tsdb.path={folder / 'data'}",
             f"--web.listen-address={address}",
         ]
-        self._service = Service(command, name="prometheus")
-        self._service.start()
+        self.run("prometheus", command)
         until(self._ready, timeout=START_SECONDS, what="Prometheus to be ready")
-
-    def stop(self) -> None:
-        """End it and delete its data."""
-        if self._service:
-            self._service.close()
-        if self._folder:
-            self._folder.cleanup()
 
     def query(self, expression: str) -> list[dict[str, Any]]:
         """Give what *expression* is now: labels and value of each series."""

@@ -82,10 +82,17 @@ def test_what_latest_skips_is_lost_too(kafka: KafkaBroker, topic: str) -> None:
     """With offset_reset=latest the records that are still there are named along with the others."""
     left_at(kafka, topic, 2, offset_reset="earliest")
 
-    with working(kafka, topic, lambda _: None, offset_reset="latest") as worker:
+    handled: list[bytes | None] = []
+
+    with working(
+        kafka, topic, lambda one: handled.append(one.value), offset_reset="latest"
+    ) as worker:
         until(lambda: worker.count(LOST) == 6, timeout=60, what="the count")
         write(kafka, topic, "new")
         until(lambda: committed(kafka, topic) == {0: 9}, timeout=60, what="the commit")
+
+    assert handled == [b"new"]
+    assert worker.count(LOST) == 6
 
 
 def test_error_stops_where_records_are_missing(kafka: KafkaBroker, topic: str) -> None:

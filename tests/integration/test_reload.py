@@ -115,7 +115,9 @@ def test_a_changed_rule_holds_after_a_reload(lagmon: Lagmon) -> None:
 
     lagmon.reload()
 
-    lagmon.service.wait_for_log("incident_resolved", timeout=SECONDS)
+    ended = lagmon.service.wait_for_log("incident_resolved", timeout=SECONDS)
+    assert ended["group"] == lagmon.group
+    assert lagmon.count("incident_opened") == 1
 
 
 def test_a_broken_file_keeps_what_was(lagmon: Lagmon) -> None:

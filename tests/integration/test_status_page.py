@@ -180,6 +180,7 @@ def test_a_group_that_goes_is_said_to_be_gone(tab: Tab, page: Shown) -> None:
     page.do(lambda: page.board.put(cycle(lags(group(5, "another")))))
 
     sees(tab, "what is shown is not there any more")
+    assert LIVE not in tab.text()
 
 
 def test_lagmon_that_goes_is_said_to_be_gone(tab: Tab) -> None:
@@ -189,6 +190,7 @@ def test_lagmon_that_goes_is_said_to_be_gone(tab: Tab) -> None:
         sees(tab, LIVE)
 
     sees(tab, "lagmon does not answer")
+    assert LIVE not in tab.text()
 
 
 def test_without_a_free_stream_the_page_is_asked_for_again(tab: Tab) -> None:
@@ -197,6 +199,7 @@ def test_without_a_free_stream_the_page_is_asked_for_again(tab: Tab) -> None:
         tab.go(page.url)
 
         until(lambda: "every 15 s" in tab.text(), timeout=2 * SOON, what="the other way")
+        assert LIVE not in tab.text()
 
 
 def test_by_keyboard_alone(tab: Tab, page: Shown) -> None:

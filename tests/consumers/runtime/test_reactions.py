@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 import pytest
 
 from consumers.errors import Poison, Unavailable, reactions
-from consumers.metrics import Metrics
-from consumers.runtime.backoff import RetryPolicy
-from consumers.runtime.kinds import Surroundings, make_executor
-from consumers.types import Attempt, Ended, Outcome, Run
+from consumers.types import Outcome
 from tests.builders import record
 from tests.consumers.runtime.bench import AT, Bench
-from tests.fakes import FakeDeadLetters
+from tests.consumers.runtime.kinds import first_end
 
 if TYPE_CHECKING:
     from consumers.ports import AnyHandler
 
 pytestmark = pytest.mark.usefixtures("logged")
+
+OWN = reactions((LookupError,))
 
 
 def fails(_: object) -> None:
@@ -34,31 +32,13 @@ async def fails_later(given: object) -> None:
     fails(given)
 
 
-def first_end(handler: AnyHandler, *, records: int, batch: bool) -> Ended:
-    """Hand *records* to *handler*; give how the first of them ended."""
-    around = Surroundings(
-        processing=lambda _: nullcontext(),
-        processing_batch=lambda _: nullcontext(),
-        dead_letters=FakeDeadLetters(),
-        policy=RetryPolicy(retries=0),
-        metrics=Metrics(),
-        reaction=reactions((LookupError,)),
-    )
-    executor = make_executor(handler, 1, around, batch=batch)
-    executor.start(Run([Attempt(record(offset)) for offset in range(records)]))
-    run = executor.wait(20)
-    executor.close()
-    assert run is not None
-    return run.ended[0]
-
-
 @pytest.mark.parametrize(("records", "batch"), [(1, False), (1, True), (2, True)])
 @pytest.mark.parametrize("handler", [fails, fails_later])
 def test_classes_of_ones_own_are_waited_for(
     handler: AnyHandler, records: int, *, batch: bool
 ) -> None:
     """Called or awaited, one record, a batch of one, a batch: no try is spent, no letter sent."""
-    assert first_end(handler, records=records, batch=batch).outcome is Outcome.WAIT
+    assert first_end(handler, records=records, batch=batch, reaction=OWN).outcome is Outcome.WAIT
 
 
 @pytest.mark.parametrize("awaited", [False, True])
@@ -74,7 +54,7 @@ def test_a_batch_that_waits_is_not_split(*, awaited: bool) -> None:
         await asyncio.sleep(0)
         handle(records)
 
-    first_end(handle_later if awaited else handle, records=4, batch=True)
+    first_end(handle_later if awaited else handle, records=4, batch=True, reaction=OWN)
 
     assert len(calls) == 1
 

@@ -4,18 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from concurrent.futures import Future
-from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from consumers.errors import Fatal
-from consumers.metrics import Metrics
-from consumers.runtime.backoff import RetryPolicy
-from consumers.runtime.kinds import Surroundings, make_executor
-from consumers.types import Attempt, Ended, Outcome, Run
-from tests.builders import record
-from tests.fakes import FakeDeadLetters
+from consumers.types import Outcome
+from tests.consumers.runtime.kinds import first_end
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -45,23 +40,6 @@ def future(_: object) -> Future[None]:
 GIVEN = [work, generator, async_generator, future]
 
 
-def ended(handler: Any, *, records: int, batch: bool) -> Ended:
-    """Hand *records* to *handler*; give how the first of them ended."""
-    around = Surroundings(
-        processing=lambda _: nullcontext(),
-        processing_batch=lambda _: nullcontext(),
-        dead_letters=FakeDeadLetters(),
-        policy=RetryPolicy(),
-        metrics=Metrics(),
-    )
-    executor = make_executor(handler, 1, around, batch=batch)
-    executor.start(Run([Attempt(record(offset)) for offset in range(records)]))
-    run = executor.wait(20)
-    executor.close()
-    assert run is not None
-    return run.ended[0]
-
-
 @pytest.mark.parametrize(("records", "batch"), [(1, False), (1, True), (2, True)])
 @pytest.mark.parametrize("gives", GIVEN, ids=lambda one: one.__name__)
 def test_a_called_handler_that_gives_work_back_is_fatal(
@@ -72,7 +50,7 @@ def test_a_called_handler_that_gives_work_back_is_fatal(
     def behind_a_decorator(given: Any) -> object:
         return gives(given)
 
-    end = ended(behind_a_decorator, records=records, batch=batch)
+    end = first_end(behind_a_decorator, records=records, batch=batch)
 
     assert end.outcome is Outcome.FATAL
     assert isinstance(end.error, Fatal)
@@ -90,10 +68,10 @@ def test_an_awaited_handler_that_gives_work_back_is_fatal(
         await asyncio.sleep(0)
         return gives(given)
 
-    assert ended(handle, records=records, batch=batch).outcome is Outcome.FATAL
+    assert first_end(handle, records=records, batch=batch).outcome is Outcome.FATAL
 
 
 @pytest.mark.parametrize("value", [None, True, 7, "done", [1]])
 def test_any_other_value_means_done(value: object) -> None:
     """What a handler returns beside that is its own business."""
-    assert ended(lambda _: value, records=1, batch=False).outcome is Outcome.DONE
+    assert first_end(lambda _: value, records=1, batch=False).outcome is Outcome.DONE

@@ -92,16 +92,16 @@ def test_a_memory_that_is_not_kept_is_told_by_its_cost(
     assert bool(told.why) is (level is not Level.OK)
 
 
-def test_the_series_of_the_page_are_counted() -> None:
-    """Lines of comment are none."""
-    told = of_page(b'# TYPE a gauge\na 1\na{b="#"} 2\nlagmon_series_dropped{c="x"} 0\n', 1000)
+def test_the_series_of_the_page_are_told() -> None:
+    """With how many there may be."""
+    told = of_page(3, 0, 1000)
 
     assert (told.level, told.what) == (Level.OK, "3 series of 1,000 would be exported")
 
 
 def test_series_that_are_left_out_are_a_warning() -> None:
     """Those of all clusters together."""
-    told = of_page(b'lagmon_series_dropped{c="x"} 5\nlagmon_series_dropped{c="y"} 6\n', 10)
+    told = of_page(2, 11, 10)
 
     assert told.level is Level.WARNING
     assert told.what == "2 series of 10 would be exported, and 11 left out"

@@ -134,6 +134,8 @@ def test_an_answer_that_nobody_takes_is_given_up() -> None:
 
         until(lambda: served.server.connections == 0, what="no connection")
 
+        assert served.turned_away("answer_not_taken") == 1
+
 
 def test_where_there_is_no_room_the_longest_idle_one_makes_it() -> None:
     """Who holds all connections keeps nobody out."""
