@@ -17,6 +17,7 @@ from lagmon.labels import safe
 from lagmon.model import Why
 from lagmon.report import OldestRecord
 from lagmon.web import lookup
+from lagmon.web.groups import firing_on, rank
 from lagmon.wording import reason
 
 if TYPE_CHECKING:
@@ -55,9 +56,10 @@ def groups(chosen: Sequence[ClusterReport]) -> dict[str, Any]:
     """List the groups of the *chosen* clusters by name, without their partitions."""
     return {
         "groups": [
-            _group(each, cluster)
+            _group(each, cluster, firing)
             for cluster in chosen
             if cluster.lag is not None
+            for firing in [firing_on(cluster)]
             for each in sorted(cluster.lag.groups, key=lambda one: one.group)
         ],
         "missing": [
@@ -74,9 +76,8 @@ def group(
     """Say all of one group: its partitions, incidents, and its oldest uncommitted record."""
     record = dict(cluster.records).get(found.group)
     mine = [pair for pair in lookup.opened(cluster) if pair[0].key.group == found.group]
-    return _group(found, cluster) | {
+    return _group(found, cluster, firing_on(cluster)) | {
         "kafka_state": None if found.state is None else safe(found.state),
-        "lag_rate": None if found.rate is None else round(found.rate, DIGITS),
         "partitions": [_partition(row) for row in sorted(found.partitions, key=lambda row: row.at)],
         "incidents": [_incident(each, at, rules, links, now) for each, at in mine],
         "record": None if record is None else _record(record, links, now),
@@ -125,7 +126,7 @@ def _cluster(cluster: ClusterReport) -> dict[str, Any]:
     }
 
 
-def _group(group: GroupLag, cluster: ClusterReport) -> dict[str, Any]:
+def _group(group: GroupLag, cluster: ClusterReport, firing: set[str | None]) -> dict[str, Any]:
     unreadable = group.why is Why.GROUP_UNREADABLE
     name = safe(group.group)
     return {
@@ -140,8 +141,10 @@ def _group(group: GroupLag, cluster: ClusterReport) -> dict[str, Any]:
         "error": _text(group.detail),
         "uncommitted": None if unreadable else group.uncommitted,
         "unknown": None if unreadable else group.unknown,
+        "lag_rate": None if group.rate is None else round(group.rate, DIGITS),
         "members": group.members,
-        "incident": any(each.key.group == group.group for each in cluster.incidents),
+        "rank": rank(group, firing, cluster.pending),
+        "incident": group.group in firing,
         "values_at": None if cluster.lag is None else _time(cluster.lag.at),
         "url": f"{ROOT}/groups/{_quoted(name)}?cluster={_quoted(safe(cluster.cluster))}",
     }

@@ -103,11 +103,11 @@ def is_uncommitted(group: GroupLag) -> bool:
 
 def worst_first(cluster: ClusterReport) -> list[GroupLag]:
     """Sort the groups of *cluster* as `_TONES` has them, then by lag from the largest."""
-    firing = {incident.key.group for incident in cluster.incidents}
+    firing = firing_on(cluster)
     groups = () if cluster.lag is None else cluster.lag.groups
 
     def order(group: GroupLag) -> tuple[int, int, str]:
-        return _rank(group, firing, cluster.pending), -(group.lag or 0), group.group
+        return rank(group, firing, cluster.pending), -(group.lag or 0), group.group
 
     return sorted(groups, key=order)
 
@@ -125,7 +125,7 @@ def group_view(
     incidents = [i for i in cluster.incidents if i.key.group == group.group]
     firing = {incident.key.group for incident in incidents}
     record = dict(cluster.records).get(group.group)
-    tone, verdict = _TONES[_rank(group, firing, cluster.pending)]
+    tone, verdict = _TONES[rank(group, firing, cluster.pending)]
     return GroupView(
         name=safe(group.group),
         query=urlencode({"cluster": safe(cluster.cluster), "name": safe(group.group)}),
@@ -156,13 +156,19 @@ _TONES = (
     ("good", ""),
 )
 
-_WELL = 6  # from this rank on there is nothing to do
+WELL = 6  # from this rank on there is nothing to do
 
 # States in which nothing has to be done; the others open with their own word in a tone that warns.
 _CALM = {None, State.OK, State.CATCHING_UP, State.STEADY, State.PENDING, State.OPEN_TRANSACTION}
 
 
-def _rank(group: GroupLag, firing: set[str | None], pending: frozenset[str]) -> int:
+def firing_on(cluster: ClusterReport) -> set[str | None]:
+    """Give the groups of *cluster* with open incidents, and None for those of the cluster."""
+    return {incident.key.group for incident in cluster.incidents}
+
+
+def rank(group: GroupLag, firing: set[str | None], pending: frozenset[str]) -> int:
+    """Say how urgent *group* is, from 0 on; it is one of the *firing*, of the *pending*, or not."""
     if group.group in firing:
         return 0
     if group.group in pending:
@@ -189,8 +195,7 @@ def limit_of(group: GroupLag, rules: Sequence[Rule]) -> float | None:
 
 def is_well(group: GroupLag, cluster: ClusterReport) -> bool:
     """Tell whether *group* of *cluster* gives nobody anything to do."""
-    firing = {incident.key.group for incident in cluster.incidents}
-    return _rank(group, firing, cluster.pending) >= _WELL
+    return rank(group, firing_on(cluster), cluster.pending) >= WELL
 
 
 def _pace(rate: float | None) -> str:

@@ -212,9 +212,10 @@ def test_a_group_is_told_with_all_that_is_known() -> None:
         "cluster": "local", "group": "settle",
         "state": "stalled", "since": NOON - 60, "reason": "plays[0]: no commit",
         "lag": 1208, "lag_seconds": 195, "seconds_method": "history", "seconds_error": None,
-        "why": None, "error": None, "uncommitted": 0, "unknown": 0, "members": 2,
-        "incident": True, "values_at": NOON, "url": "/api/v1/groups/settle?cluster=local",
-        "kafka_state": "stable", "lag_rate": 1.235,
+        "why": None, "error": None, "uncommitted": 0, "unknown": 0, "lag_rate": 1.235,
+        "members": 2, "rank": 0, "incident": True,
+        "values_at": NOON, "url": "/api/v1/groups/settle?cluster=local",
+        "kafka_state": "stable",
         "partitions": answer["partitions"], "incidents": answer["incidents"],
         "record": answer["record"],
     }  # fmt: skip
@@ -241,6 +242,29 @@ def test_what_is_not_known_is_null_with_a_reason() -> None:
     assert sick["why"] == "group_unreadable"
     for name in ("lag", "lag_seconds", "seconds_method", "uncommitted", "unknown", "members"):
         assert sick[name] is None, name
+
+
+def test_a_group_has_the_rank_that_the_status_page_sorts_by() -> None:
+    """Whoever lists groups elsewhere begins with the same."""
+    never = part(0, None, why=Why.NEVER_COMMITTED)
+    whole = (
+        group(0, "well"),
+        replace(group(9, "behind", part(0, 9)), judged=State.FALLING_BEHIND),
+        replace(group(3, "partly", part(0, 3)), unknown=1),
+        group(None, "sick", why=Why.GROUP_UNREADABLE),
+        group(2000, "over", part(0, 2000)),
+        group(1, GROUP, part(0, 1)),
+        group(None, "new", never, why=never.why),
+        group(None, "waiting", replace(never, waiting=True), why=never.why),
+    )
+    seen = cycle(lags(*whole), incidents=(incident(),), pending=frozenset({"over"}))
+
+    listed = told("/groups", seen)["groups"]
+
+    by_rank = sorted(listed, key=lambda each: int(each["rank"]))
+    order = [GROUP, "over", "sick", "partly", "behind", "waiting", "new", "well"]
+    assert [each["group"] for each in by_rank] == order
+    assert [each["rank"] for each in by_rank] == list(range(8))
 
 
 def test_an_incident_is_told_with_its_rule() -> None:
