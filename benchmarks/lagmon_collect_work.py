@@ -79,6 +79,7 @@ class Recorded:
 
     cluster = "bench"
     restarts = 0
+    is_fresh = False
 
     def __init__(self, groups: int = GROUPS) -> None:
         self._cycle = self._passed = 0  # the latter in seconds

@@ -13,6 +13,7 @@ from confluent_kafka import ConsumerGroupState, ConsumerGroupTopicPartitions
 
 if TYPE_CHECKING:
     from tests.infra.kafka import KafkaBroker
+    from tests.infra.mock_kafka import MockKafka
 
 FOLDER = Path(__file__).parent.parent.parent / "benchmarks"
 
@@ -58,6 +59,22 @@ def test_judging_gives_its_seconds_for_twenty_thousand_group_partitions() -> Non
     assert told["cpu_seconds"] > 0
     assert told["rows"] == 20_000
     assert told["open"] >= 100
+
+
+def test_parent_and_child_are_weighed_while_both_work(mock_kafka: MockKafka) -> None:
+    """What the one judges and the other collects is no error: that would be light, and no weight."""
+    *_, last = run(
+        *(str(FOLDER / "lagmon_collect_work.py"), "memory"),
+        *(mock_kafka.bootstrap_servers, "3", "20", "2"),
+        PYTHONSAFEPATH="1",  # the child has to find the package, too
+    )
+
+    told = json.loads(last)
+    assert told["error"] is None
+    assert told["parent_cycles"] == 3
+    assert told["child_cycles"] >= 2
+    assert told["parent_mb"] > 0
+    assert told["child_mb"] > 0
 
 
 def test_groups_made_by_hand_are_groups_to_kafka(kafka: KafkaBroker, topic: str) -> None:
