@@ -62,7 +62,7 @@ def test_judging_gives_its_seconds_for_twenty_thousand_group_partitions() -> Non
 
 
 def test_parent_and_child_are_weighed_while_both_work(mock_kafka: MockKafka) -> None:
-    """What the one judges and the other collects is no error: that would be light, and no weight."""
+    """Neither what the one judges nor what the other collects is an error, which weighs little."""
     *_, last = run(
         *(str(FOLDER / "lagmon_collect_work.py"), "memory"),
         *(mock_kafka.bootstrap_servers, "3", "20", "2"),
