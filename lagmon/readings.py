@@ -189,6 +189,21 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True)
+class Share:
+    """What of a cluster one of several replicas watches: see `lagmon.sharding`.
+
+    *owned* are partitions of ``__consumer_offsets``, in order, *of* how many there are. Nobody else
+    has them until the time *until*, in seconds of the machine's clock that nobody sets; None is for
+    ever. *why* says in words what keeps the replica from having any.
+    """
+
+    owned: tuple[int, ...] = ()
+    of: int = 50
+    until: float | None = None
+    why: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class StepDuration:
     """How long one step of a collecting cycle took, in seconds."""
 
@@ -205,6 +220,9 @@ class Snapshot:
     missing group may still exist. *missing_rights* are those because of which something may be
     hidden; each is among the *list_errors* too, in words. Those that open with `TOPICS_HIDDEN` are
     about partitions alone: the list of groups is whole.
+
+    *owned* is the share that was read, where replicas share a cluster; of the other groups nothing
+    is said, not even whether they exist.
     """
 
     at: float
@@ -218,3 +236,4 @@ class Snapshot:
     probes: tuple[Probe, ...] = ()
     topic_ids: tuple[TopicId, ...] = ()
     missing_rights: tuple[MissingRight, ...] = ()
+    owned: Share | None = None

@@ -113,6 +113,11 @@ class Rule:
         """Whether the rule is the same for every group."""
         return self.groups == ".*" and not self.exceptions
 
+    @property
+    def sums_up(self) -> bool:
+        """Whether it compares what all groups of a cluster make together."""
+        return self.scope is Scope.CLUSTER and self.condition.measure is not Measure.LIST
+
     def changed(self, override: Override) -> Rule:
         """Give the rule with *override* applied."""
         given = {

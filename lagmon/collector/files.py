@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from lagmon.configuration.settings import FromFile
+from lagmon.configuration.properties import FromFile
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

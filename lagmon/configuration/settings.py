@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import fields
-from pathlib import Path
+from pathlib import Path  # noqa: TC003 - pydantic reads the annotation
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import (
@@ -27,13 +27,15 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from lagmon.configuration import addresses
+from lagmon.configuration import addresses, sharing
 from lagmon.configuration.exposing import Metrics
 from lagmon.configuration.maintenance_settings import WindowSettings
 from lagmon.configuration.parts import Duration, Link, Part, Pattern
+from lagmon.configuration.properties import FromFile, content
 from lagmon.configuration.receivers import Alertmanager, PagerDuty, Webhook
 from lagmon.configuration.rule_settings import RuleSettings
 from lagmon.configuration.serving import Web
+from lagmon.configuration.sharing import NONE, Replica, in_time, replica
 from lagmon.judge.states import Judging
 
 if TYPE_CHECKING:
@@ -72,25 +74,6 @@ def _property(value: object) -> object:
 Property = Annotated[str | int | float | bool, BeforeValidator(_property)]
 Client = dict[str, Property]
 Static = dict[str, tuple[str, ...]]
-
-
-class FromFile(str):
-    """The content of a file, without the line break at its end, and the *path* of that file."""
-
-    __slots__ = ("path",)
-
-    path: str
-
-    @classmethod
-    def read(cls, path: str) -> FromFile:
-        """Read the file at *path*; raise ValueError with the reason if that cannot be done."""
-        try:
-            content = cls(Path(path).read_text(encoding="utf-8").rstrip("\r\n"))
-        except (OSError, UnicodeDecodeError) as error:
-            reason = getattr(error, "strerror", None) or "is no text"
-            raise ValueError(f"{path} cannot be read: {reason}") from None
-        content.path = path
-        return content
 
 
 class Selection(Part):
@@ -150,7 +133,7 @@ class Cluster(Part):
         for name in client:
             if name.endswith("_file") and name.removesuffix("_file") in client:
                 raise ValueError(f"{name} and {name.removesuffix('_file')} are both set; keep one")
-        return {name.removesuffix("_file"): _content(name, v) for name, v in client.items()}
+        return {name.removesuffix("_file"): content(name, v) for name, v in client.items()}
 
 
 class CollectorSettings(Part):
@@ -167,6 +150,7 @@ class CollectorSettings(Part):
     idle_refresh: float = 60.0
     peek_headers: tuple[str, ...] = ()
     secret_files: dict[str, str] = Field(default={}, repr=False)  # property -> path
+    replica: Replica | None = None
     environment: str = "development"
     log_level: str = "INFO"
 
@@ -227,6 +211,9 @@ class Settings(BaseSettings):
     maintenance: tuple[WindowSettings, ...] = ()
     state: State = State()
     metrics: Metrics = Metrics()
+    sharding: Annotated[str, AfterValidator(sharing.sharding)] = NONE
+    sharding_group: Annotated[str, Field(min_length=1)] | None = None
+    sharding_session: Duration = 20.0
     environment: str = "development"
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
@@ -256,6 +243,7 @@ class Settings(BaseSettings):
     def _times_fit(self) -> Self:
         if self.request_timeout > self.cycle_deadline:
             raise ValueError("request_timeout must fit into cycle_deadline")
+        in_time(self.sharding, self.sharding_session, self.poll_interval)
         return self
 
     @property
@@ -277,15 +265,11 @@ class Settings(BaseSettings):
                 for name, value in cluster.client.items()
                 if isinstance(value, FromFile)
             },
+            replica=self.replica(cluster),
             environment=self.environment,
             log_level=self.log_level,
         )
 
-
-def _content(name: str, value: str | float | bool) -> str | int | float | bool:  # noqa: FBT001 - a librdkafka property may be a bool
-    if not name.endswith("_file"):
-        return value
-    try:
-        return FromFile.read(str(value))
-    except ValueError as error:
-        raise ValueError(f"{name}: {error}") from None
+    def replica(self, cluster: Cluster) -> Replica | None:
+        """Give what lagmon is one of at *cluster*, None where it is the only one."""
+        return replica(self.sharding, self.sharding_group, self.sharding_session, cluster.name)

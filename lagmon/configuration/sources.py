@@ -13,7 +13,8 @@ import yaml
 from pydantic import ValidationError
 from pydantic_settings import EnvSettingsSource
 
-from lagmon.configuration.rule_settings import problems_of
+from lagmon.configuration import sharing
+from lagmon.configuration.rule_settings import problems_of, rules_of
 from lagmon.configuration.settings import NESTED, PREFIX, Settings
 from lagmon.errors import SettingsError
 
@@ -90,6 +91,8 @@ def load(
         if path is None:
             told = [NOTHING_NAMED if one == "clusters: is missing" else one for one in told]
         raise SettingsError([*problems, *told]) from None
+    if not problems:
+        problems = sharing.problems(settings.sharding, rules_of(settings.rules))
     if problems:
         raise SettingsError(problems)
     return settings

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from lagmon.collector.files import PATHS
-from lagmon.configuration.settings import FromFile
+from lagmon.configuration.properties import FromFile
 from lagmon.doctor import surroundings
 from lagmon.errors import RecordingError
 from lagmon.notify.access import Access

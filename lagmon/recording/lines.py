@@ -16,7 +16,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from lagmon.errors import RecordingError
-from lagmon.fields import AMOUNTS, CLAIMED, TIMES, Fields
+from lagmon.fields import AMOUNTS, CLAIMED, PARTITIONS, TIMES, Fields
 from lagmon.readings import (
     Committed,
     GroupReading,
@@ -26,6 +26,7 @@ from lagmon.readings import (
     PartitionOffsets,
     Plan,
     Resource,
+    Share,
     Snapshot,
     StepDuration,
     TopicId,
@@ -76,6 +77,8 @@ def snapshot_out(snapshot: Snapshot) -> dict[str, Any]:
         line["list_errors"] = list(snapshot.list_errors)
     if snapshot.missing_rights:
         line["missing_rights"] = [_right_out(one) for one in snapshot.missing_rights]
+    if snapshot.owned is not None:
+        line |= _share_out(snapshot.owned)
     if snapshot.durations:
         line["durations"] = {one.step: one.seconds for one in snapshot.durations}
     if snapshot.error is not None:
@@ -101,6 +104,7 @@ def snapshot_in(fields: Fields) -> Snapshot:
         missing_rights=tuple(_right_in(one) for one in fields.each("missing_rights")),
         durations=tuple(StepDuration(step, durations.number(step, AMOUNTS)) for step in durations),
         error=fields.maybe_text("error"),
+        owned=_share_in(fields),
     )
 
 
@@ -198,6 +202,23 @@ def _right_in(one: Fields) -> MissingRight:
         one.choice("resource", Resource),
         one.maybe_text("name") or "",
         prefixed=one.maybe_truth("prefixed") or False,
+    )
+
+
+def _share_out(share: Share) -> dict[str, object]:
+    told = {"owned_until": share.until, "owned_why": share.why}
+    known = {name: value for name, value in told.items() if value is not None}
+    return {"owned": list(share.owned), "owned_of": share.of, **known}
+
+
+def _share_in(fields: Fields) -> Share | None:
+    if "owned" not in fields:
+        return None
+    return Share(
+        tuple(sorted(set(fields.wholes("owned", PARTITIONS)))),
+        fields.maybe_whole("owned_of", PARTITIONS) or Share().of,
+        fields.maybe_number("owned_until", AMOUNTS),
+        fields.maybe_text("owned_why"),
     )
 
 

@@ -22,6 +22,7 @@ from lagmon.readings import (
     Probe,
     ProbeRequest,
     Resource,
+    Share,
     Snapshot,
     StepDuration,
     TopicId,
@@ -74,6 +75,7 @@ EVERYTHING = Snapshot(
     probes=(Probe(ProbeRequest(at(), NOON), 5, NOON, "odd"),),
     topic_ids=(TopicId("plays", "id"),),
     missing_rights=(MissingRight(Resource.TOPIC, "plays"),),
+    owned=Share((0, 3), 12, 9.0, "late"),
 )
 
 

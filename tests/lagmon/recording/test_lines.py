@@ -26,6 +26,7 @@ from lagmon.readings import (
     Probe,
     ProbeRequest,
     Resource,
+    Share,
     Snapshot,
     StepDuration,
     TopicId,
@@ -93,6 +94,14 @@ peeks = st.builds(
     st.dictionaries(names, st.text(max_size=8), max_size=2).map(lambda held: tuple(held.items())),
 )
 probes = st.builds(Probe, probe_question, maybe, st.none() | record_time, error)
+partition_numbers = st.lists(st.integers(0, 99), max_size=4, unique=True)
+shares = st.builds(
+    Share,
+    partition_numbers.map(lambda numbers: tuple(sorted(numbers))),
+    st.integers(1, 100),
+    st.none() | st.floats(0, 1e9),
+    error,
+)
 snapshots = st.builds(
     Snapshot,
     moment,
@@ -108,6 +117,7 @@ snapshots = st.builds(
     st.lists(
         st.builds(MissingRight, st.sampled_from(Resource), names, st.booleans()), max_size=3
     ).map(tuple),
+    st.none() | shares,
 )
 known = st.builds(
     KnownGroup, names, st.lists(at, max_size=4, unique=True).map(lambda held: tuple(sorted(held)))
@@ -167,7 +177,7 @@ def test_a_line_is_written_as_documented() -> None:
 
 def test_unknown_keys_are_passed_over() -> None:
     """A key of a later version 1 does not make a line unreadable."""
-    line = json.loads(EXAMPLE) | {"owned": [1, 2], "later": {"probes": 1}}
+    line = json.loads(EXAMPLE) | {"sooner": [1, 2], "later": {"probes": 1}}
 
     assert snapshot_from_json(json.dumps(line)) == snapshot_from_json(EXAMPLE)
 
