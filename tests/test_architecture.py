@@ -73,6 +73,7 @@ PURE = (
     "consumers/configuration/showing.py",
     "consumers/deadletters/envelope.py",
     "consumers/deadletters/letters.py",
+    "consumers/deadletters/planning.py",
     "consumers/deadletters/selection.py",
     "consumers/deadletters/wording.py",
     "consumers/kafka/properties.py",

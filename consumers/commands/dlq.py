@@ -10,81 +10,46 @@ Kafka undoes it. That nobody reads the output any more, such as ``head``, change
 
 from __future__ import annotations
 
-import argparse
 import os
 import signal
 import sys
 import threading
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from itertools import takewhile
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
-from consumers.commands.service import add_settings
-from consumers.configuration import fields
+from consumers.commands import dlq_options
 from consumers.configuration.loading import load
 from consumers.configuration.settings import DeadLetterSettings
-from consumers.deadletters import selection, wording
+from consumers.deadletters import wording
+from consumers.deadletters.cluster import unwritable
 from consumers.deadletters.letters import letter_of, place_of, replayed_by
+from consumers.deadletters.planning import plan
 from consumers.deadletters.reading import DeadLetterTopic
-from consumers.deadletters.replay import MAX_REPLAYS, Replayer, make_producer, plan
+from consumers.deadletters.replay import Replayer, make_producer
 from consumers.deadletters.selection import Selection
+from consumers.deadletters.words import LastWords
 from consumers.errors import Fatal
+from consumers.kafka.properties import producer_properties
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    import argparse
+    from collections.abc import Callable, Collection, Iterator, Sequence
 
     from consumers.deadletters.letters import Letter
-    from consumers.deadletters.replay import Plan
+    from consumers.deadletters.planning import Plan
 
     Act = Callable[[argparse.Namespace, DeadLetterSettings], int]
 
-LIMIT = 50
 PLACES_SHOWN = 5
 INTERRUPTED = 130  # as a shell says it of SIGINT
-
-T = TypeVar("T")
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add ``dlq`` with its own commands to *commands*."""
-    whole = commands.add_parser("dlq", help="list, show and replay dead letters")
-    actions = whole.add_subparsers(dest="action", required=True, metavar="ACTION")
-
-    listing = actions.add_parser("list", help="list dead letters, the newest last")
-    _add_filters(listing)
-    listing.add_argument("--all", action="store_true", help="those too that were replayed")
-    listing.add_argument(
-        "--limit",
-        type=_natural,
-        metavar="N",
-        help=f"the last N alone ({LIMIT}; with --json all)",
-    )
-
-    showing = actions.add_parser("show", help="show one dead letter with its headers")
-    showing.add_argument("letter", type=_told(selection.place), metavar="LETTER", help="as listed")
-    showing.add_argument("--payload", action="store_true", help="the record's value too")
-
-    replaying = actions.add_parser("replay", help="send dead letters back to where they came from")
-    replaying.add_argument(
-        "letters", type=_told(selection.place), nargs="*", metavar="LETTER", help="these alone"
-    )
-    _add_filters(replaying)
-    replaying.add_argument("--yes", action="store_true", help="do it, instead of saying what")
-    replaying.add_argument(
-        "--max-replays",
-        type=_natural,
-        default=MAX_REPLAYS,
-        metavar="N",
-        help=f"leave out what has died after N replays ({MAX_REPLAYS})",
-    )
-    for parser, act in ((listing, _list), (showing, _show), (replaying, _replay)):
-        add_settings(parser)
-        parser.add_argument(
-            "--dlq-topic", type=_told(fields.topic), metavar="TOPIC", help="instead of the setting"
-        )
-        parser.add_argument("--json", action="store_true", help="one JSON object a line")
-        parser.set_defaults(run=run, act=act)
+    acts = {"list": _list, "show": _show, "replay": _replay}
+    for name, parser in dlq_options.add(commands).items():
+        parser.set_defaults(run=run, act=acts[name])
 
 
 def run(chosen: argparse.Namespace) -> int:
@@ -132,13 +97,13 @@ def _write_nowhere() -> None:
 
 def _list(chosen: argparse.Namespace, settings: DeadLetterSettings) -> int:
     with DeadLetterTopic(settings) as topic:
-        survey = topic.survey(_selection(chosen))
+        survey = topic.survey(dlq_options.selection_of(chosen))
     open_ones = [one for one in survey.letters if one.id not in survey.replayed]
     found = survey.letters if chosen.all else open_ones
     if chosen.json:
         _print_json(found[-(chosen.limit or 0) :], survey.replayed)
         return 0
-    shown = found[-(chosen.limit or LIMIT) :]
+    shown = found[-(chosen.limit or dlq_options.LIMIT) :]
     if shown:
         _say(wording.table(shown) + "\n")
     notes = [f"{wording.counted(len(found), 'dead letter')} in {settings.dlq_topic}"]
@@ -164,7 +129,7 @@ def _show(chosen: argparse.Namespace, settings: DeadLetterSettings) -> int:
 
 
 def _replay(chosen: argparse.Namespace, settings: DeadLetterSettings) -> int:
-    wanted = _selection(chosen)
+    wanted = dlq_options.selection_of(chosen)
     with DeadLetterTopic(settings) as topic:
         partitions = topic.partitions()
         # Before the notes are read: nobody else adds any from here on.
@@ -177,6 +142,7 @@ def _replay(chosen: argparse.Namespace, settings: DeadLetterSettings) -> int:
             dlq_topic=settings.dlq_topic,
             max_replays=chosen.max_replays,
         )
+        planned = planned.without(_forbidden(settings, planned.origins()))
         if producer is None:
             return _say_plan(chosen, planned)
         places = {letter.place for letter in planned.chosen}
@@ -188,8 +154,14 @@ def _replay(chosen: argparse.Namespace, settings: DeadLetterSettings) -> int:
                     pass
         finally:
             _say(f"{wording.counted(replayer.replayed, 'dead letter')} replayed.\n")
-    _say_left_out([*planned.left_out, *replayer.failures])
-    return 1 if replayer.failures else 0
+    failures = [*planned.forbidden, *replayer.failures]
+    _say_left_out([*planned.left_out, *failures])
+    return 1 if failures else 0
+
+
+def _forbidden(settings: DeadLetterSettings, topics: Collection[str]) -> set[str]:
+    """Ask which of *topics* may not be written: one refusal in mid-replay would end all of it."""
+    return unwritable({**producer_properties(settings), **LastWords().callbacks()}, topics)
 
 
 @contextmanager
@@ -215,7 +187,7 @@ def _say_plan(chosen: argparse.Namespace, planned: Plan) -> int:
         _print_json(planned.chosen, frozenset())
         return 0
     if planned.chosen:
-        topics = sorted({letter.origin.topic for letter in planned.chosen if letter.origin})
+        topics = sorted(planned.origins())
         _say(
             f"{wording.table(planned.chosen)}\n"
             f"Would replay {wording.counted(len(planned.chosen), 'dead letter')} to"
@@ -223,7 +195,7 @@ def _say_plan(chosen: argparse.Namespace, planned: Plan) -> int:
         )
     else:
         _say("There is nothing to replay.\n")
-    _say_left_out(planned.left_out)
+    _say_left_out([*planned.left_out, *planned.forbidden])
     if planned.chosen:
         _say("Nothing was written. To do it, run this again with --yes.\n")
     return 0
@@ -241,58 +213,3 @@ def _say_left_out(left_out: Sequence[tuple[Letter, str]]) -> None:
 def _print_json(letters: Sequence[Letter], replayed: frozenset[str] | set[str]) -> None:
     for letter in letters:
         _say(wording.as_json(letter, replayed=letter.id in replayed) + "\n")
-
-
-def _selection(chosen: argparse.Namespace) -> Selection:
-    topic, partition = chosen.topic_partition or ("", None)
-    return Selection(
-        since_ms=chosen.since,
-        until_ms=chosen.until,
-        error=chosen.error,
-        key=None if chosen.key is None else chosen.key.encode(),
-        topic=topic,
-        partition=partition,
-        trace_id=chosen.trace or "",
-        group=chosen.group,
-        places=frozenset(getattr(chosen, "letters", ())),
-    )
-
-
-def _add_filters(parser: argparse.ArgumentParser) -> None:
-    now = datetime.now(UTC)
-    time = _told(lambda text: selection.moment(text, now))
-    when = "2h, 7d or 2025-11-24T16:00:00Z"
-    those = parser.add_argument_group("which", "all of what is given must fit")
-    those.add_argument("--since", type=time, metavar="TIME", help=f"that died since then: {when}")
-    those.add_argument("--until", type=time, metavar="TIME", help="that died before then")
-    those.add_argument("--error", default="", metavar="TYPE", help="of this exception")
-    those.add_argument("--key", metavar="TEXT", help="with this key")
-    those.add_argument(
-        "--topic-partition",
-        type=_told(selection.topic_partition),
-        metavar="TOPIC[:PARTITION]",
-        help="that came from there",
-    )
-    those.add_argument(
-        "--trace", type=_told(selection.trace_id), metavar="ID", help="of this trace"
-    )
-    those.add_argument("--group", default="", metavar="GROUP", help="that this group gave up")
-
-
-def _told(parse: Callable[[str], T]) -> Callable[[str], T]:
-    """Let argparse say what *parse* has to say."""
-
-    def parsed(text: str) -> T:
-        try:
-            return parse(text)
-        except ValueError as error:
-            raise argparse.ArgumentTypeError(str(error)) from None
-
-    return parsed
-
-
-@_told
-def _natural(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and 0 < int(text) < 10**9):
-        raise ValueError("write a number from 1 on")
-    return int(text)

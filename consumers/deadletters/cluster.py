@@ -1,4 +1,4 @@
-"""What the check of the dead-letter topic asks of a real cluster.
+"""What the check of the dead-letter topic, and a replay, ask of a real cluster about topics.
 
 Topics are listed by the producer of the dead letters, which has a connection. All of them: asked
 for one by name, a broker that creates topics by itself would create it. Rights and properties are
@@ -47,22 +47,11 @@ class KafkaCluster:
 
     def describe(self, topics: Collection[str]) -> dict[str, TopicFacts]:
         """Give what can be found out about each of *topics*."""
-        if not topics:
-            return {}
-        admin = self._admin()
-        rights = admin.describe_topics(
-            TopicCollection([*topics]),
-            include_authorized_operations=True,
-            request_timeout=ANSWER_SECONDS,
-        )
-        resources = [ConfigResource(ResourceType.TOPIC, name) for name in topics]
-        asked = admin.describe_configs(resources, request_timeout=ANSWER_SECONDS)
-        configs = {resource.name: future for resource, future in asked.items()}
-        return {name: _facts(rights[name], configs[name]) for name in topics}
+        return described(self._properties, topics)
 
     def create(self, topic: str, partitions: int, properties: dict[str, str]) -> None:
         """Create *topic*; fine if another worker was faster."""
-        admin = self._admin()
+        admin = _admin(self._properties)
         wanted = NewTopic(topic, partitions, replication_factor=BY_DEFAULT, config=properties)
         try:
             admin.create_topics([wanted])[topic].result(ANSWER_SECONDS)
@@ -70,10 +59,33 @@ class KafkaCluster:
             if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
                 raise
 
-    def _admin(self) -> AdminClient:
-        # Below warnings it tells that it was dropped before it had read every answer.
-        theirs = {k: v for k, v in self._properties.items() if k not in PRODUCER_ONLY}
-        return AdminClient({**theirs, "log_level": WARNINGS})
+
+def described(properties: dict[str, Any], topics: Collection[str]) -> dict[str, TopicFacts]:
+    """Give what a client with *properties* can find out about each of *topics*. Never raises."""
+    if not topics:
+        return {}
+    admin = _admin(properties)
+    rights = admin.describe_topics(
+        TopicCollection([*topics]),
+        include_authorized_operations=True,
+        request_timeout=ANSWER_SECONDS,
+    )
+    resources = [ConfigResource(ResourceType.TOPIC, name) for name in topics]
+    asked = admin.describe_configs(resources, request_timeout=ANSWER_SECONDS)
+    configs = {resource.name: future for resource, future in asked.items()}
+    return {name: _facts(rights[name], configs[name]) for name in topics}
+
+
+def unwritable(properties: dict[str, Any], topics: Collection[str]) -> set[str]:
+    """Name those of *topics* that the user of *properties* may not write, as far as is known."""
+    found = described(properties, topics)
+    return {name for name, facts in found.items() if facts.writable is False}
+
+
+def _admin(properties: dict[str, Any]) -> AdminClient:
+    # Below warnings it tells that it was dropped before it had read every answer.
+    theirs = {name: value for name, value in properties.items() if name not in PRODUCER_ONLY}
+    return AdminClient({**theirs, "log_level": WARNINGS})
 
 
 def _facts(rights: Any, configs: Any) -> TopicFacts:

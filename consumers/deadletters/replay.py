@@ -6,12 +6,12 @@ letter was replayed. Both stand in one transaction, so that either both are ther
 replays again finds the note and leaves the letter out. The transactional id belongs to the
 dead-letter topic: who begins a replay ends any other that is under way, before he reads the notes.
 
-`refusal` and `returned` are pure; `Replayer` acts.
+Which letters go is decided in `consumers.deadletters.planning`. `Replayer` sends them.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Final, NoReturn
 
 from confluent_kafka import KafkaError, KafkaException
 
@@ -24,7 +24,7 @@ from consumers.kafka.properties import producer_properties
 from propagation import Producer, forwarded, processing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from confluent_kafka import Message
 
@@ -34,14 +34,12 @@ if TYPE_CHECKING:
 
     DeliveryCallback = Callable[[KafkaError | None, Message], None]
 
-MAX_REPLAYS: Final = 3
 BATCH_RECORDS = 100
 BATCH_BYTES = 8_000_000
 ANSWER_SECONDS = 30.0
 ANY_PARTITION = -1
 # What is said about one record, not about the cluster.
 OF_RECORDS: Final = frozenset({KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.INVALID_RECORD})
-INTERNAL: Final = "__"  # what the names of Kafka's own topics begin with
 # What follows from a refusal: the numbers of what stood behind the record were given out already.
 OF_ORDER: Final = frozenset({KafkaError.OUT_OF_ORDER_SEQUENCE_NUMBER})
 ATTEMPTS = 3  # to write one record while the client finds its order again
@@ -57,70 +55,6 @@ FENCED: Final = frozenset(
 def transactional_id(dlq_topic: str) -> str:
     """Name what a replay of *dlq_topic* writes as; a user needs the right to WRITE under it."""
     return f"consumers-dlq-replay.{dlq_topic}"
-
-
-def refusal(
-    letter: Letter,
-    *,
-    replayed: Container[str],
-    topics: Container[str],
-    dlq_topic: str,
-    max_replays: int = MAX_REPLAYS,
-) -> str | None:
-    """Say why *letter* is not to be replayed, ``None`` if it is.
-
-    *replayed* holds the ids of those that were, *topics* the topics that there are.
-    """
-    if letter.origin is None or not letter.id:
-        return "it does not say where it came from"
-    if letter.id in replayed:
-        return "replayed already"
-    if letter.replays >= max_replays:
-        return f"died after {letter.replays} replays, and --max-replays is {max_replays}"
-    topic = letter.origin.topic
-    if topic == dlq_topic:
-        return "from this very topic"
-    if topic in topics and not topic.startswith(INTERNAL):
-        return None
-    return f"from {topic}, which is {'gone' if topic not in topics else 'internal to Kafka'}"
-
-
-class Plan(NamedTuple):
-    """What a replay would do: the letters it sends back, and why it does not others."""
-
-    chosen: list[Letter]
-    left_out: list[tuple[Letter, str]]
-
-
-def plan(
-    letters: Iterable[Letter],
-    *,
-    replayed: Container[str],
-    topics: Container[str],
-    dlq_topic: str,
-    max_replays: int = MAX_REPLAYS,
-) -> Plan:
-    """Decide on each of *letters*; the arguments are those of `refusal`.
-
-    Of a death that was written twice the first letter is chosen.
-    """
-    planned = Plan([], [])
-    firsts: dict[str, Letter] = {}
-    for letter in letters:
-        why = refusal(
-            letter,
-            replayed=replayed,
-            topics=topics,
-            dlq_topic=dlq_topic,
-            max_replays=max_replays,
-        )
-        if why is None and (first := firsts.setdefault(letter.id, letter)) is not letter:
-            why = f"the same death as {first.place}"
-        if why is None:
-            planned.chosen.append(letter)
-        else:
-            planned.left_out.append((letter, why))
-    return planned
 
 
 def returned(message: Message, replays: int) -> Headers:

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from consumers.cli import parser
-from consumers.commands.dlq import LIMIT
+from consumers.commands.dlq_options import LIMIT
 from consumers.deadletters.limit import OF_LAST
+from consumers.deadletters.planning import MAX_REPLAYS
 from consumers.deadletters.queue import PROPERTIES, SHORTER, DeadLetterQueue
-from consumers.deadletters.replay import MAX_REPLAYS, transactional_id
+from consumers.deadletters.replay import transactional_id
 from consumers.deadletters.topic import ROOM_BYTES
 from consumers.errors import Poison
 from propagation import Producer, processing

@@ -21,6 +21,7 @@ from consumers.errors import Fatal, Poison
 from tests.builders import record
 from tests.conftest import running
 from tests.infra.kafka import KafkaBroker
+from tests.infra.product import Product
 from tests.infra.wait import until
 from tests.integration.rights import RULES, rule
 from tests.integration.workers import Worker, committed, read, working, write
@@ -98,6 +99,17 @@ def config_of(kafka: KafkaBroker, topic: str) -> dict[str, str]:
 def reasons(logged: list[EventDict]) -> list[str]:
     """Give why dead letters were refused, as the log says."""
     return [str(event["reason"]) for event in logged if event["event"] == "dead_letter_failed"]
+
+
+def deny(kafka: KafkaBroker, topic: str) -> None:
+    """Take the right to write *topic* from everybody."""
+    rules = [
+        rule(ResourceType.TOPIC, topic, AclOperation.ALL, AclPermissionType.ALLOW),
+        rule(ResourceType.TOPIC, topic, AclOperation.WRITE, AclPermissionType.DENY),
+    ]
+    admin = kafka.admin()
+    for done in admin.create_acls(rules).values():
+        done.result(20)
 
 
 @pytest.fixture
@@ -221,13 +233,7 @@ def test_a_topic_that_may_not_be_written_is_noticed_at_the_start(strict: KafkaBr
     """The worker stops before the first dead letter, and says which right is missing."""
     strict.create_topic("plays")
     strict.create_topic("plays.dlq")
-    admin = strict.admin()
-    rules = [
-        rule(ResourceType.TOPIC, "plays.dlq", AclOperation.ALL, AclPermissionType.ALLOW),
-        rule(ResourceType.TOPIC, "plays.dlq", AclOperation.WRITE, AclPermissionType.DENY),
-    ]
-    for done in admin.create_acls(rules).values():
-        done.result(20)
+    deny(strict, "plays.dlq")
     worker = Worker(strict, "plays", refuse)
 
     failure = until(worker.failed, timeout=60, what="the end of the worker")
@@ -235,6 +241,31 @@ def test_a_topic_that_may_not_be_written_is_noticed_at_the_start(strict: KafkaBr
 
     assert isinstance(failure, Fatal)
     assert "plays.dlq may not be written by this user: grant it WRITE" in str(failure)
+
+
+def test_a_right_that_is_missing_to_one_topic_keeps_back_its_letters_alone(
+    strict: KafkaBroker,
+) -> None:
+    """The dry run names it, the others go back, and the code is 1: somebody has to grant it."""
+    for topic in ("mine", "theirs", "kept"):
+        strict.create_topic(topic)
+    for offset, topic in enumerate(("theirs", "mine", "theirs")):
+        one = record(offset, topic=topic)
+        headers = envelope(one, Poison("no"), group="game", attempts=1)
+        write(strict, "kept", b"{}", headers=headers)
+    deny(strict, "theirs")
+    with Product(kafka=strict.bootstrap_servers) as product:
+        replay = "consumers", "dlq", "replay", "--dlq-topic", "kept"
+
+        dry, done = product.run(*replay), product.run(*replay, "--yes")
+
+    left_out = "Left out 0:0, 0:2: this user may not write to theirs: grant it WRITE.\n"
+    assert "Would replay 1 dead letter to mine." in dry.stdout
+    assert dry.stdout.count(left_out) == done.stdout.count(left_out) == 1
+    assert "1 dead letter replayed." in done.stdout
+    assert (dry.returncode, done.returncode) == (0, 1)
+    assert dry.stderr == done.stderr == ""
+    assert [one.value() for one in read(strict, "mine")] == [b"{}"]
 
 
 def test_too_many_dead_letters_in_a_row_stop_the_worker(

@@ -14,7 +14,7 @@ import confluent_kafka
 import pytest
 from confluent_kafka import TopicPartition
 
-from consumers.commands.dlq import LIMIT
+from consumers.commands.dlq_options import LIMIT
 from consumers.configuration.settings import DeadLetterSettings
 from consumers.deadletters.envelope import envelope
 from consumers.deadletters.queue import PROPERTIES, DeadLetterQueue
