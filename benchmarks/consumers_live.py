@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -196,7 +197,9 @@ class Bench:
             worker.wait_for_log("partitions_assigned", timeout=60)
             work("load", at, str(rate), str(WARM_UP_SECONDS))
             began = time.time()
-            sent = work("load", at, str(rate), str(seconds))
+            with ThreadPoolExecutor(1) as pool:
+                probed = pool.submit(work, "probe", address(worker), str(seconds))
+                sent = work("load", at, str(rate), str(seconds))
             if sent["accepted"] != rate * seconds:
                 raise RuntimeError(f"{sent['accepted']} accepted, else {sent['others']}")
             with psycopg.connect(self.database, autocommit=True) as connection:
@@ -211,6 +214,7 @@ class Bench:
             "p99_ms": float(p99),
             "worst_ms": float(worst),
             "request_p99_ms": sent["request_p99_ms"],
+            **probed.result(),
         }
 
 

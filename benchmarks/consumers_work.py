@@ -37,6 +37,8 @@ CONNECTIONS: Final = 32  # of whoever plays
 JSON: Final = {"Content-Type": "application/json"}
 NOBODY: Final = "postgresql://nobody@127.0.0.1:1/nothing"  # a no-op needs no database
 WARM_SHARE: Final = 10  # one record to this many that count; to get warm
+PROBES: Final = ("/healthz", "/readyz", "/status")
+PROBE_SECONDS: Final = 0.02  # between two questions
 EDGE: Final = 0.05  # of the samples, at the beginning and at the end
 
 
@@ -344,12 +346,32 @@ def load(address: str, rate: str, seconds: str) -> dict[str, Any]:
     }
 
 
+def probe(address: str, seconds: str) -> dict[str, Any]:
+    """Ask the service at *address* how it is, on one connection, for so many *seconds*."""
+    from http.client import HTTPConnection
+
+    to, taken = urlsplit(address), []
+    connection = HTTPConnection(str(to.hostname), to.port, timeout=30)
+    until = time.perf_counter() + float(seconds)
+    for path in itertools.cycle(PROBES):
+        began = time.perf_counter()
+        if began >= until:
+            break
+        connection.request("GET", path)
+        connection.getresponse().read()
+        taken.append(time.perf_counter() - began)
+        time.sleep(PROBE_SECONDS)
+    percentiles = statistics.quantiles(taken, n=100)
+    return {"probe_p50_ms": percentiles[49] * 1000, "probe_p99_ms": percentiles[98] * 1000}
+
+
 NOOP: Final = {"bare": bare, "ours": ours, "faststream": faststream}
 SCENARIOS: Final[dict[str, Callable[..., dict[str, Any]]]] = {
     "noop": noop,
     "postgres": postgres,
     "memory": memory,
     "load": load,
+    "probe": probe,
 }
 
 

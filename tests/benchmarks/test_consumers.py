@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 import pytest
 
+from tests.infra.endpoint import Endpoint, Request, Response
+
 if TYPE_CHECKING:
     from tests.infra.kafka import KafkaBroker
 
@@ -94,6 +96,21 @@ def test_a_batch_settles_every_play_once(
         [plays] = connection.execute("SELECT count(*) FROM plays").fetchone() or (0,)
         [counted] = connection.execute("SELECT sum(plays) FROM player_totals").fetchone() or (0,)
     assert plays == counted >= RECORDS
+
+
+def test_probes_are_timed_each_in_its_turn() -> None:
+    """Half of them came sooner than the slowest of the hundredth part, and every path was asked."""
+    asked: set[str] = set()
+
+    def answer(request: Request) -> Response:
+        asked.add(request.path)
+        return Response()
+
+    with Endpoint(answer) as service:
+        told = work("probe", service.address, "3")
+
+    assert 0 < told["probe_p50_ms"] <= told["probe_p99_ms"]
+    assert asked == {"/healthz", "/readyz", "/status"}
 
 
 def test_a_row_that_does_not_exist_is_refused_with_those_that_do() -> None:
