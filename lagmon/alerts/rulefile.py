@@ -38,6 +38,7 @@ _BY = {
     Scope.TOPIC: "kafka_cluster, group, topic",
     Scope.PARTITION: "kafka_cluster, group, topic, partition",
 }
+_PARTS = frozenset({Scope.TOPIC, Scope.PARTITION})
 _GROUP = _BY[Scope.GROUP]
 _SEEN = f"on ({_GROUP}) max by ({_GROUP}) (lagmon_group_state)"
 _UP, _LISTED = "max by (kafka_cluster) (lagmon_up)", "max by (kafka_cluster) (lagmon_groups)"
@@ -76,7 +77,7 @@ def entries(rules: Iterable[Rule]) -> Iterator[Entry]:
     A rule on the states of topics or partitions has no entry: these states are no metrics.
     """
     for rule in rules:
-        if rule.condition.measure is Measure.STATE and rule.scope in {Scope.TOPIC, Scope.PARTITION}:
+        if rule.condition.measure is Measure.STATE and rule.scope in _PARTS:
             continue
         plain = replace(rule, exceptions=())
         if rule.scope is Scope.CLUSTER:
@@ -102,6 +103,12 @@ def unwritten(rules: Iterable[Rule]) -> list[str]:
     rules = list(rules)
     written = {entry.rule.name for entry in entries(rules)}
     return [rule.name for rule in rules if rule.name not in written]
+
+
+def unfed(rules: Iterable[Rule]) -> list[str]:
+    """Name the rules that are written and ask for series of partitions alone."""
+    narrow = [each.rule.name for each in entries(rules) if each.rule.scope in _PARTS]
+    return list(dict.fromkeys(narrow))
 
 
 def rule_file(rules: Iterable[Rule], named: Mapping[str, Collection[str]]) -> dict[str, Any]:

@@ -5,7 +5,7 @@ folder: ``lagmon.yml``, ``lagmon-test.yml`` for ``promtool test rules``, and
 ``alertmanager-inhibit.yml``. Without ``--config`` the shipped rules hold, whatever the environment.
 
 Exit codes: 0 when all was written; 1 when a file could not be. A rule that Prometheus cannot be
-given is named on standard error.
+given, or that finds no series where ``metrics.granularity`` is coarse, is named on standard error.
 """
 
 from __future__ import annotations
@@ -14,14 +14,18 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lagmon.alerts.rulefile import inhibit_rules, rule_file, text, unwritten
+from lagmon.alerts.rulefile import inhibit_rules, rule_file, text, unfed, unwritten
 from lagmon.alerts.ruletests import rule_tests
 from lagmon.commands import wiring
 from lagmon.configuration.settings import Cluster, Settings
 from lagmon.configuration.sources import load
+from lagmon.exposition.bounds import Granularity
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Iterator, Sequence
+
+    from lagmon.alerts.rules import Rule
 
 NOBODY = Cluster(name="unnamed", bootstrap_servers="localhost:9092")  # is never asked
 RULES, TESTS, INHIBIT = "lagmon.yml", "lagmon-test.yml", "alertmanager-inhibit.yml"
@@ -41,8 +45,8 @@ def run(chosen: argparse.Namespace) -> int:
         load(chosen.config, unnamed=NOBODY) if chosen.config else Settings(clusters=(NOBODY,))
     )
     rules = wiring.with_runbooks(wiring.rules(settings), wiring.links(settings))
-    for name in unwritten(rules):
-        sys.stderr.write(f"lagmon: {name}: not written: states of partitions are no metrics\n")
+    for said in _said(rules, settings.metrics.granularity):
+        sys.stderr.write(f"lagmon: {said}\n")
     named = {each.name: tuple(each.groups.static) for each in settings.clusters}
     written = {
         RULES: text(rule_file(rules, named)),
@@ -53,6 +57,20 @@ def run(chosen: argparse.Namespace) -> int:
         sys.stdout.write(written[RULES])
         return 0
     return _write(chosen.out, written)
+
+
+def _said(rules: Sequence[Rule], granularity: Granularity) -> Iterator[str]:
+    """Say of which *rules* Prometheus will know nothing, or not all."""
+    for name in unwritten(rules):
+        yield f"{name}: not written: states of partitions are no metrics"
+    if granularity is Granularity.PARTITION:
+        return
+    why = f"metrics.granularity is {granularity}; series of partitions need partition"
+    for name in unfed(rules):
+        yield f"{name}: never fires in Prometheus: {why}"
+    for rule in rules:
+        if rule.alive_only:
+            yield f"{rule.name}: misses groups that commit without members in Prometheus: {why}"
 
 
 def _write(folder: Path, files: dict[str, str]) -> int:
