@@ -10,13 +10,14 @@ import os
 import socket
 from typing import TYPE_CHECKING, Protocol
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic  # confluent_kafka.admin documents it, cimpl types it
 
 from tests.infra import docker
 from tests.infra.kafka_jars import INSTALL, KAFKA_VERSION, available
 from tests.infra.kafka_java import JavaBroker
+from tests.infra.kafka_ready import coordinates
 from tests.infra.kafka_settings import FOR_TESTS, ONE_NODE
 from tests.infra.require import Missing
 from tests.infra.wait import until
@@ -28,14 +29,6 @@ if TYPE_CHECKING:
 VARIABLE = "KAFKA_BOOTSTRAP_SERVERS"
 START_SECONDS = 120  # about 3 s on an idle machine; after a kill up to 13 s
 ANSWER_SECONDS = 20
-COMING_UP = {  # what a broker answers about groups until it is ready
-    KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
-    KafkaError.COORDINATOR_NOT_AVAILABLE,
-    KafkaError.NOT_COORDINATOR,
-    KafkaError._TIMED_OUT,
-    KafkaError._TRANSPORT,
-    KafkaError._WAIT_COORD,
-}
 
 
 class Runner(Protocol):
@@ -200,25 +193,6 @@ class KafkaBroker:
             return bool(self.admin().list_topics(timeout=1).brokers)
         except KafkaException:
             return False
-
-
-def coordinates(bootstrap_servers: str) -> bool:
-    """Ask for a commit, so that the topic of the offsets exists before a test needs it.
-
-    On a cluster without it the first group calls of an AdminClient can crash the process.
-    """
-    name = "lagmon-tests-warm-up"
-    consumer = Consumer({"bootstrap.servers": bootstrap_servers, "group.id": name})
-    try:
-        answer = consumer.committed([TopicPartition(name, 0)], timeout=5)
-    except KafkaException as error:
-        unready = error.args[0].code()
-        if unready in COMING_UP:
-            return False
-        raise
-    finally:
-        consumer.close()
-    return all(at.error is None for at in answer)
 
 
 def runner(settings: Mapping[str, str], advertised_port: int | None) -> Runner:

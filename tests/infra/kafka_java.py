@@ -5,14 +5,11 @@ The log folder lives through kills and restarts and goes with `remove`.
 
 from __future__ import annotations
 
-import subprocess
 import tempfile
-from base64 import urlsafe_b64encode
 from pathlib import Path
 from typing import TYPE_CHECKING
-from uuid import uuid4
 
-from tests.infra.kafka_jars import jars, java
+from tests.infra.kafka_jvm import command, format_logs, new_id, write_properties
 from tests.infra.kafka_settings import CLIENTS, CONTROLLER, PROXIED, listeners
 from tests.infra.ports import free_port
 from tests.infra.process import Service
@@ -21,10 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 STOP_SECONDS = 30  # a broker that hands over its partitions takes its time
-FORMAT_SECONDS = 120
-# A short life on a small machine: compile little, keep little.
-JVM = ("-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
-LOGGING = ("-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",)
+NODE = 1
 
 
 class JavaBroker:
@@ -35,13 +29,14 @@ class JavaBroker:
     """
 
     def __init__(self, settings: Mapping[str, str], advertised_port: int | None) -> None:
-        self._command = [java(), *JVM, *LOGGING, "-cp", f"{jars()}/*"]
+        run = command()
         self.host, self.port, self.inner_port = "127.0.0.1", free_port(), free_port()
         self._folder = tempfile.TemporaryDirectory(prefix="lagmon-kafka-")
         self._properties = Path(self._folder.name, "server.properties")
         self._logs = Path(self._folder.name, "logs")
         controller = f"{self.host}:{free_port()}"
-        self._write(
+        write_properties(
+            self._properties,
             {
                 **listeners(
                     bound={
@@ -54,19 +49,17 @@ class JavaBroker:
                         PROXIED: f"{self.host}:{advertised_port or self.inner_port}",
                     },
                 ),
-                "controller.quorum.bootstrap.servers": controller,
+                "controller.quorum.voters": f"{NODE}@{controller}",
                 "log.dirs": str(self._logs),
                 **settings,
-            }
+            },
         )
-        self._service = Service(
-            [*self._command, "kafka.Kafka", str(self._properties)], name="kafka"
-        )
+        self._service = Service([*run, "kafka.Kafka", str(self._properties)], name="kafka")
 
     def start(self) -> None:
         """Start it on the data it has; it may not serve yet."""
         if not self._logs.exists():
-            self._format()
+            format_logs(self._logs, NODE, new_id())
         self._service.start()
 
     def stop(self) -> None:
@@ -86,20 +79,3 @@ class JavaBroker:
         """Say how it ended by itself, None while it runs."""
         code = self._service.returncode
         return None if code is None else f"exit code {code}\n{self._service.tail()}"
-
-    def _write(self, settings: Mapping[str, str]) -> None:
-        self._properties.write_text("".join(f"{k}={v}\n" for k, v in settings.items()))
-
-    def _format(self) -> None:
-        # The first byte keeps it from beginning with a dash, which the tool takes for an option.
-        cluster = urlsafe_b64encode(b"\0" + uuid4().bytes[1:]).decode().rstrip("=")
-        tool = ["kafka.tools.StorageTool", "format", "--standalone", "--cluster-id", cluster]
-        done = subprocess.run(
-            [*self._command, *tool, "--config", str(self._properties)],
-            capture_output=True,
-            text=True,
-            timeout=FORMAT_SECONDS,
-            check=False,
-        )
-        if done.returncode:
-            raise RuntimeError(f"the log folder was not formatted: {done.stdout}{done.stderr}")

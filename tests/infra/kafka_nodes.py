@@ -9,20 +9,16 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import tempfile
-from base64 import urlsafe_b64encode
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
-from uuid import uuid4
 
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
-from tests.infra.kafka import coordinates
-from tests.infra.kafka_jars import jars, java
-from tests.infra.kafka_java import FORMAT_SECONDS, JVM, LOGGING
+from tests.infra.kafka_jvm import command, format_logs, new_id, write_properties
+from tests.infra.kafka_ready import coordinates
 from tests.infra.kafka_settings import (
     CLIENTS,
     CONTROLLER,
@@ -63,10 +59,9 @@ class KafkaNodes:
         self._ports = {node: free_port() for node in range(1, count + 1)}
         self._doors = {node: (free_port(), free_port()) for node in self._ports} if users else {}
         self._users = users or {}
-        self._command = [java(), *JVM, *LOGGING, "-cp", f"{jars()}/*"]
+        self._command = command()
         self._controller = f"{HOST}:{free_port()}"
-        # The first byte keeps it from beginning with a dash, which the tool takes for an option.
-        self._id = urlsafe_b64encode(b"\0" + uuid4().bytes[1:]).decode().rstrip("=")
+        self._id = new_id()
         self._settings = {**ONE_NODE, **FOR_TESTS, **(settings or {})}
         self._stack = ExitStack()
         self._services: dict[int, Service] = {}
@@ -112,12 +107,11 @@ class KafkaNodes:
         """Start all brokers on empty logs; wait until the cluster knows each and serves groups."""
         folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="lagmon-kafka")))
         for node in self._ports:
-            properties = folder / f"{node}.properties"
-            written = self._properties(node, folder / f"logs-{node}")
-            properties.write_text("".join(f"{k}={v}\n" for k, v in written.items()))
-            self._format(properties)
-            command = [*self._command, "kafka.Kafka", str(properties)]
-            self._services[node] = Service(command, name=f"kafka-{node}")
+            properties, logs = folder / f"{node}.properties", folder / f"logs-{node}"
+            write_properties(properties, self._properties(node, logs))
+            format_logs(logs, node, self._id)
+            broker = [*self._command, "kafka.Kafka", str(properties)]
+            self._services[node] = Service(broker, name=f"kafka-{node}")
             self._stack.callback(self._services[node].close)
             self._services[node].start()
         until(self._all_there, timeout=START_SECONDS, what=f"{len(self._ports)} brokers")
@@ -164,18 +158,6 @@ class KafkaNodes:
             "controller.quorum.voters": f"1@{self._controller}",
             "log.dirs": str(logs),
         }
-
-    def _format(self, properties: Path) -> None:
-        tool = ["kafka.tools.StorageTool", "format", "--cluster-id", self._id]
-        done = subprocess.run(
-            [*self._command, *tool, "--config", str(properties)],
-            capture_output=True,
-            text=True,
-            timeout=FORMAT_SECONDS,
-            check=False,
-        )
-        if done.returncode:
-            raise RuntimeError(f"the log folder was not formatted: {done.stdout}{done.stderr}")
 
     def _all_there(self) -> bool:
         for service in self._services.values():

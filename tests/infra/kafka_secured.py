@@ -24,8 +24,8 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined] # documented t
 from confluent_kafka.cimpl import NewTopic  # confluent_kafka.admin documents it, cimpl types it
 
 from tests.infra.certificates import Authority
-from tests.infra.kafka import coordinates
-from tests.infra.kafka_java import JavaBroker
+from tests.infra.kafka_java import NODE, JavaBroker
+from tests.infra.kafka_ready import coordinates
 from tests.infra.kafka_settings import CLIENTS, CONTROLLER, FOR_TESTS, ONE_NODE, listeners
 from tests.infra.ports import free_port
 from tests.infra.wait import until
@@ -139,7 +139,7 @@ class SecuredKafka:
         return {
             **listeners(addresses, seen),
             "listener.security.protocol.map": ",".join(f"{k}:{v}" for k, v in PROTOCOLS.items()),
-            "controller.quorum.bootstrap.servers": addresses[CONTROLLER],
+            "controller.quorum.voters": f"{NODE}@{addresses[CONTROLLER]}",
             "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
             "super.users": "User:ANONYMOUS",
             **self._certificates(),
