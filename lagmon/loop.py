@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
-import time
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
@@ -19,11 +18,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 import structlog
 
 from lagmon.board import Cycle
+from lagmon.changes import Changes
+from lagmon.clocks import Clock, SystemClock
 from lagmon.exposition.publish import Publisher
 from lagmon.judge import recalled
 from lagmon.judge.judging import Judgement, Memory, Policy, judge
-from lagmon.model import Why
-from lagmon.readings import TOPICS_HIDDEN, Snapshot
+from lagmon.readings import Snapshot
 from lagmon.state.remembering import remembered
 
 if TYPE_CHECKING:
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
     from lagmon.board import Board
     from lagmon.exposition.bounds import Exported
-    from lagmon.model import ClusterLag
     from lagmon.notify import Box
     from lagmon.readings import Plan
     from lagmon.state.keeper import Keeper
@@ -55,27 +54,6 @@ NOTIFY_STOP_SECONDS = 3.0
 KEEP_STOP_SECONDS = 3.0  # for the last writing of the memory
 
 log = structlog.get_logger(__name__)
-
-
-class Clock(Protocol):
-    """The time, and waiting for it to pass."""
-
-    def now(self) -> float:
-        """Give the time in seconds since the epoch."""
-
-    def elapsed(self) -> float:
-        """Give seconds since some moment, which no setting of the clock moves."""
-
-    async def sleep(self, seconds: float) -> None:
-        """Wait."""
-
-
-class SystemClock:
-    """The clock of the machine."""
-
-    now = staticmethod(time.time)
-    elapsed = staticmethod(time.monotonic)
-    sleep = staticmethod(asyncio.sleep)
 
 
 class Collector(Protocol):
@@ -122,9 +100,7 @@ class Watch:
         self._keeping: asyncio.Task[None] | None = None
         self._memory = remembered(policy, collector.cluster, keeper)
         self._growing = threading.Lock()  # what of the memory grows in place
-        self._answering = True
-        self._list_errors: tuple[str, ...] = ()
-        self._deleted: frozenset[str] = frozenset()
+        self._changes = Changes(collector.cluster)
         self._stopping = False
 
     async def run(self) -> None:
@@ -169,9 +145,7 @@ class Watch:
         self._memory = judged.memory
         for mailbox in self._mailboxes:
             mailbox.put(judged.notices)
-        self._log_answering(judged.lag.error)
-        self._log_list(snapshot)
-        self._log_deleted(judged.lag)
+        self._changes.log(snapshot, judged.lag)
         self._board.put(self._cycle(snapshot, judged, crashed=crashed))
         self._board.put_sent(sent for mailbox in self._mailboxes for sent in mailbox.sent())
         await self._publisher.publish()
@@ -226,43 +200,6 @@ class Watch:
             restarts=self._collector.restarts,
             crashed=crashed,
         )
-
-    def _log_answering(self, error: str | None) -> None:
-        cluster, was_answering = self._collector.cluster, self._answering
-        self._answering = error is None
-        if error is not None and was_answering:
-            log.warning("cluster_silent", kafka_cluster=cluster, reason=error)
-        if error is None and not was_answering:
-            log.info("cluster_answers", kafka_cluster=cluster)
-
-    def _log_list(self, snapshot: Snapshot) -> None:
-        errors = tuple(sorted(snapshot.list_errors))  # whichever broker said it first
-        if snapshot.error is not None or errors == self._list_errors:
-            return
-        self._list_errors = errors
-        if errors:
-            reason = "; ".join(errors)
-            told = all(one.startswith(TOPICS_HIDDEN) for one in errors)
-            event = "topics_hidden" if told else "groups_list_incomplete"
-            log.warning(event, kafka_cluster=snapshot.cluster, reason=reason)
-        else:
-            log.info("groups_list_complete", kafka_cluster=snapshot.cluster)
-
-    def _log_deleted(self, lag: ClusterLag) -> None:
-        skipped = [
-            row.at.topic
-            for group in lag.groups
-            for row in group.partitions
-            if row.why is Why.TOPIC_DELETED
-        ]
-        if lag.error is not None or self._deleted == (topics := frozenset(skipped)):
-            return
-        if told := sorted(topics - self._deleted):
-            count = sum(topic in told for topic in skipped)
-            log.warning(
-                "deleted_topics_skipped", kafka_cluster=lag.cluster, topics=told, partitions=count
-            )
-        self._deleted = topics
 
 
 async def run(
