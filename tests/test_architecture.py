@@ -6,10 +6,14 @@ import ast
 import importlib
 import re
 import subprocess
+from functools import cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("propagation", "consumers", "lagmon")
@@ -32,6 +36,7 @@ PURE = (
     "lagmon/exposition/rows.py",
     "lagmon/topics.py",
     "lagmon/retention.py",
+    "lagmon/sharding.py",
     "lagmon/waited.py",
     "lagmon/web/accepting.py",
     "lagmon/web/answers.py",
@@ -106,22 +111,30 @@ STAGES = {
 
 
 class Module(NamedTuple):
-    """One file of source and its syntax tree."""
+    """The text of one file of source and its syntax tree."""
 
-    path: Path
     text: str
     tree: ast.Module
 
 
-def modules(folder: str) -> list[Module]:
-    """Read every Python file below *folder*."""
-    paths = sorted((ROOT / folder).rglob("*.py"))
-    return [Module(path, text := path.read_text(), ast.parse(text)) for path in paths]
+def files(folder: str) -> list[str]:
+    """List every Python file below *folder*, as seen from the root."""
+    return [str(path.relative_to(ROOT)) for path in sorted((ROOT / folder).rglob("*.py"))]
 
 
-def named(module: Module) -> str:
-    """Give the path of *module* as seen from the root."""
-    return str(module.path.relative_to(ROOT))
+# Read where a test needs it: every worker collects these tests, and one of them runs them.
+@cache
+def read(path: str) -> Module:
+    """Read the file at *path*."""
+    text = (ROOT / path).read_text()
+    return Module(text, ast.parse(text))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _trees() -> Iterator[None]:
+    """Forget what was read: the trees are some hundred megabytes, through which Python searches."""
+    yield
+    read.cache_clear()
 
 
 def functions(tree: ast.AST) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
@@ -148,14 +161,13 @@ def imported(tree: ast.AST) -> set[str]:
     return names
 
 
-SOURCES = [module for package in PACKAGES for module in modules(package)]
-TESTS = modules("tests")
-each_source = pytest.mark.parametrize("module", SOURCES, ids=named)
+each_source = pytest.mark.parametrize("path", [p for name in PACKAGES for p in files(name)])
 
 
 @each_source
-def test_a_module_fits_a_few_screens(module: Module) -> None:
+def test_a_module_fits_a_few_screens(path: str) -> None:
     """A module stays under 300 lines and a function under 40."""
+    module = read(path)
     lines = module.text.count("\n")
     long = [
         f"{function.name}: {function.end_lineno - function.lineno + 1} lines"
@@ -163,13 +175,14 @@ def test_a_module_fits_a_few_screens(module: Module) -> None:
         if function.end_lineno and function.end_lineno - function.lineno >= FUNCTION_LINES
     ]
 
-    assert lines < MODULE_LINES, f"{named(module)} has {lines} lines"
+    assert lines < MODULE_LINES, f"{path} has {lines} lines"
     assert not long
 
 
 @each_source
-def test_a_module_states_its_contract(module: Module) -> None:
+def test_a_module_states_its_contract(path: str) -> None:
     """A module's docstring says more than its name, and everything public in it has one too."""
+    module = read(path)
     doc = ast.get_docstring(module.tree) or ""
     public = [
         node.name
@@ -178,42 +191,42 @@ def test_a_module_states_its_contract(module: Module) -> None:
         if not ast.get_docstring(node)
     ]
 
-    assert len(doc.split()) >= 5, f"{named(module)} opens with {doc!r}"
+    assert len(doc.split()) >= 5, f"{path} opens with {doc!r}"
     assert not public, f"classes without a docstring: {public}"
 
 
 @each_source
-def test_nothing_is_left_for_later(module: Module) -> None:
+def test_nothing_is_left_for_later(path: str) -> None:
     """No note to self stands in the source."""
-    marks = re.findall(r"\b(?:TODO|FIXME|XXX|HACK|NotImplementedError)\b", module.text)
+    marks = re.findall(r"\b(?:TODO|FIXME|XXX|HACK|NotImplementedError)\b", read(path).text)
 
     assert not marks
 
 
-@pytest.mark.parametrize("path", [*PURE, *(named(m) for room in ROOMS for m in modules(room))])
+@pytest.mark.parametrize("path", [*PURE, *(path for room in ROOMS for path in files(room))])
 def test_what_decides_does_not_act(path: str) -> None:
     """A pure module imports neither a clock, nor a client, nor the system."""
-    tree = ast.parse((ROOT / path).read_text())
-
-    reached = {name.split(".")[0] for name in imported(tree)}
+    reached = {name.split(".")[0] for name in imported(read(path).tree)}
 
     assert not reached & IMPURE
 
 
-CORE = [m for m in modules("propagation") if m.path.parent.name == "propagation"]
+CORE = [path for path in files("propagation") if path.count("/") == 1]
 
 
-@pytest.mark.parametrize("module", [m for m in CORE if m.path.stem != "testing"], ids=named)
-def test_the_core_of_propagation_needs_no_sdk(module: Module) -> None:
+@pytest.mark.parametrize("path", [path for path in CORE if Path(path).stem != "testing"])
+def test_the_core_of_propagation_needs_no_sdk(path: str) -> None:
     """Of OpenTelemetry, the modules beside sdk/ and integrations/ import the API alone."""
-    parts = {name.split(".")[1] for name in imported(module.tree) if name[:14] == "opentelemetry."}
+    names = imported(read(path).tree)
+
+    parts = {name.split(".")[1] for name in names if name[:14] == "opentelemetry."}
 
     assert parts <= {"baggage", "context", "metrics", "propagate", "propagators", "trace", "util"}
 
 
-def stage_of(module: Module) -> str:
-    """Give the file in one of the rooms, or else the file or folder below lagmon/, of *module*."""
-    return stage_named(".".join(module.path.relative_to(ROOT).with_suffix("").parts))
+def stage_of(path: str) -> str:
+    """Give the file in one of the rooms, or else the file or folder below lagmon/, of *path*."""
+    return stage_named(path.removesuffix(".py").replace("/", "."))
 
 
 def stage_named(name: str) -> str:
@@ -222,14 +235,12 @@ def stage_named(name: str) -> str:
     return parts[min(len(parts) - 1, f"lagmon/{parts[0]}" in ROOMS)]
 
 
-@pytest.mark.parametrize(
-    "module", [m for m in modules("lagmon") if stage_of(m) in STAGES], ids=named
-)
-def test_a_stage_does_not_know_another(module: Module) -> None:
+@pytest.mark.parametrize("path", [p for p in files("lagmon") if stage_of(p) in STAGES])
+def test_a_stage_does_not_know_another(path: str) -> None:
     """A stage imports the model and its own folder, never a neighbour: loop joins them."""
-    own = stage_of(module)
+    own, names = stage_of(path), imported(read(path).tree)
 
-    reached = {stage_named(name) for name in imported(module.tree) if name.startswith("lagmon.")}
+    reached = {stage_named(name) for name in names if name.startswith("lagmon.")}
 
     assert not (reached & STAGES) - {own}
 
@@ -237,10 +248,10 @@ def test_a_stage_does_not_know_another(module: Module) -> None:
 def test_only_the_collector_talks_to_kafka() -> None:
     """In lagmon no module outside collector/ imports a Kafka client."""
     talkers = [
-        named(m)
-        for m in modules("lagmon")
-        if m.path.parent.name != "collector"
-        if any(name.split(".")[0] == "confluent_kafka" for name in imported(m.tree))
+        path
+        for path in files("lagmon")
+        if Path(path).parent.name != "collector"
+        if any(name.split(".")[0] == "confluent_kafka" for name in imported(read(path).tree))
     ]
 
     assert not talkers
@@ -257,16 +268,22 @@ def test_the_public_names_are_the_real_ones(package: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("module", "test"),
-    [(m, f) for m in TESTS for f in functions(m.tree) if f.name.startswith("test_")],
-    ids=lambda part: named(part) if isinstance(part, Module) else part.name,
+    "path", [path for path in files("tests") if "def test_" in (ROOT / path).read_text()]
 )
-def test_a_test_is_a_sentence(module: Module, test: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
+def test_a_test_is_a_sentence(path: str) -> None:
     """Every test says in one docstring what holds, and does not sleep."""
-    called = {ast.unparse(node.func) for node in ast.walk(test) if isinstance(node, ast.Call)}
+    tests = [one for one in functions(read(path).tree) if one.name.startswith("test_")]
 
-    assert ast.get_docstring(test), f"{named(module)}::{test.name} has no docstring"
-    assert "time.sleep" not in called
+    silent = [test.name for test in tests if not ast.get_docstring(test)]
+    asleep = [test.name for test in tests if any(map(sleeps, ast.walk(test)))]
+
+    assert not silent, f"without a docstring in {path}: {silent}"
+    assert not asleep, f"asleep in {path}: {asleep}"
+
+
+def sleeps(node: ast.AST) -> bool:
+    """Tell whether *node* is ``time.sleep``."""
+    return isinstance(node, ast.Attribute) and ast.unparse(node) == "time.sleep"
 
 
 def test_the_tree_speaks_of_the_product_alone() -> None:
