@@ -14,10 +14,11 @@ from pydantic import AfterValidator, Field, model_validator
 from lagmon.alerts.rules import Priority
 from lagmon.configuration import addresses
 from lagmon.configuration.parts import Duration, Link, Part
-from lagmon.notify.pagerduty import ADDRESS
 
 if TYPE_CHECKING:
     from typing import Self
+
+PAGERDUTY = "https://events.pagerduty.com/v2/enqueue"
 
 
 def _readable(path: Path) -> Path:
@@ -87,4 +88,4 @@ class PagerDuty(Part):
     routing_key_file: ReadableFile
     fallback_after: Duration = 120.0
     priorities: Annotated[tuple[Priority, ...], Field(min_length=1)] = (Priority.P1,)
-    url: Link = ADDRESS
+    url: Link = PAGERDUTY

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from lagmon.report import Links, Notice
 
 # What PagerDuty takes, by its documentation of the Events API v2.
-ADDRESS = "https://events.pagerduty.com/v2/enqueue"
 LONGEST_SUMMARY = 1024  # characters
 LARGEST_EVENT = 512_000  # bytes
 _KEY_BYTES = 1024  # of them that are left for the routing key, which has 32
@@ -111,7 +110,7 @@ class PagerDuty:
         links: Links,
         *,
         routing_key_file: Path,
-        url: str = ADDRESS,
+        url: str,
         timeout_seconds: float = TIMEOUT_SECONDS,
     ) -> None:
         self.name = named("pagerduty", url)
