@@ -94,10 +94,11 @@ class Renderer:
 
 def _joined(lines: Lines) -> Families:
     # Many small texts weigh more than a large one, and a page is joined once for each format.
+    texts = {name: "".join(found) for name, found in lines.items()}
     return {
-        name: Family(_METRICS[name], len(found), "".join(found))
-        for name, found in lines.items()
-        if found
+        name: Family(_METRICS[name], text.count("\n"), text)  # a series is a line
+        for name, text in texts.items()
+        if text
     }
 
 

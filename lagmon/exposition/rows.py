@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from lagmon.report import ClusterReport
 
 _MILLION = 1_000_000
+_RUN = 50  # groups whose partitions are written in one stroke: half a millisecond of it
 
 _OF_GROUP = tuple(
     metric.name
@@ -94,16 +95,17 @@ def _deleted(group: GroupLag) -> int:
 def details(cluster: ClusterReport, names: Names, exported: Exported, cut: Cut) -> Lines:
     """Write what there is of topics and partitions, without what is *cut*."""
     lines = empty()
-    for group in _sorted(cluster):
-        if exported.granularity is Granularity.GROUP or group.group in cut.groups:
-            continue
-        own = names.group(group.group, len(group.partitions))
+    if exported.granularity is not Granularity.GROUP:
+        shown = [group for group in _sorted(cluster) if group.group not in cut.groups]
         if exported.granularity is Granularity.PARTITION:
-            _partitions(lines, group.partitions, own)
-        else:
-            _topics(lines, group, own)
-        if exported.kafka_exporter:
-            compatibility.detail_lines(lines, group, own, exported.granularity)
+            for run, first in enumerate(range(0, len(shown), _RUN)):
+                _partitions(lines, shown[first : first + _RUN], names, run)
+        for group in shown:
+            own = names.group(group.group, len(group.partitions))
+            if exported.granularity is Granularity.TOPIC:
+                _topics(lines, group, own)
+            if exported.kafka_exporter:
+                compatibility.detail_lines(lines, group, own, exported.granularity)
     if exported.granularity is Granularity.PARTITION and not cut.topics:
         _offsets(lines, cluster.topics, names)
         if exported.kafka_exporter:
@@ -112,28 +114,48 @@ def details(cluster: ClusterReport, names: Names, exported: Exported, cut: Cut) 
     return lines
 
 
-def _partitions(lines: Lines, parts: Iterable[PartitionLag], names: GroupNames) -> None:
-    lags = lines[metrics.PARTITION_LAG.name].append
-    seconds = lines[metrics.PARTITION_LAG_SECONDS.name].append
-    committed = lines[metrics.PARTITION_COMMITTED.name].append
-    known = names.partitions
-    for part in sorted(parts, key=_by_place):
-        labels = known.get(part.at) or names.partition(part.at)
-        lag, age = part.lag, part.age
-        # Numbers below a million are written here: a call for each costs a fifth of the page.
-        if lag is not None:
-            shown = f"{lag}.0" if lag < _MILLION else number(lag)
-            lags(f"lagmon_partition_lag_messages{labels} {shown}\n")
-        if age is not None:
-            waited = round(age.seconds + 0.0, 3)
-            shown = repr(waited) if waited < _MILLION else number(waited)
-            seconds(f"lagmon_partition_lag_seconds{labels} {shown}\n")
-        if part.committed is not None:
-            committed(f"lagmon_partition_committed_offset{labels} {number(part.committed)}\n")
-        if part.lost:
-            lines[metrics.PARTITION_LOST.name].append(
-                f"lagmon_partition_lost_messages{labels} {number(part.lost)}\n"
-            )
+def _partitions(lines: Lines, groups: Iterable[GroupLag], names: Names, run: int) -> None:
+    """Add the partitions of *groups*, the *run* of that number, each family in one stroke."""
+    parts: list[PartitionLag] = []
+    labels: list[str] = []
+    for group in groups:
+        own = sorted(group.partitions, key=_by_place)
+        parts += own
+        labels += names.group(group.group, len(own)).rows([part.at for part in own])
+    families = (
+        (metrics.PARTITION_LAG.name, _wholes(part.lag for part in parts)),
+        (metrics.PARTITION_LAG_SECONDS.name, _ages(part.age for part in parts)),
+        (metrics.PARTITION_COMMITTED.name, _wholes(part.committed for part in parts)),
+        (metrics.PARTITION_LOST.name, _wholes(part.lost or None for part in parts)),
+    )
+    for family, values in families:
+        known = [value for value in values if value is not None]
+        if len(known) == len(values):
+            form = names.form(family, run, labels)
+        else:
+            told = zip(labels, values, strict=True)
+            form = names.form(family, run, [own for own, value in told if value is not None])
+        lines[family].append(form % tuple(known))
+
+
+def _wholes(values: Iterable[int | None]) -> list[str | None]:
+    # Numbers below a million are written here: a call for each costs a tenth of the page.
+    return [
+        None if value is None else f"{value}.0" if value < _MILLION else number(value)
+        for value in values
+    ]
+
+
+def _ages(ages: Iterable[Age | None]) -> list[str | None]:
+    return [None if age is None else _waited(age.seconds) for age in ages]
+
+
+def _waited(seconds: float) -> str:
+    """Write *seconds* to the thousandth as `number` does, in half the time."""
+    if not 0 <= seconds < _MILLION - 1:
+        return number(round(seconds, 3))
+    text = f"{seconds:.3f}".rstrip("0")
+    return f"{text}0" if text[-1] == "." else text
 
 
 def _topics(lines: Lines, group: GroupLag, names: GroupNames) -> None:

@@ -86,4 +86,29 @@ def test_partitions_that_are_gone_are_forgotten() -> None:
         group.partition(at(number))
     names.forget_unused()
 
-    assert not names.group("g", 2).partitions
+    assert names.group("g", 2).size == 0
+
+
+def test_a_form_is_made_once_for_the_same_labels() -> None:
+    """From page to page it is the same string; a partition more makes it a new one."""
+    names = Names("local")
+    first = names.form("lag", 0, names.group("g", 2).rows([at(0)]))
+    names.forget_unused()
+
+    again = names.form("lag", 0, names.group("g", 2).rows([at(0)]))
+    more = names.form("lag", 0, names.group("g", 2).rows([at(0), at(1)]))
+
+    assert again is first
+    assert more % ("1.0", "2.0") != first % "1.0"
+    assert more.count("\n") == 2
+
+
+def test_forms_that_nobody_used_are_forgotten() -> None:
+    """Of groups that come and go no more is kept than there are on a page."""
+    names = Names("local")
+    labels = names.group("g", 1).rows([at(0)])
+    gone = names.form("lag", 7, labels)
+    names.forget_unused()
+    names.forget_unused()
+
+    assert names.form("lag", 7, labels) is not gone

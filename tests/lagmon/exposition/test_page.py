@@ -14,7 +14,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from lagmon import metrics
 from lagmon.board import advance
-from lagmon.exposition.page import render
+from lagmon.exposition.page import Renderer, render
+from lagmon.exposition.text import Form
 from lagmon.labels import safe
 from lagmon.model import Age, IncidentKey, Method, State, Why
 from lagmon.readings import MissingRight, Resource, StepDuration
@@ -351,6 +352,34 @@ def test_seconds_stand_beside_the_lag_they_belong_to() -> None:
 
     assert found["lagmon_partition_lag_seconds"] == {partition(0): 41.123, partition(1): 0.0}
     assert found["lagmon_group_lag_seconds"] == {labels(group=GROUP): 41.123}
+
+
+def test_partitions_that_become_known_and_unknown_have_their_own_numbers() -> None:
+    """Page after page by one renderer: no number stands beside another's name, and none stays."""
+    renderer, found = Renderer(), []
+    for lag in (5, None, 6):
+        rows = (part(0, 1), part(1, lag, why=None if lag else Why.NO_END_OFFSET), part(2, 3))
+        put = cycle(lags(group(9, "100%s", *rows), group(0, "z", part(0, 0))))
+        report = Report("1.0", (advance(ClusterReport(CLUSTER), put),))
+        text = renderer.render(report).make(Form()).decode()
+        (family,) = (
+            each
+            for each in text_string_to_metric_families(text)
+            if each.name == metrics.PARTITION_LAG.name
+        )
+        found.append(
+            {
+                (sample.labels["group"], sample.labels["partition"]): sample.value
+                for sample in family.samples
+            }
+        )
+
+    always = {("100%s", "0"): 1, ("100%s", "2"): 3, ("z", "0"): 0}
+    assert found == [
+        always | {("100%s", "1"): 5},
+        always,
+        always | {("100%s", "1"): 6},
+    ]
 
 
 def test_skipped_partitions_of_deleted_topics_are_counted() -> None:
