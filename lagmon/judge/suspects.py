@@ -109,17 +109,7 @@ def oldest(
 
     *looking* is False where the settings do not want records to be looked at.
     """
-    questions = _questions(group)
-    if not questions:
-        return None
-    known = {answer.peek.question: answer.peek for answer in answers}
-    peeks = [known[question] for question in questions if question in known]
-    found = [peek for peek in peeks if peek.found_offset is not None]
-    if found:
-        return _record(min(found, key=_age_order))
-    unseen = UNSEEN if looking else SWITCHED_OFF
-    first, why = (peeks[0].question, _why_no_record(peeks[0])) if peeks else (questions[0], unseen)
-    return OldestRecord(first.at, first.offset, trace_unknown=why)
+    return _oldest(group, _by_question(answers), looking=looking)
 
 
 def looked_at(part: PartitionLag, answers: Sequence[Answer]) -> OldestRecord | str | None:
@@ -146,13 +136,33 @@ def records(
     not lose its trace id because a broker is away.
     """
     readable = {group.group: group for group in lag.groups if group.lag is not None}
+    known = _by_question(answers)  # once: in an outage there are thousands of each
     shown = {}
     for name in sorted(groups):
         group = readable.get(name)
-        record = before.get(name) if group is None else oldest(group, answers, looking=looking)
+        record = before.get(name) if group is None else _oldest(group, known, looking=looking)
         if record is not None:
             shown[name] = record
     return shown
+
+
+def _by_question(answers: Iterable[Answer]) -> dict[PeekRequest, Peek]:
+    return {answer.peek.question: answer.peek for answer in answers}
+
+
+def _oldest(
+    group: GroupLag, known: Mapping[PeekRequest, Peek], *, looking: bool
+) -> OldestRecord | None:
+    questions = _questions(group)
+    if not questions:
+        return None
+    peeks = [known[question] for question in questions if question in known]
+    found = [peek for peek in peeks if peek.found_offset is not None]
+    if found:
+        return _record(min(found, key=_age_order))
+    unseen = UNSEEN if looking else SWITCHED_OFF
+    first, why = (peeks[0].question, _why_no_record(peeks[0])) if peeks else (questions[0], unseen)
+    return OldestRecord(first.at, first.offset, trace_unknown=why)
 
 
 def _questions(group: GroupLag) -> list[PeekRequest]:

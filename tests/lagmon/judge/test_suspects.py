@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -10,6 +11,9 @@ from lagmon.judge.suspects import ASK_AGAIN_SECONDS, Answer, oldest, records, re
 from lagmon.model import GroupLag, PartitionLag, State, Why
 from lagmon.readings import Isolation, Peek, PeekRequest
 from tests.lagmon.builders import GROUP, NOON, TRACE, at, group, lags, part, peek, record, unread
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 def asked(
@@ -302,3 +306,26 @@ def test_only_groups_of_concern_with_a_record_have_one() -> None:
     assert records(lags(group(7, "calm")), set(), (), before) == {}
     assert records(lags(group(0)), {GROUP}, (), {GROUP: record()}) == {}
     assert records(lags(error="gone"), {"new"}, (), before) == {}
+
+
+def test_the_answers_are_gone_through_once_however_many_groups_are_of_concern() -> None:
+    """In an outage both are thousands: each for each would take longer than a cycle."""
+
+    class Counted(tuple[Answer, ...]):
+        """Answers that count how often somebody begins with them."""
+
+        __slots__ = ()
+        begun = 0
+
+        def __iter__(self) -> Iterator[Answer]:
+            Counted.begun += 1
+            return super().__iter__()
+
+    groups = [group(7, f"group-{number}") for number in range(50)]
+
+    shown = records(
+        lags(*groups), {one.group for one in groups}, Counted([Answer(peek(), NOON)]), {}
+    )
+
+    assert len(shown) == 50
+    assert Counted.begun == 1
