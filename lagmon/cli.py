@@ -10,14 +10,14 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
-from lagmon.commands import check, doctor, notify_test, once, record, replay, rules, serve
+from lagmon.commands import check, doctor, notify_test, once, record, replay, rules, serve, top
 from lagmon.commands.wiring import VERSION
 from lagmon.errors import SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-COMMANDS = (serve, once, record, replay, rules, check, doctor, notify_test)
+COMMANDS = (serve, once, record, replay, rules, check, doctor, notify_test, top)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -102,7 +102,7 @@ def is_uncommitted(group: GroupLag) -> bool:
 
 
 def worst_first(cluster: ClusterReport) -> list[GroupLag]:
-    """Sort the groups of *cluster* as `_TONES` has them, then by lag from the largest."""
+    """Sort the groups of *cluster* as `TONES` has them, then by lag from the largest."""
     firing = firing_on(cluster)
     groups = () if cluster.lag is None else cluster.lag.groups
 
@@ -125,7 +125,7 @@ def group_view(
     incidents = [i for i in cluster.incidents if i.key.group == group.group]
     firing = {incident.key.group for incident in incidents}
     record = dict(cluster.records).get(group.group)
-    tone, verdict = _TONES[rank(group, firing, cluster.pending)]
+    tone, verdict = TONES[rank(group, firing, cluster.pending)]
     return GroupView(
         name=safe(group.group),
         query=urlencode({"cluster": safe(cluster.cluster), "name": safe(group.group)}),
@@ -145,7 +145,7 @@ def group_view(
 
 
 # By rank: what the eye sees, and the same in words for those who do not see colours.
-_TONES = (
+TONES = (
     ("bad", "incident"),
     ("warn", "over the limit"),
     ("unknown", "unknown"),

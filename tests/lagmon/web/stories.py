@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from lagmon.model import PartitionLag
+    from lagmon.webconfig.live import LiveWebConfig
 
 LINKS = Links(
     jaeger="http://jaeger.example:16686",
@@ -136,14 +137,19 @@ class Shown:
 
 @contextmanager
 def shown(
-    board: Board, now: Callable[[], float] = lambda: NOON, *, streams: Streams | None = None
+    board: Board,
+    now: Callable[[], float] = lambda: NOON,
+    *,
+    streams: Streams | None = None,
+    live: LiveWebConfig | None = None,
 ) -> Iterator[Shown]:
     """Serve *board* on any free port, in a thread with its own loop."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, name="pages")
     thread.start()
     streams = streams or Streams()
-    server = WebServer(create_app(board, SHIPPED, LINKS, now, streams=streams), "127.0.0.1", 0)
+    app = create_app(board, SHIPPED, LINKS, now, streams=streams)
+    server = WebServer(app, "127.0.0.1", 0, live=live)
 
     async def stop() -> None:
         streams.close()
