@@ -33,7 +33,8 @@ ROOM = 32  # samples that come in between two thinnings
 
 # A line comes every cycle, with an error if need be. When none came for long, the process stood
 # still or its clock was set forward; which of the two cannot be told, and the second makes every
-# age wrong. Ten times the usual interval is no busy machine.
+# age wrong. Ten times the usual interval is no busy machine. Usual is the shorter of the last two:
+# one line between two such times makes no pace.
 LEAP_SECONDS = 60.0
 LEAP_RATIO = 10.0
 
@@ -118,7 +119,7 @@ class History:
         self._lives = count(1)
         self._at: float | None = None  # of the last snapshot that came
         self._heard: float | None = None  # of the last line, with an error or without
-        self._usual: float | None = None  # between two lines
+        self._gaps: tuple[float, ...] = ()  # the last two between lines
         self._swept = 0.0
 
     def observe(self, snapshot: Snapshot) -> None:
@@ -156,14 +157,14 @@ class History:
 
     def _is_leap(self, snapshot: Snapshot) -> bool:
         if snapshot.error is None and self._at is not None and snapshot.at < self._at:
-            self._heard, self._usual = snapshot.at, None
+            self._heard, self._gaps = snapshot.at, ()
             return True
-        before, usual = self._heard, self._usual
+        before, usual = self._heard, min(self._gaps, default=None)
         if before is None or snapshot.at <= before:
             self._heard = snapshot.at if before is None else before
             return False
         gap = snapshot.at - before
-        self._heard, self._usual = snapshot.at, gap
+        self._heard, self._gaps = snapshot.at, (*self._gaps[-1:], gap)
         return usual is not None and gap > LEAP_SECONDS and gap > LEAP_RATIO * usual
 
     def _forget_remade(self, given: Iterable[TopicId]) -> None:

@@ -29,8 +29,9 @@ if TYPE_CHECKING:
     from lagmon.model import ClusterLag, GroupLag, PartitionLag
     from lagmon.readings import GroupReading, Peek, Snapshot
 
-# Without a snapshot for `AWAY_SECONDS`, and for longer than so many times the time between the two
-# before, nobody looked. Recordings may be sparse: until two have come, nobody knows how sparse.
+# Without a snapshot for `AWAY_SECONDS`, and for longer than so many times the shorter of the two
+# times before, nobody looked: one snapshot between two such times makes no pace. Recordings may be
+# sparse: until two have come, nobody knows how sparse.
 AWAY_TIMES = 2.0
 TOPICS_KEPT = 10_000  # of more, only those that are still read
 
@@ -46,7 +47,8 @@ class Progress:
         self._ids: dict[str, str] = {}
         self._at = float("-inf")  # of the last snapshot that came
         self._silent_from: float | None = None
-        self._apart: float | None = None  # the last two snapshots; 0 before the first of a restart
+        # The last two times between snapshots; of before a restart, 0.
+        self._apart: tuple[float, ...] = ()
         self._last: Snapshot | None = None
 
     @property
@@ -109,10 +111,13 @@ class Progress:
     def _look(self, now: float) -> None:
         """Take the time since the last snapshot for silent if nobody looked in it."""
         before = self._at if self._last is None else self._last.at
-        apart, self._apart = self._apart, now - before if before > float("-inf") else None
-        if self._apart is None or apart is None or self._silent_from is not None:
+        if before == float("-inf"):
             return
-        if self._apart >= AWAY_SECONDS and self._apart > AWAY_TIMES * apart:
+        apart, usual = now - before, min(self._apart, default=None)
+        self._apart = (*self._apart[-1:], apart)
+        if usual is None or self._silent_from is not None:
+            return
+        if apart >= AWAY_SECONDS and apart > AWAY_TIMES * usual:
             self._silent_from = before
 
     def _pass(self, now: float) -> None:
@@ -243,5 +248,5 @@ class Progress:
         found._transactional = set(fields.texts("transactional"))
         written = fields.maybe_number("at", TIMES)
         if written is not None:
-            found._at, found._apart = written, 0.0
+            found._at, found._apart = written, (0.0,)
         return found

@@ -814,6 +814,24 @@ TABLE = (
         "nor right before it: of all that time nothing is known",
         during(0, 300, BEHIND) + during(310, 620, silent="down") + during(4220, 4220, BEHIND),
     ),
+    Row(
+        118,
+        State.STEADY,
+        "one look between two such hours is no pace: nothing is known of the second either",
+        during(0, 300, BEHIND) + during(3900, 7500, BEHIND, every=3600),
+    ),
+    Row(
+        119,
+        State.STALLED,
+        "twice ten minutes are a pace: of the third it is known that it stood",
+        during(0, 130, BEHIND) + during(730, 1930, BEHIND, every=600),
+    ),
+    Row(
+        120,
+        State.STEADY,
+        "and until then it is not",
+        during(0, 130, BEHIND) + during(730, 1330, BEHIND, every=600),
+    ),
 )
 
 

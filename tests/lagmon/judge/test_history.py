@@ -164,6 +164,14 @@ def test_a_clock_that_leaps_ahead_begins_everything_anew() -> None:
     assert history.arrived(at(), 11) is None
 
 
+def test_one_line_between_two_leaps_makes_no_pace() -> None:
+    """The second begins everything anew as the first did; whoever goes on so looks every hour."""
+    twice = taken(0, 10), taken(5, 14), taken(3605, 15), taken(7205, 16)
+
+    assert seen(*twice).arrived(at(), 15) is None
+    assert seen(*twice, taken(10805, 17)).arrived(at(), 16) is not None
+
+
 def test_an_outage_is_no_leap() -> None:
     """While the cluster does not answer, lines with errors show that time passes as it should."""
     silence = [Snapshot(NOON + 5 * n, CLUSTER, error="gone") for n in range(2, 721)]
