@@ -29,6 +29,7 @@ from tests.infra.kafka_nodes import KafkaNodes
 from tests.infra.ports import free_port
 from tests.infra.process import Service
 from tests.infra.product import Product, address
+from tests.infra.reading import values
 from tests.infra.wait import until
 
 if TYPE_CHECKING:
@@ -322,8 +323,7 @@ def alert(servers: str) -> list[Figure]:
 
         def seen() -> bool:
             with urllib.request.urlopen(metrics, timeout=10) as answer:  # noqa: S310 - our own
-                page = answer.read().decode()
-            return all(f'group="{group.name}"}} 0' in page for group in groups)
+                return have_read_all(answer.read().decode(), groups)
 
         until(seen, timeout=60, what="lagmon to see every group")
         crossed: dict[str, float] = {}
@@ -343,6 +343,12 @@ def alert(servers: str) -> list[Figure]:
         until(paged, timeout=ALERT_SECONDS, every=0.1, what="Alertmanager to have every page")
     print("crossed to paged", said(took.values()))
     return [max(took.values())]
+
+
+def have_read_all(page: str, groups: Iterable[Group]) -> bool:
+    """Tell whether each of *groups* has a lag of 0 on lagmon's *page* of metrics."""
+    name = "lagmon_group_lag_messages"
+    return all(values(page, name, {"group": group.name}) == [0] for group in groups)
 
 
 def hang(rounds: int) -> list[Figure]:

@@ -11,6 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from confluent_kafka import ConsumerGroupState, ConsumerGroupTopicPartitions
 
+from lagmon.board import advance
+from lagmon.exposition.page import render
+from lagmon.report import ClusterReport, Report
+from tests.lagmon.builders import CLUSTER, cycle, group, lags
+
 if TYPE_CHECKING:
     from tests.infra.kafka import KafkaBroker
     from tests.infra.mock_kafka import MockKafka
@@ -26,6 +31,14 @@ world.create({sys.argv[2]: 3})
 world.join([Group(f"{sys.argv[2]}-{n}", sys.argv[2], 3, committed=1) for n in range(5)])
 world.commit([Group(f"{sys.argv[2]}-idle", sys.argv[2], 1, committed=7)])
 world.advance()
+"""
+
+
+SEEN = """
+import sys
+import harness, lagmon_collect_live as live
+groups = [live.Group(name, "plays", 2) for name in sys.argv[2:]]
+print(live.have_read_all(sys.argv[1], groups))
 """
 
 
@@ -92,6 +105,16 @@ def test_groups_made_by_hand_are_groups_to_kafka(kafka: KafkaBroker, topic: str)
     assert commits(admin, f"{name}-4") == [2, 2, 2]
     assert idle.state is ConsumerGroupState.EMPTY
     assert commits(admin, f"{name}-idle") == [7]
+
+
+def test_a_group_that_has_read_all_is_found_on_the_page() -> None:
+    """From then on it can fall behind: the row on alerts waits for that."""
+    groups = lags(group(0, "a"), group(0, "b"), group(7, "late"))
+    report = advance(ClusterReport(CLUSTER), cycle(groups))
+    page = render(Report("1.2.3", (report,))).decode()
+
+    assert run("-c", SEEN, page, "a", "b") == ["True"]
+    assert run("-c", SEEN, page, "a", "late") == ["False"]
 
 
 def test_a_row_that_does_not_exist_is_refused_with_those_that_do() -> None:
