@@ -8,16 +8,17 @@ no name can do harm on its way. What cannot be shown, and what does not exist, i
 from __future__ import annotations
 
 import json
+import re
 from functools import cache
 from http import HTTPStatus
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import yaml
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import Mount, Route
 
 from lagmon.web import answers, lookup
 from lagmon.web.lookup import NotShown
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from lagmon.board import Board
     from lagmon.report import ClusterReport, Links
 
+R = TypeVar("R", Route, Mount)
+
 _DOCUMENT = Path(__file__).parent / "openapi.yml"
 
 
@@ -39,17 +42,27 @@ def create_api(
 ) -> Starlette:
     """Build the application to mount at `answers.ROOT`; *now* gives the time for ages."""
     api = _Api(board, rules, links, now)
+    routes = [
+        Route("/openapi.json", api.openapi),
+        Route("/clusters", api.clusters),
+        Route("/groups", api.groups),
+        Route("/groups/{group:path}", api.group),
+        Route("/incidents", api.incidents),
+        Route("/record/{topic:path}/{partition}", api.record),
+    ]
     return Starlette(
-        routes=[
-            Route("/openapi.json", api.openapi),
-            Route("/clusters", api.clusters),
-            Route("/groups", api.groups),
-            Route("/groups/{group:path}", api.group),
-            Route("/incidents", api.incidents),
-            Route("/record/{topic:path}/{partition}", api.record),
-        ],
+        routes=[across_lines(each) for each in routes],
         exception_handlers={NotShown: _not_shown, HTTPException: _refused},
     )
+
+
+def across_lines(route: R) -> R:
+    """Have *route* match paths with line breaks too, which names may have; give it back.
+
+    Else such a path would be nobody's, or its name would lose the line break at its end.
+    """
+    route.path_regex = re.compile(route.path_regex.pattern, re.DOTALL)
+    return route
 
 
 class _Api:

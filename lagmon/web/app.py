@@ -20,7 +20,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from lagmon.web.answers import ROOT
-from lagmon.web.api import create_api
+from lagmon.web.api import across_lines, create_api
 from lagmon.web.events import Streams
 from lagmon.web.pages import routes
 from lagmon.web.scraping import scraped
@@ -80,7 +80,7 @@ def create_app(
             Route("/metrics", metrics),
             Route("/-/healthy", healthy),
             Route("/-/ready", ready),
-            Mount(ROOT, create_api(board, rules, links, now)),
+            across_lines(Mount(ROOT, create_api(board, rules, links, now))),
             Mount("/static", StaticFiles(directory=_HERE / "static")),
         ],
         middleware=[Middleware(_SafeHeaders)],

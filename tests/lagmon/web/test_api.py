@@ -547,7 +547,10 @@ def test_hostile_names_are_harmless_and_found(names: list[str]) -> None:
     assert single == found
 
 
-@pytest.mark.parametrize("name", ["a/b", "a//b/", "ü\u202eb", "a b?c#d&e=f%2F", "\x00", "клиент"])
+@pytest.mark.parametrize(
+    "name",
+    ["a/b", "a//b/", "ü\u202eb", "a b?c#d&e=f%2F", "\x00", "клиент", "a\nb", "a\n", "\r\n", ""],
+)
 def test_a_name_as_kafka_has_it_is_found_too(name: str) -> None:
     """Over a real socket; whoever knows a group needs not to know how lagmon writes its name."""
 
