@@ -62,13 +62,15 @@ class Standing:
     """The memory of one group on one partition; `see` a row a cycle, `miss` one without a value.
 
     *stood* is for how many seconds the group is known to stand now, *stood_from* since when, or
-    ``None``. *missing* counts the cycles in a row without a value. *beyond* counts those in which
-    the commit lay past the end. *grown_from* is since when records came to a partition that has no
-    commit. *tail_end* is the end before which a peek found nothing but control records.
+    ``None``; *began_at* is when that began by the clock, whatever was taken out since. *missing*
+    counts the cycles in a row without a value. *beyond* counts those in which the commit lay past
+    the end. *grown_from* is since when records came to a partition that has no commit. *tail_end*
+    is the end before which a peek found nothing but control records.
     """
 
     __slots__ = (
         "at",
+        "began_at",
         "beyond",
         "committed",
         "end",
@@ -117,6 +119,7 @@ class Standing:
         self.missing_from: float | None = None
         self.touched_at: float | None = None
         self.stood_from: float | None = None
+        self.began_at: float | None = None
         self.grown_from: float | None = None
         self.started = False  # whether the beginning of this standing was seen
         self.stood = 0.0
@@ -164,7 +167,8 @@ class Standing:
             self.stood_from, self.stood = None, 0.0
         else:
             if self.stood_from is None:
-                self.stood_from, self.started = now, self.seen_at is not None
+                self.stood_from = self.began_at = now
+                self.started = self.seen_at is not None
             stood = read_at - self.stood_from
             self.stood = stood if stood > 0 else 0.0
         self.end = end
@@ -274,7 +278,7 @@ class Standing:
         one = cls(at)
         one.committed = fields.whole("committed", AMOUNTS)
         one.moved_at = fields.maybe_number("moved_at", TIMES)
-        one.stood_from = fields.maybe_number("stood_from", TIMES)
+        one.stood_from = one.began_at = fields.maybe_number("stood_from", TIMES)
         one.started = bool(fields.maybe_truth("started"))
         pause = fields.maybe_number("pause", AMOUNTS)
         for _ in range(RESTORED if pause is not None else 0):

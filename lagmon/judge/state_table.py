@@ -68,8 +68,8 @@ class Around:
         settings, p95 = self.settings, self.p95(one)
         if p95 is not None:
             return max(settings.stall_after, min(PATIENCE_PAUSES * p95, PATIENCE_SECONDS))
-        left_at, stood_from = self.memory.left_at, one.stood_from
-        left = left_at is not None and stood_from is not None and left_at >= stood_from
+        left_at, began_at = self.memory.left_at, one.began_at
+        left = left_at is not None and began_at is not None and left_at >= began_at
         if left or self.group.members == 0:
             return settings.stall_after
         return settings.stall_after_unseen

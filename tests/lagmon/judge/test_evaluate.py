@@ -832,6 +832,35 @@ TABLE = (
         "and until then it is not",
         during(0, 130, BEHIND) + during(730, 1330, BEHIND, every=600),
     ),
+    # --- a member that left, and then time in which nothing could be known
+    Row(
+        121,
+        State.STALLED,
+        "a member left after it had begun to stand, whatever was not known since: two minutes",
+        during(0, 20, BEHIND, members=2)
+        + during(30, 40, BEHIND)
+        + during(50, 200, silent="down")
+        + during(210, 310, BEHIND),
+    ),
+    Row(
+        122,
+        State.STALLED,
+        "the same where only the group could not be read",
+        during(0, 20, BEHIND, members=2)
+        + during(30, 40, BEHIND)
+        + during(50, 200, BEHIND, error=REFUSED)
+        + during(210, 310, BEHIND),
+    ),
+    Row(
+        123,
+        State.STEADY,
+        "a member that had left before it began to stand is no reason",
+        during(0, 20, Side(), members=2)
+        + during(30, 40, Side())
+        + during(50, 60, BEHIND)
+        + during(70, 200, silent="down")
+        + during(210, 400, BEHIND),
+    ),
 )
 
 
