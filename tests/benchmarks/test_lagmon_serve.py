@@ -27,15 +27,17 @@ def run(**environment: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_each_row_has_a_figure() -> None:
-    """Of a small page, a short scrape, one while Kafka is stopped, and a few pages."""
+    """Of a small page, short scrapes, alone, without Kafka and in a crowd, and a few pages."""
     need("prometheus-alertmanager|alertmanager", INSTALL)
-    done = run(SCRAPED="1", WATCHED="40", SERIES="3000", INCIDENTS="300")
+    rows = "render,scrape,stopped,crowd,pages"
+    done = run(ROWS=rows, SCRAPED="1", WATCHED="40", SERIES="3000", INCIDENTS="300")
 
     assert done.returncode == 0, done.stderr
     goals = json.loads(done.stdout.splitlines()[-1])["goals"]
-    assert [goal.get("why") for goal in goals] == [None] * 4
+    assert [goal.get("why") for goal in goals] == [None] * 5
     assert all(goal["got"] > 0 for goal in goals)
     assert "error no broker answers" in done.stdout
+    assert "idle 500, sending 25, taking 25" in done.stdout
     assert "requests 2, listed 300" in done.stdout
 
 
@@ -44,4 +46,6 @@ def test_a_row_that_does_not_exist_is_refused_with_those_that_do() -> None:
     done = run(ROWS="render,tea")
 
     assert done.returncode == 1
-    assert done.stderr == "ROWS: there is no 'tea'; there are render, scrape, stopped, pages\n"
+    assert done.stderr == (
+        "ROWS: there is no 'tea'; there are render, scrape, stopped, partners, crowd, pages\n"
+    )
