@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from lagmon.judge.suspects import Answer
     from lagmon.model import ClusterLag, GroupLag, Incident, IncidentKey
-    from lagmon.readings import Snapshot
+    from lagmon.readings import Share, Snapshot
 
 # How many cycles in a row may fail before the last known values are taken down.
 KEPT_CYCLES = 3
@@ -79,8 +79,16 @@ class Board:
         )
         self.report = replace(self.report, clusters=clusters)
         self.past[cycle.lag.cluster].put(cycle.lag, cycle.incidents)
-        for listener in self._listeners:
-            listener()
+        self._tell()
+
+    def vacate(self, cluster: str, share: Share) -> None:
+        """Take down what is not in *share* of *cluster* any more: all of its groups."""
+        clusters = tuple(
+            vacated(report, share) if report.cluster == cluster else report
+            for report in self.report.clusters
+        )
+        self.report = replace(self.report, clusters=clusters)
+        self._tell()
 
     def listen(self, listener: Callable[[], None]) -> None:
         """Have *listener*, which must not wait or raise, called once after each `put`."""
@@ -90,6 +98,10 @@ class Board:
     def put_sent(self, sent: Iterable[Sent]) -> None:
         """Replace the counts of the notifiers."""
         self.report = replace(self.report, sent=tuple(sent))
+
+    def _tell(self) -> None:
+        for listener in self._listeners:
+            listener()
 
 
 def advance(report: ClusterReport, cycle: Cycle) -> ClusterReport:
@@ -103,6 +115,7 @@ def advance(report: ClusterReport, cycle: Cycle) -> ClusterReport:
         answers=cycle.answers,
         maintenance=cycle.maintenance,
         restarts=cycle.restarts,
+        share=cycle.snapshot.owned,
         cycles=_add(report.cycles, [_outcome(cycle)]),
     )
     if cycle.lag.error is not None:
@@ -120,6 +133,21 @@ def advance(report: ClusterReport, cycle: Cycle) -> ClusterReport:
         group_errors=_add(report.group_errors, _errors(cycle.lag)),
         clamped=report.clamped + _clamped(cycle.lag),
         sanitised=report.sanitised + _sanitised(cycle),
+    )
+
+
+def vacated(report: ClusterReport, share: Share) -> ClusterReport:
+    """Give *report* without groups, as it is while *share* has none. Pure."""
+    return replace(
+        report,
+        share=share,
+        lag=report.lag and replace(report.lag, groups=()),
+        topics=(),
+        pending=frozenset(),
+        incidents=tuple(one for one in report.incidents if one.key.group is None),
+        records=(),
+        answers=(),
+        maintenance=tuple(key for key in report.maintenance if key.group is None),
     )
 
 

@@ -25,9 +25,10 @@ from lagmon.judge import recalled
 from lagmon.judge.judging import Judgement, Memory, Policy, judge
 from lagmon.readings import Snapshot
 from lagmon.state.remembering import remembered
+from lagmon.tenancy import Tenancy
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from lagmon.board import Board
     from lagmon.exposition.bounds import Exported
@@ -89,7 +90,9 @@ class Watch:
         *,
         keeper: Keeper | None = None,
         publisher: Publisher | None = None,
+        tenancy: Tenancy | None = None,
     ) -> None:
+        self._tenancy = tenancy or Tenancy()
         self._collector = collector
         self._policy = policy
         self._board = board
@@ -114,7 +117,7 @@ class Watch:
     async def stop(self) -> None:
         """End the collector; what it still answers is not judged, what is known is kept."""
         self._stopping = True
-        await asyncio.gather(self._collector.stop(), self._keep_last())
+        await asyncio.gather(self._collector.stop(), self._tenancy.stop(), self._keep_last())
 
     async def cycle(self) -> None:
         """Go through one cycle. Never raises but for cancellation."""
@@ -137,9 +140,14 @@ class Watch:
         return replace(plan, known=self._memory.progress.known())
 
     async def _publish(self, snapshot: Snapshot, *, crashed: bool) -> None:
-        # In a thread: thousands of groups take long enough to judge to be felt by the page.
-        judging = partial(judge, self._memory, snapshot, self._policy)
-        judged: Judgement = await asyncio.to_thread(self._alone, judging)
+        snapshot = self._tenancy.renew(snapshot)
+        state = self._tenancy.with_taken_over(self._memory.state, snapshot)
+        self._memory = replace(self._memory, state=state)
+        judged = await self._judged(snapshot)
+        if (
+            held := self._tenancy.narrowed(snapshot)
+        ) is not snapshot:  # its time was over meanwhile
+            snapshot, judged = held, await self._judged(held)
         if self._stopping:
             return
         self._memory = judged.memory
@@ -148,7 +156,20 @@ class Watch:
         self._changes.log(snapshot, judged.lag)
         self._board.put(self._cycle(snapshot, judged, crashed=crashed))
         self._board.put_sent(sent for mailbox in self._mailboxes for sent in mailbox.sent())
+        self._tenancy.at_end(self._vacate)
         await self._publisher.publish()
+
+    async def _judged(self, snapshot: Snapshot) -> Judgement:
+        # In a thread: thousands of groups take long enough to judge to be felt by the page.
+        judging = partial(judge, self._memory, snapshot, self._policy)
+        judged: Judgement = await asyncio.to_thread(self._alone, judging)
+        return judged
+
+    def _vacate(self) -> None:
+        """Take down what is another replica's now: at once, whatever else is under way."""
+        if (share := self._tenancy.share) is not None and not self._stopping:
+            self._board.vacate(self._collector.cluster, share)
+            self._publisher.write()
 
     def _keep(self) -> None:
         """Have the memory kept beside the loop: a disk that hangs must not keep it from paging."""
@@ -212,12 +233,18 @@ async def run(
     until: asyncio.Event,
     keeper: Keeper | None = None,
     exported: Exported | None = None,
+    tenancies: Mapping[str, Tenancy] | None = None,
 ) -> None:
-    """Watch every cluster and keep *board* filled until *until* is set; leave no child behind."""
+    """Watch every cluster and keep *board* filled until *until* is set; leave no child behind.
+
+    *tenancies* are by cluster, where replicas share them.
+    """
     publisher = Publisher(board, exported)
     publisher.write()
+    watching = partial(Watch, keeper=keeper, publisher=publisher)
+    held = tenancies or {}
     watches = [
-        Watch(each, policy, board, mailboxes, clock, keeper=keeper, publisher=publisher)
+        watching(each, policy, board, mailboxes, clock, tenancy=held.get(each.cluster))
         for each in collectors
     ]
     for mailbox in mailboxes:

@@ -219,6 +219,18 @@ MAINTENANCE = Metric(
     "1 while maintenance keeps a rule from waking anybody, and a minute before it.",
     ("rule", *_GROUP),
 )
+OWNED_PARTITIONS = Metric(
+    "lagmon_owned_partitions",
+    Kind.GAUGE,
+    "Partitions of __consumer_offsets whose groups this replica watches; absent if it has all.",
+    _CLUSTER,
+)
+REPLICA_CONFIRMED = Metric(
+    "lagmon_replica_confirmed",
+    Kind.GAUGE,
+    "1 while this replica's share is its own for certain, otherwise 0; absent if it has all.",
+    _CLUSTER,
+)
 NOTIFICATIONS = Metric(
     "lagmon_notifications_total",
     Kind.COUNTER,
@@ -266,6 +278,8 @@ REGISTER: tuple[Metric, ...] = tuple(
             SERIES_DROPPED,
             INCIDENT_OPEN,
             MAINTENANCE,
+            OWNED_PARTITIONS,
+            REPLICA_CONFIRMED,
             NOTIFICATIONS,
             BUILD_INFO,
         ),

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from lagmon.judge.suspects import Answer
     from lagmon.metrics import Metric
     from lagmon.model import ClusterLag, GroupLag, Incident, IncidentChange, IncidentKey
-    from lagmon.readings import MissingRight, PartitionOffsets, StepDuration, TopicPartition
+    from lagmon.readings import MissingRight, PartitionOffsets, Share, StepDuration, TopicPartition
 
 RULE = "{rule}"  # in the address of runbooks: the name of the rule
 
@@ -65,7 +65,8 @@ class ClusterReport:
     *error* says why the last one failed; ``None`` means that the cluster is up. *records* has the
     one to show for each group that an incident is open or pending for, *answers* what was found at
     each of their partitions. *maintenance* is what nobody is to be woken by. *restarts*,
-    *group_errors*, *cycles*, *clamped* and *sanitised* only grow.
+    *group_errors*, *cycles*, *clamped* and *sanitised* only grow. Where replicas share the cluster
+    *share* is what this one shows of it.
     """
 
     cluster: str
@@ -88,6 +89,12 @@ class ClusterReport:
     cycles: tuple[Total, ...] = ()
     clamped: int = 0
     sanitised: int = 0
+    share: Share | None = None
+
+    @property
+    def is_confirmed(self) -> bool:
+        """Whether what is shown is this replica's for certain; it may have nothing to show."""
+        return self.share is None or bool(self.share.owned) or self.share.why is None
 
 
 @dataclass(frozen=True, slots=True)

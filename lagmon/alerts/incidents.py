@@ -105,6 +105,11 @@ def nobody(_: IncidentKey) -> bool:
     return False
 
 
+def everything(_: IncidentKey) -> bool:
+    """Judge whatever there is."""
+    return True
+
+
 def step(
     state: State,
     rules: Sequence[Rule],
@@ -112,23 +117,25 @@ def step(
     now: float,
     *,
     seen: Seen | None = None,
+    ours: Callable[[IncidentKey], bool] = everything,
     held: Callable[[IncidentKey], bool] = nobody,
     away_seconds: float = AWAY_SECONDS,
 ) -> tuple[State, tuple[IncidentChange, ...]]:
     """Judge *lag* by *rules* at the time *now* (seconds); give the next state and what to tell.
 
-    *seen* is what is remembered of the groups; *held* says what must wake nobody now; without a
-    step for *away_seconds* nobody looked, and that time counts for nothing. A
-    `Change.OPENED` and a `Change.RESOLVED` of a key always take turns. `Change.REMINDED` is either
-    of them once more, every `REMIND_SECONDS`, and when what opened in a maintenance window is
-    still open after it; the incident's *resolved_at* tells which. A *now* before that of the last
-    step is harmless: nothing opens, ends or is held back by it.
+    *seen* is what is remembered of the groups; what is not *ours* is forgotten, and not told of;
+    *held* says what must wake nobody now; without a step for *away_seconds* nobody looked, and that
+    time counts for nothing. A `Change.OPENED` and a `Change.RESOLVED` of a key always take turns.
+    `Change.REMINDED` is either of them once more, every `REMIND_SECONDS`, and when what opened in a
+    maintenance window is still open after it; the incident's *resolved_at* tells which. A *now*
+    before that of the last step is harmless: nothing opens, ends or is held back by it.
     """
     by_name = {rule.name: rule for rule in rules}
-    lives = _lives(_looked_at(state, now - away_seconds))
+    before = _lives(_looked_at(state, now - away_seconds))
+    lives = {key: life for key, life in before.items() if ours(key)}
     read = readings(rules, lag, seen or Seen(), lives.keys())
     after: list[_Life] = []
-    for key in sorted(read, key=_order):
+    for key in sorted(filter(ours, read), key=_order):
         times = _times(by_name.get(key.rule), key)
         life = _advance(lives.get(key, _NEW), key, read[key], times, now)
         after.append(_release(life, now, is_held=held(key)))

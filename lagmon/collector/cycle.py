@@ -22,15 +22,17 @@ from lagmon.collector.peek import look
 from lagmon.collector.probes import probe
 from lagmon.collector.questions import Questions
 from lagmon.collector.rights import Rights
+from lagmon.collector.shares import sharing
 from lagmon.errors import ClusterError
 from lagmon.readings import Isolation, Snapshot, StepDuration
+from lagmon.sharding import OFFSETS_TOPIC, without_others
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     from lagmon.collector.assemble import Leaders, Missing
     from lagmon.configuration.settings import CollectorSettings
-    from lagmon.readings import GroupReading, PartitionOffsets, Plan
+    from lagmon.readings import GroupReading, MissingRight, PartitionOffsets, Plan
 
 TOLD_AT_MOST = 10  # missing rights, in words
 COMMITS_SHARE = 0.5  # of the time that is left: without ends no commit is worth anything
@@ -48,6 +50,7 @@ class Cycle:
         )
         self._questions = Questions(self._calls, self._client)
         self._groups = Groups(settings, self._questions)
+        self._sharing = sharing(settings, self._client)
         self._rights = Rights(settings.cluster, self._calls, self._questions)
         self._sizes = Sizes()
         self._ids = TopicIds()
@@ -71,25 +74,28 @@ class Cycle:
         finally:
             self._client.take_last_words()  # of this cycle: not to be taken for the next one's
 
+    def leave(self) -> None:
+        """Let other replicas have what is this one's; nothing is read after it."""
+        self._sharing.leave()
+
     def _read(self, plan: Plan, until: Deadline) -> Snapshot:
         self._client.refresh()
         self._calls.begin()
         now = time.time()
         with self._step("metadata"):
             leaders = partitions(self._questions.metadata(until))
+        topics = assemble.by_topic(leaders)
+        self._groups.share = self._sharing.begin(len(topics.get(OFFSETS_TOPIC, ())))
         with self._step("groups"):
             heads, list_errors = self._groups.heads(until, now)
             self._questions.confirm(heads, until)
         # Committed before ends: a record that arrives in between overstates the lag by one. The
         # other way round a commit in between would lie past the end, and the lag below 0.
         with self._step("committed"):
-            topics = assemble.by_topic(leaders)
             changed = self._sizes.learn(topics) | self._changed
             soon = until.shorter(COMMITS_SHARE * until.left())
             groups, missing = self._groups.read(heads, topics, changed, soon, now)
-        at = time.time()
-        with self._step("rights"):
-            missing_rights = self._rights.missing(topics, until, now)
+        at, missing_rights = time.time(), self._missing_rights(topics, until, now)
         logs = self._logs(groups, leaders, missing, until, now)
         with self._step("peeks"):
             peeks = look(
@@ -97,7 +103,7 @@ class Cycle:
             )
         with self._step("probes"):
             probes = probe(plan.probes, logs, self._questions, until)
-        return Snapshot(
+        snapshot = Snapshot(
             at,
             self._cluster.name,
             logs,
@@ -108,7 +114,15 @@ class Cycle:
             probes=probes,
             topic_ids=self._ids.all(),
             missing_rights=missing_rights,
+            owned=self._sharing.confirmed(until),
         )
+        return without_others(snapshot)
+
+    def _missing_rights(
+        self, topics: Collection[str], until: Deadline, now: float
+    ) -> tuple[MissingRight, ...]:
+        with self._step("rights"):
+            return self._rights.missing(topics, until, now)
 
     def _logs(
         self,
@@ -137,6 +151,7 @@ class Cycle:
     @contextmanager
     def _step(self, name: str) -> Iterator[None]:
         began = time.monotonic()
+        self._sharing.take_part()
         try:
             yield
         finally:

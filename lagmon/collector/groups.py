@@ -13,6 +13,7 @@ from lagmon.collector import assemble
 from lagmon.collector.answers import Failure
 from lagmon.collector.caches import EMPTY, Descriptions
 from lagmon.collector.memory import Memory
+from lagmon.sharding import owns
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from lagmon.collector.calls import Deadline
     from lagmon.collector.questions import Questions
     from lagmon.configuration.settings import CollectorSettings
-    from lagmon.readings import Committed, GroupReading, KnownGroup
+    from lagmon.readings import Committed, GroupReading, KnownGroup, Share
 
     Heads = dict[str, GroupReading]
     Commits = dict[str, tuple[Committed, ...] | Failure]
@@ -32,12 +33,14 @@ KEPT_TIMEOUTS = 2  # times request_timeout: how long a coordinator may owe an an
 class Groups:
     """The groups of one cluster that *settings* name, asked for by *questions*.
 
-    Each cycle first `heads`, then `read`.
+    Each cycle first `heads`, then `read`. Of several replicas each reads its `share`.
     """
 
     def __init__(self, settings: CollectorSettings, questions: Questions) -> None:
         self._cluster = settings.cluster
         self._questions = questions
+        self.share: Share | None = None
+        self._sharing = settings.replica.group if settings.replica else ""
         self._descriptions = Descriptions()
         self._memory = Memory(
             idle_refresh=settings.idle_refresh,
@@ -53,12 +56,14 @@ class Groups:
         """Give each group without its commits, and why there may be more than these."""
         groups = self._cluster.groups
         if groups.static:
-            due = self._descriptions.due(groups.static, None, now)
-            described = self._described(due, groups.static, {}, until, now)
-            return assemble.static_heads(groups.static, described), ()
+            named = [name for name in groups.static if self._is_ours(name)]
+            due = self._descriptions.due(named, None, now)
+            described = self._described(due, named, {}, until, now)
+            return assemble.static_heads(named, described), ()
         everything, errors = self._questions.groups(until)
-        listed = assemble.by_name(everything, groups)
-        names = {*listed, *self._memory.groups}
+        ours = [one for one in everything if self._is_ours(one.group)]
+        listed = assemble.by_name(ours, groups)
+        names = {*listed, *filter(self._is_ours, self._memory.groups)}
         due = self._descriptions.due(names, listed, now)
         return assemble.heads(
             listed, self._described(due, names, listed, until, now), errors
@@ -77,6 +82,10 @@ class Groups:
         # Asked for by name: the metadata leaves out what was deleted and what may not be seen.
         orphans = assemble.orphans((one.committed for one in readings), topics)
         return readings, self._questions.missing(orphans, until)
+
+    def _is_ours(self, name: str) -> bool:
+        """Tell whether it is for this replica to watch the group *name*."""
+        return name != self._sharing and owns(self.share, name)
 
     def _described(
         self,

@@ -3,8 +3,9 @@
 Comes in on stdin: the configuration of one cluster as one line of JSON, secrets and all, then one
 plan a line. Goes out on stdout: one snapshot a line, in the order of the plans, as `wire` writes
 them. stderr has its log lines. It owns the Kafka clients and nothing that would have to be saved,
-so it ends at once: when stdin ends, also in the middle of a blocked call, and on SIGTERM. An
-exception that is not foreseen ends it too; its parent starts another.
+so it ends at once: when stdin ends, also in the middle of a blocked call, and on SIGTERM. Only a
+share of the groups that it has among other replicas is handed back first, if that takes a moment.
+An exception that is not foreseen ends it too; its parent starts another.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import signal
 import sys
 from importlib.metadata import version
 from queue import SimpleQueue
-from threading import Thread
+from threading import Event, Thread
 from typing import IO, NoReturn
 
 import structlog
@@ -28,6 +29,7 @@ from lagmon.wire import Writer
 from propagation.integrations import logs
 
 STDOUT, STDERR = 1, 2
+LEAVE_SECONDS = 1.0  # less than what its parent waits before it uses force
 
 log = structlog.get_logger(__name__)
 
@@ -57,14 +59,21 @@ def answer(lines: IO[bytes], answers: IO[bytes]) -> NoReturn:
         stream=sys.stderr,
     )
     garbage.look_seldom()
-    plans: SimpleQueue[bytes] = SimpleQueue()
-    Thread(target=listen, args=(lines, plans), name="stdin", daemon=True).start()
+    plans: SimpleQueue[bytes | None] = SimpleQueue()
+    left = Event()
+    if settings.replica is None:
+        left.set()  # there is nobody to leave
+    Thread(target=listen, args=(lines, plans, left), name="stdin", daemon=True).start()
     cycle, writer = Cycle(settings), Writer()
-    while True:
-        snapshot = cycle.run(plan_from_json(plans.get()))
+    while (line := plans.get()) is not None:
+        snapshot = cycle.run(plan_from_json(line))
         with contextlib.suppress(BrokenPipeError):  # nobody is left; stdin is about to say so
             answers.write(writer.line(snapshot).encode() + b"\n")
             answers.flush()
+    cycle.leave()
+    left.set()
+    while True:
+        signal.pause()  # until the other thread has ended it all
 
 
 def take_stdout() -> IO[bytes]:
@@ -74,14 +83,16 @@ def take_stdout() -> IO[bytes]:
     return answers
 
 
-def listen(lines: IO[bytes], plans: SimpleQueue[bytes]) -> None:
-    """Hand each of *lines* on; when they end, so does the process.
+def listen(lines: IO[bytes], plans: SimpleQueue[bytes | None], left: Event) -> None:
+    """Hand each of *lines* on; when they end, so does the process, at most a moment later.
 
-    From a thread of its own and without a farewell: a call into librdkafka may block for long, and
-    a client that waits for its own end may too.
+    From a thread of its own, and waiting for nobody but until *left* is set: a call into librdkafka
+    may block for long, and a client that waits for its own end may too.
     """
     for line in lines:
         plans.put(line)
+    plans.put(None)
+    left.wait(LEAVE_SECONDS)
     os._exit(0)
 
 

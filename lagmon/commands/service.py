@@ -16,9 +16,11 @@ import structlog
 
 from lagmon import loop, upkeep
 from lagmon.board import Board
+from lagmon.clocks import SystemClock
 from lagmon.commands import wiring
 from lagmon.commands.check import look_through
 from lagmon.commands.reloading import Reloads
+from lagmon.commands.replicas import Replicas
 from lagmon.errors import SettingsError
 from lagmon.report import Own
 from lagmon.state.handover import Handover
@@ -57,17 +59,20 @@ class Watching:
     policy: Policy
     collectors: list[Collector]
     mailboxes: list[Box]
+    replicas: Replicas
 
     @classmethod
     def of(cls, settings: Settings, keeper: Handover) -> Watching:
         """Make it of *settings*, with what *keeper* remembers; nothing is started."""
         links = wiring.links(settings)
+        replicas = Replicas.of(settings, SystemClock.elapsed)
         return cls(
             settings,
             links,
             wiring.policy(settings),
-            [Collector(settings.collector(cluster)) for cluster in settings.clusters],
-            wiring.mailboxes(settings, links, keeper),
+            [Collector(settings.collector(cluster, shared=True)) for cluster in settings.clusters],
+            wiring.mailboxes(settings, links, keeper, replicas.covers),
+            replicas,
         )
 
 
@@ -76,7 +81,7 @@ class Service:
 
     def __init__(self, settings: Settings, read: Callable[[], Settings]) -> None:
         self._read = read
-        self._clock = loop.SystemClock()
+        self._clock = SystemClock()
         self._next: tuple[Watching, Turn] | None = None
         self._ended = asyncio.Event()
         # As they are shown: the reading at the start was a good one.
@@ -122,6 +127,7 @@ class Service:
             until=self._ended,
             exported=now.settings.metrics.exported(),
             keeper=self._keeper,
+            tenancies=now.replicas.tenancies,
         )
 
     def _take_over(self, watching: Watching, turn: Turn) -> Turn:

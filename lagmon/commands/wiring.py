@@ -24,12 +24,15 @@ from propagation.integrations import logs
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from lagmon.alerts.rules import Rule
     from lagmon.configuration.receivers import Receiver
     from lagmon.configuration.settings import Cluster, Settings
+    from lagmon.model import IncidentKey
     from lagmon.state.keeper import Keeper
+
+    Covers = Callable[[IncidentKey], bool]
 
 VERSION = version("lagmon")
 
@@ -128,23 +131,30 @@ def pagerduty(settings: Settings, links: Links) -> notify.PagerDuty | None:
     return notify.PagerDuty(links, routing_key_file=chosen.routing_key_file, url=chosen.url)
 
 
-def mailboxes(settings: Settings, links: Links, keeper: Keeper | None = None) -> list[notify.Box]:
+def mailboxes(
+    settings: Settings, links: Links, keeper: Keeper | None = None, covers: Covers | None = None
+) -> list[notify.Box]:
     """Give one box for the log and one for each receiver: nobody waits for another.
 
-    What was paged while no Alertmanager took anything is kept by *keeper*.
+    What was paged while no Alertmanager took anything is kept by *keeper*. *covers* tells what is
+    no other replica's to tell.
     """
     holds = holds_seconds(settings)
     told = receivers(settings, links, holds)
     names = frozenset(each.name for each in told if isinstance(each, notify.Alertmanager))
-    standby = _standby(settings, links, names, keeper)
+    standby = _standby(settings, links, names, keeper, covers)
     heard = standby.heard if standby else None
-    mailboxes = [notify.Mailbox(each, heard=heard) for each in told]
-    log = notify.Mailbox(notify.Log(), everything=True)
+    mailboxes = [notify.Mailbox(each, heard=heard, covers=covers) for each in told]
+    log = notify.Mailbox(notify.Log(), everything=True, covers=covers)
     return [log, *mailboxes, *([standby] if standby else [])]
 
 
 def _standby(
-    settings: Settings, links: Links, alertmanagers: frozenset[str], keeper: Keeper | None
+    settings: Settings,
+    links: Links,
+    alertmanagers: frozenset[str],
+    keeper: Keeper | None,
+    covers: Covers | None,
 ) -> notify.Standby | None:
     receiver, chosen = pagerduty(settings, links), settings.pagerduty
     if receiver is None or chosen is None:
@@ -155,7 +165,7 @@ def _standby(
         holds_seconds=holds_seconds(settings),
         priorities=frozenset(chosen.priorities),
     )
-    return notify.Standby(receiver, notify.Fallback(policy), keeper)
+    return notify.Standby(receiver, notify.Fallback(policy), keeper, covers=covers)
 
 
 def log_aside(settings: Settings, level: str) -> None:

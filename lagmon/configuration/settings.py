@@ -251,8 +251,8 @@ class Settings(BaseSettings):
         """What states are judged by."""
         return Judging(**{each.name: getattr(self, each.name) for each in fields(Judging)})
 
-    def collector(self, cluster: Cluster) -> CollectorSettings:
-        """Give the collector of *cluster* its part."""
+    def collector(self, cluster: Cluster, *, shared: bool = False) -> CollectorSettings:
+        """Give the collector of *cluster* its part; if *shared*, that of one replica."""
         return CollectorSettings(
             cluster=cluster,
             cycle_deadline=self.cycle_deadline,
@@ -265,7 +265,7 @@ class Settings(BaseSettings):
                 for name, value in cluster.client.items()
                 if isinstance(value, FromFile)
             },
-            replica=self.replica(cluster),
+            replica=self.replica(cluster) if shared else None,
             environment=self.environment,
             log_level=self.log_level,
         )

@@ -131,6 +131,9 @@ def _cluster(cluster: ClusterReport) -> Iterator[_Sample]:
     yield metrics.UP, labels, int(cluster.error is None)
     yield metrics.LAST_SUCCESS, labels, cluster.last_success
     yield metrics.GROUPS, labels, _group_count(cluster.lag)
+    if cluster.share is not None:
+        yield metrics.OWNED_PARTITIONS, labels, len(cluster.share.owned)
+        yield metrics.REPLICA_CONFIRMED, labels, int(cluster.is_confirmed)
     yield from _missing_rights(cluster)
     yield metrics.RESTARTS, labels, cluster.restarts
     yield metrics.LAG_CLAMPED, labels, cluster.clamped

@@ -8,6 +8,7 @@ no I/O: the time is the snapshot's. The stages do not know one another; this mod
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from lagmon.alerts.incidents import AWAY_SECONDS, State, concerned, step
@@ -19,6 +20,7 @@ from lagmon.judge.evaluate import states
 from lagmon.judge.history import History
 from lagmon.judge.lag import UNKNOWN, measure
 from lagmon.judge.progress import Progress
+from lagmon.judge.shared import is_silent, speaks_of
 from lagmon.judge.states import Judging
 from lagmon.judge.suspects import Answer, records, remember, suspects
 from lagmon.judge.tails import tails
@@ -95,12 +97,18 @@ class Judgement:
 
 def judge(memory: Memory, snapshot: Snapshot, policy: Policy) -> Judgement:
     """Send *snapshot* through the stages, at the time that it bears."""
+    if is_silent(snapshot):
+        return Judgement(_without_incidents(memory), measure(snapshot), ())
     lag = _judged(memory, snapshot, policy)
     held = holding(policy.maintenance, lag.at)
     seen = _seen(memory.progress, lag.cluster, policy)
     away = max(AWAY_SECONDS, AWAY_CYCLES * policy.poll_interval_seconds)
     state, changes = step(
-        *(memory.state, policy.rules, lag, lag.at), seen=seen, held=held, away_seconds=away
+        *(memory.state, policy.rules, lag, lag.at),
+        seen=seen,
+        ours=partial(speaks_of, snapshot),
+        held=held,
+        away_seconds=away,
     )
     groups = concerned(state)
     answers = remember(memory.answers, snapshot.peeks, lag, groups, lag.at)
@@ -116,6 +124,11 @@ def judge(memory: Memory, snapshot: Snapshot, policy: Policy) -> Judgement:
     notices = tuple(_notices(changes, lag, policy.rules, told, detail))
     quiet = announced(policy.maintenance, policy.rules, lag, lag.at)
     return Judgement(after, lag, notices, quiet)
+
+
+def _without_incidents(memory: Memory) -> Memory:
+    """Give *memory* as it is while others judge all of it: what was seen stays true."""
+    return replace(memory, state=State(), answers=(), records={}, plan=Plan())
 
 
 def _judged(memory: Memory, snapshot: Snapshot, policy: Policy) -> ClusterLag:

@@ -26,7 +26,7 @@ from lagmon.model import IncidentKey
 from lagmon.notify.mailbox import CAPACITY, Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from lagmon.report import Notice
 
@@ -147,6 +147,12 @@ class Fallback:
             page = self._pages.get(About(key.cluster, key.group))
             if page is not None and key in page.firing:
                 page.is_taken = True
+
+    def keep_only(self, covers: Callable[[IncidentKey], bool]) -> None:
+        """Drop each page that is another replica's by now; *covers* tells by key."""
+        for about in list(self._pages):
+            if not covers(IncidentKey("", about.cluster, about.group)):
+                del self._pages[about]
 
     def due(self, now: float) -> Event | None:
         """Give the event to send at *now*; `settled` has to be called with it before the next."""

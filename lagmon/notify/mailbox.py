@@ -91,6 +91,8 @@ class Mailbox:
 
     *everything* is for a notifier that wants to hear also of what maintenance holds back. *heard*
     is called after each sending with the notifier's name, what was sent and what became of it.
+    *covers* tells right before a sending what may still be told: what waited for too long may be
+    another replica's to tell by then.
     """
 
     def __init__(
@@ -101,7 +103,9 @@ class Mailbox:
         pauses: Sequence[float] = PAUSES,
         everything: bool = False,
         heard: Heard | None = None,
+        covers: Callable[[IncidentKey], bool] | None = None,
     ) -> None:
+        self._covers = covers
         self._notifier = notifier
         self._capacity = capacity
         self._pauses = pauses
@@ -181,6 +185,9 @@ class Mailbox:
         return True
 
     def _take(self) -> list[Notice]:
+        if self._covers is not None:
+            for key in [key for key in self._waiting if not self._covers(key)]:
+                del self._waiting[key]
         keys = list(islice(self._waiting, BATCH))
         return [self._waiting.pop(key) for key in keys]
 

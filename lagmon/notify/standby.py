@@ -24,6 +24,7 @@ from lagmon.report import Sent
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
+    from lagmon.model import IncidentKey
     from lagmon.notify.fallback import Event, Fallback
     from lagmon.notify.pagerduty import PagerDuty
     from lagmon.report import Notice
@@ -40,7 +41,7 @@ class Standby:
     """Tells *pagerduty* as *fallback* decides; `start` the task, `stop` it at the end.
 
     *keeper* is asked at the start, and told of every change. *elapsed* gives seconds that no
-    setting of the clock moves.
+    setting of the clock moves. *covers* tells what may still be told, and is no other replica's.
     """
 
     def __init__(
@@ -51,7 +52,9 @@ class Standby:
         *,
         elapsed: Callable[[], float] = time.monotonic,
         look_seconds: float = LOOK_SECONDS,
+        covers: Callable[[IncidentKey], bool] | None = None,
     ) -> None:
+        self._covers = covers
         self._pagerduty, self._fallback, self._keeper = pagerduty, fallback, keeper
         self._elapsed, self._look_seconds = elapsed, look_seconds
         self._counts: Counter[Outcome] = Counter()
@@ -120,6 +123,8 @@ class Standby:
         self._news.clear()
 
     async def _tell(self) -> None:
+        if self._covers is not None:
+            self._fallback.keep_only(self._covers)
         while event := self._fallback.due(self._elapsed()):
             outcome = Outcome.FAILED
             try:

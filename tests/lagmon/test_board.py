@@ -6,8 +6,8 @@ from dataclasses import replace
 
 from lagmon.board import KEPT_CYCLES, Board, Cycle, advance
 from lagmon.model import ClusterLag, IncidentKey, Why
-from lagmon.readings import StepDuration
-from lagmon.report import ClusterReport, Sent, Total
+from lagmon.readings import Share, StepDuration
+from lagmon.report import ClusterReport, Report, Sent, Total
 from tests.lagmon.builders import CLUSTER, NOON, cycle, group, incident, lags, offsets, part
 
 BLIND = cycle(lags(error="no answer in 15 s", when=NOON + 60))
@@ -194,3 +194,21 @@ def test_a_listener_hears_of_each_cycle_once() -> None:
     board.put(cycle())
 
     assert heard == [1, 2]
+
+
+def test_a_share_that_ran_out_is_taken_down_and_told_of() -> None:
+    """Groups and their incidents go at once; the cluster's own stay, and no cycle is counted."""
+    board, heard = Board("1", [CLUSTER]), list[Report]()
+    of_cluster = replace(incident(), key=IncidentKey("KafkaClusterBlind", CLUSTER))
+    board.put(cycle(lags(group(5)), incidents=(incident(), of_cluster)))
+    board.listen(lambda: heard.append(board.report))
+    (before,) = board.report.clusters
+
+    board.vacate(CLUSTER, Share(until=0.0, why="late"))
+
+    (after,) = board.report.clusters
+    assert after.lag is not None
+    assert (after.lag.groups, after.incidents) == ((), (of_cluster,))
+    assert not after.is_confirmed
+    assert (after.cycles, after.last_success) == (before.cycles, before.last_success)
+    assert heard == [board.report]

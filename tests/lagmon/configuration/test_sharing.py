@@ -30,7 +30,7 @@ def read(folder: Path, text: str) -> Settings:
 def told(folder: Path, text: str) -> Replica | None:
     """Give what the collector is told it is, by *text*."""
     settings = read(folder, text)
-    return settings.collector(settings.clusters[0]).replica
+    return settings.collector(settings.clusters[0], shared=True).replica
 
 
 def test_alone_a_collector_is_no_replica(tmp_path: Path) -> None:
@@ -41,6 +41,13 @@ def test_alone_a_collector_is_no_replica(tmp_path: Path) -> None:
 def test_a_member_shares_by_a_group_named_after_the_cluster(tmp_path: Path) -> None:
     """`kafka` alone is enough: group and session have defaults."""
     assert told(tmp_path, "sharding: kafka") == Replica(group="lagmon-local", session=20.0)
+
+
+def test_who_looks_once_looks_at_all(tmp_path: Path) -> None:
+    """A table, a recording and the doctor are nobody's share."""
+    settings = read(tmp_path, "sharding: kafka")
+
+    assert settings.collector(settings.clusters[0]).replica is None
 
 
 def test_group_and_session_may_be_chosen(tmp_path: Path) -> None:
@@ -92,6 +99,6 @@ def test_a_short_session_is_nobodys_while_nothing_is_shared(tmp_path: Path) -> N
 def test_what_a_collector_is_told_goes_over_the_pipe(tmp_path: Path) -> None:
     """It reads what was written."""
     settings = read(tmp_path, "sharding: kafka")
-    sent = settings.collector(settings.clusters[0])
+    sent = settings.collector(settings.clusters[0], shared=True)
 
     assert type(sent).model_validate_json(sent.model_dump_json()).replica == sent.replica

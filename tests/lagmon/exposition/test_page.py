@@ -18,7 +18,7 @@ from lagmon.exposition.page import Renderer, render
 from lagmon.exposition.text import Form
 from lagmon.labels import safe
 from lagmon.model import Age, IncidentKey, Method, State, Why
-from lagmon.readings import MissingRight, Resource, StepDuration
+from lagmon.readings import MissingRight, Resource, Share, StepDuration
 from lagmon.report import ClusterReport, Report, Sent
 from tests.infra.require import need
 from tests.lagmon.builders import (
@@ -429,3 +429,19 @@ def test_how_near_records_are_to_being_deleted(
 
     expected = {} if ratio is None else {labels(group=GROUP): ratio}
     assert found.get("lagmon_group_retention_ratio", {}) == expected
+
+
+def test_a_replica_says_what_it_has_and_whether_that_is_certain() -> None:
+    """Of several replicas each shows its share; who has all of it says nothing of shares."""
+    own, lost = Share((0, 3), 12, 9.0), Share((), 12, 9.0, "late")
+    of_cluster = labels(kafka_cluster=CLUSTER)
+
+    def told(share: Share | None) -> list[float | None]:
+        shared = replace(FULL, snapshot=replace(FULL.snapshot, owned=share))
+        series = parsed(page(shared))
+        names = ("lagmon_owned_partitions", "lagmon_replica_confirmed")
+        return [series.get(name, {}).get(of_cluster) for name in names]
+
+    assert told(own) == [2, 1]
+    assert told(lost) == [0, 0]
+    assert told(None) == [None, None]

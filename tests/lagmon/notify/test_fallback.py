@@ -454,3 +454,13 @@ def test_nobody_is_woken_twice_and_no_page_stays_open(
     tell(Outcome.SENT)
     assert is_open == dict.fromkeys("ab", False)
     assert decides.saved() == []
+
+
+def test_a_page_that_is_another_replicas_by_now_is_not_told() -> None:
+    """Whoever has the group knows how it is, and tells."""
+    decides = fallback()
+    decides.take([fires("mine"), fires("theirs")], 0)
+
+    decides.keep_only(lambda key: key.group == "mine")
+
+    assert [event.about.group for event in told(decides, 0)] == ["mine"]

@@ -282,3 +282,20 @@ def test_what_maintenance_holds_back_is_told_to_the_log_alone() -> None:
         assert [each.change.incident.key.group for each in diary.batches[0]] == ["a", "b"]
 
     play(story())
+
+
+def test_what_is_another_replicas_by_then_is_not_sent() -> None:
+    """It waited while the receiver was away, and somebody else tells of it now."""
+
+    async def story() -> None:
+        receiver = Receiver()
+        mine = incident("mine").key
+        mailbox = Mailbox(receiver, covers=lambda key: key == mine)
+        mailbox.put([notice(about=incident("theirs")), notice(about=incident("mine"))])
+
+        mailbox.start()
+        await mailbox.stop(5)
+
+        assert [[one.change.incident.key for one in b] for b in receiver.batches] == [[mine]]
+
+    play(story())
