@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import httpx
 
-from tests.infra.wait import until
+from tests.faults.patience import PATIENCE_SECONDS, awaited
 
 if TYPE_CHECKING:
     from typing import Self
@@ -25,7 +25,6 @@ AGAIN_SECONDS = 0.2
 SLOWER = 3
 # What a client may send again: the connection broke, or the API says that it cannot just now.
 AGAIN = frozenset({429, 502, 503, 504})
-PATIENCE_SECONDS = 120
 
 
 class Load:
@@ -72,9 +71,8 @@ class Load:
 
     def reach(self, number: int) -> None:
         """Wait until *number* plays are acknowledged."""
-        until(
+        awaited(
             lambda: len(self.acknowledged) >= number or self.refused,
-            timeout=PATIENCE_SECONDS,
             what=f"{number} acknowledged plays",
         )
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tests.faults.patience import awaited
 from tests.faults.told import Told
-from tests.infra.wait import until
 
 if TYPE_CHECKING:
     from tests.faults.load import Load
@@ -19,9 +19,7 @@ def down(stack: Stack, load: Load) -> str:
     told = Told(stack.one_worker()).here()
     stack.fintech.kill()
     load.stall(GONE_SECONDS)
-    waited = until(
-        lambda: told.events("dependency_unavailable"), timeout=30, what="records that wait"
-    )
+    waited = awaited(lambda: told.events("dependency_unavailable"), what="records that wait")
     settled = len(told.events("play_settled"))
     load.stall(1)
     assert len(told.events("play_settled")) == settled, "plays were settled without the partner"
@@ -35,14 +33,12 @@ def hanging(stack: Stack, load: Load) -> str:
     told = Told(stack.one_worker()).here()
     before = stack.repeated()
     stack.fault("hang", settled=True)
-    waited = until(
-        lambda: told.events("dependency_unavailable"), timeout=30, what="calls that time out"
-    )
+    waited = awaited(lambda: told.events("dependency_unavailable"), what="calls that time out")
     load.stall(GONE_SECONDS)
     hits = stack.hits()
     stack.fault("none")
     load.more(50)
-    repeated = until(lambda: stack.repeated() - before, timeout=30, what="orders sent again")
+    repeated = awaited(lambda: stack.repeated() - before, what="orders sent again")
     return (
         f"{hits} orders were written down and not answered, {len(waited)} tries timed out first;"
         f" {repeated} orders found their settlement"
@@ -54,10 +50,12 @@ def slow(stack: Stack, load: Load) -> str:
     told = Told(stack.one_worker()).here()
     stack.fault("slow", seconds=0.3)
     stack.hit(20)
-    late = [one for one in told.events("play_settled") if one["latency_ms"] > 300]
+    late = awaited(
+        lambda: [one for one in told.events("play_settled") if one["latency_ms"] > 300],
+        what="plays that took long",
+    )
     stack.fault("none")
     load.more(50)
-    assert late
     return f"{len(late)} plays took more than 300 ms"
 
 
@@ -80,7 +78,7 @@ def nonsense(stack: Stack, load: Load) -> str:
     stack.fault("garbage", settled=True)
     stack.hit(6)
     stack.fault("none")
-    failed = until(lambda: told.events("record_failed"), timeout=30, what="tries that failed")
+    failed = awaited(lambda: told.events("record_failed"), what="tries that failed")
     load.more(50)
     return f"{len(failed)} tries failed and were repeated"
 
@@ -94,9 +92,8 @@ def refusing(stack: Stack, load: Load) -> str:
     stack.fault("none")
     load.more(20)
     orders = {one["play_id"] for one in by_partner.events("fault_injected", mode="reject")}
-    until(
+    awaited(
         lambda: len(told.events("record_dead_lettered")) >= len(orders),
-        timeout=30,
         what="a dead letter of each",
     )
     stack.refused(orders)

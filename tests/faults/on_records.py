@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from tests.faults.asking import committed_offset, ends, letters_of, take_up_to
+from tests.faults.patience import awaited
 from tests.faults.settings import LETTER_BYTES, PARTITIONS, TOPIC
 from tests.faults.told import Told
 from tests.faults.writing import Written, a_play
-from tests.infra.wait import until
 
 if TYPE_CHECKING:
     from tests.faults.load import Load
@@ -25,9 +26,7 @@ def every_tenth(stack: Stack, load: Load) -> str:
     for number in range(50):
         stack.poison(Written(b"no play", partition=number % PARTITIONS))
         load.more(9)
-    until(
-        lambda: len(told.events("record_dead_lettered")) >= 50, timeout=60, what="50 dead letters"
-    )
+    awaited(lambda: len(told.events("record_dead_lettered")) >= 50, what="50 dead letters")
     return "50 records were poison and kept as dead letters"
 
 
@@ -75,7 +74,7 @@ def hundred_in_a_row(stack: Stack, load: Load) -> str:
     stack.write(*[POISON] * (LIMIT + 50), topic=topic)
     worker = stack.worker(wait=False, CONSUMERS_TOPIC=topic, CONSUMERS_GROUP=topic)
     stack.workers.remove(worker)
-    until(lambda: not worker.running, timeout=60, what="the limit to stop it")
+    awaited(lambda: not worker.running, what="the limit to stop it")
     letters = ends(stack.kafka, f"{topic}.dlq", 1)[0]
     committed = committed_offset(stack.kafka, topic, topic)
     why = Told(worker).events("service_failed")[0]["why"]
@@ -89,9 +88,8 @@ def hundred_in_a_row(stack: Stack, load: Load) -> str:
         CONSUMERS_GROUP=topic,
         CONSUMERS_DLQ_LIMIT_CONSECUTIVE="1000",
     )
-    until(
+    awaited(
         lambda: committed_offset(stack.kafka, topic, topic) == LIMIT + 50,
-        timeout=60,
         what="all to be kept",
     )
     assert stack.stop(last) == 0
@@ -104,9 +102,8 @@ def hundred_in_a_row(stack: Stack, load: Load) -> str:
 def _kept(stack: Stack, load: Load, *records: Written) -> str:
     told = Told(stack.one_worker()).here()
     stack.poison(*records)
-    until(
+    awaited(
         lambda: len(told.events("record_dead_lettered")) >= len(records),
-        timeout=60,
         what="their dead letters",
     )
     load.more(20)
@@ -124,7 +121,7 @@ def no_topic_at_start(stack: Stack, load: Load) -> str:
     stack.one_worker()
     worker = stack.worker(wait=False, CONSUMERS_DLQ_TOPIC="not-there")
     stack.workers.remove(worker)
-    until(lambda: not worker.running, timeout=60, what="it to refuse")
+    awaited(lambda: not worker.running, what="it to refuse")
     why = Told(worker).events("service_failed")[0]["why"]
     assert worker.returncode == 1, f"{worker.returncode}\n{worker.tail()}"
     assert "not-there" in why
@@ -144,13 +141,12 @@ def topic_deleted(stack: Stack, load: Load) -> str:
     told.wait("dead_letter_topic_checked")
     stack.broker.delete_topic(topic)
     stack.poison(*(Written(b"no play", partition=number) for number in range(PARTITIONS)))
-    told.wait("dead_letter_failed", timeout=60)
+    told.wait("dead_letter_failed")
     load.stall(2)
     stack.kafka.create_topic(topic)
     stack.watch.also(topic)
-    until(
+    awaited(
         lambda: len(told.events("record_dead_lettered")) >= PARTITIONS,
-        timeout=90,
         what="the dead letters",
     )
     load.more(20)
@@ -165,16 +161,27 @@ def rebalance_in_dead_letter(stack: Stack, load: Load) -> str:
     """Let workers come and go while dead letters are refused for their size."""
     told = Told(stack.one_worker()).here()
     take_up_to(stack.kafka, f"{TOPIC}.dlq", 100)
-    stack.poison(*(Written(b"no play", partition=number) for number in range(PARTITIONS)))
-    stack.one_worker()
+    written = Counter[int]()
+
+    def refused() -> bool:
+        failed = {line["partition"] for line in told.events("dead_letter_failed")}
+        kept = Counter(line["partition"] for line in told.events("record_dead_lettered"))
+        # Some are kept before the broker has heard of its limit: then others are to be refused.
+        more = [n for n in range(PARTITIONS) if n not in failed and kept[n] == written[n]]
+        stack.poison(*(Written(b"no play", partition=number) for number in more))
+        written.update(more)
+        return len(failed) == PARTITIONS
+
+    awaited(refused, every=0.5, what="a refusal in every partition")
     second = stack.worker()
-    told.wait("dead_letter_failed", timeout=60)
+    # Of each partition one is refused: of those that it was given, too.
+    Told(second).wait("dead_letter_failed")
+    told.wait("partitions_revoked")
     code = stack.stop(second)
     assert code == 0, f"stopped in mid-dead-letter it ended with {code}"
     failed = len(told.events("dead_letter_failed"))
     take_up_to(stack.kafka, f"{TOPIC}.dlq", LETTER_BYTES)
     load.more(50)
-    assert told.events("partitions_revoked")
     return (
         f"{failed} dead letters were refused for their size while a worker came and was"
         " stopped in mid-dead-letter"

@@ -11,9 +11,9 @@ from confluent_kafka import TopicPartition
 from confluent_kafka.cimpl import NewPartitions
 
 from tests.faults.asking import ANSWER_SECONDS, committed_offset
+from tests.faults.patience import awaited
 from tests.faults.told import Told
 from tests.faults.writing import Written, a_play
-from tests.infra.wait import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,17 +44,15 @@ class Own:
 
     def settled(self, plays: list[str]) -> None:
         """Wait until *plays* are in Postgres."""
-        until(
+        awaited(
             lambda: not self.stack.truth.unsettled(plays),
-            timeout=60,
             what=f"the plays of {self.topic}",
         )
 
     def committed(self, offset: int) -> None:
         """Wait until the group has committed *offset* of the first partition."""
-        until(
+        awaited(
             lambda: committed_offset(self.stack.kafka, self.topic, self.topic) == offset,
-            timeout=60,
             what=f"the commit of {offset}",
         )
 
@@ -76,7 +74,7 @@ def recreated(stack: Stack, load: Load) -> str:
         one.committed(PLAYS)
         told = Told(worker).here()
         stack.broker.delete_topic(one.topic)
-        missed = told.wait("kafka_error", timeout=60, error_name="UNKNOWN_TOPIC_OR_PART")
+        missed = told.wait("kafka_error", error_name="UNKNOWN_TOPIC_OR_PART")
         stack.kafka.create_topic(one.topic)
         one.settled(one.play(2 * PLAYS))
         load.more(20)
@@ -93,9 +91,8 @@ def partitions_added(stack: Stack, load: Load) -> str:
     with own(stack, "grown") as one:
         worker = one.worker()
         one.settled(one.play())
-        admin = stack.kafka.admin()
+        admin, told = stack.kafka.admin(), Told(worker).here()
         admin.create_partitions([NewPartitions(one.topic, 3)])[one.topic].result(ANSWER_SECONDS)
-        told = Told(worker).here()
         new = [play for number in (1, 2) for play in one.play(partition=number)]
         one.settled(new)
         added = told.wait("partitions_assigned")

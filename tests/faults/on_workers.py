@@ -8,8 +8,8 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from tests.faults.patience import PATIENCE_SECONDS, awaited
 from tests.faults.told import Told
-from tests.infra.wait import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -34,14 +34,12 @@ def kill_9(stack: Stack, load: Load) -> str:
     stack.fault("slow", seconds=SLOW_SECONDS, settled=True)
     stack.hit(4)
     # Those may have been the other one's.
-    paid = until(lambda: _caught(stack, worker), timeout=30, what="plays paid and not written")
+    paid = awaited(lambda: _caught(stack, worker), what="plays paid and not written")
     stack.kill(worker)
     stack.fault("none")
     load.more(50)
     stack.worker()
-    repeated = until(
-        lambda: stack.repeated() - before, timeout=30, what="a settlement asked for again"
-    )
+    repeated = awaited(lambda: stack.repeated() - before, what="a settlement asked for again")
     return (
         f"exit code -9 with {len(paid)} plays paid and not written; {repeated} settlements were"
         " asked for again"
@@ -62,14 +60,19 @@ def _caught(stack: Stack, worker: Service) -> list[str]:
 def zombie(stack: Stack, load: Load) -> str:
     """Freeze a worker for longer than its session lasts, and let it go on where it was."""
     frozen, other = stack.two_workers()
-    taken, told = Told(other).here(), Told(frozen).here()
-    stack.fault("slow", seconds=SLOW_SECONDS)
-    stack.hit(4)
-    os.kill(frozen.pid, signal.SIGSTOP)
+    taken, told = Told(other), Told(frozen)
+
+    def caught() -> list[str]:
+        taken.here()
+        told.here()
+        return _caught(stack, frozen)
+
+    stack.fault("slow", seconds=SLOW_SECONDS, settled=True)
+    paid = awaited(caught, what="plays paid and not written")
     began = time.monotonic()
     try:
         stack.fault("none")
-        taken.wait("partitions_assigned", timeout=30 + 2 * stack.times.session_seconds)
+        taken.wait("partitions_assigned", timeout=PATIENCE_SECONDS + stack.times.session_seconds)
         load.more(50)
         load.stall(max(began + stack.times.frozen_seconds - time.monotonic(), 0))
     finally:
@@ -78,9 +81,9 @@ def zombie(stack: Stack, load: Load) -> str:
     lost = told.wait("partitions_lost")
     told.wait("partitions_assigned")
     return (
-        f"frozen for {frozen_seconds:.0f} s, its {len(lost['partitions'])} partitions were"
-        f" another's after {stack.times.session_seconds:g}; it lost them when it woke, and joined"
-        " again"
+        f"frozen for {frozen_seconds:.0f} s with {len(paid)} plays paid and not written; its"
+        f" {len(lost['partitions'])} partitions were another's after"
+        f" {stack.times.session_seconds:g}; it lost them when it woke, and joined again"
     )
 
 
@@ -117,7 +120,7 @@ def _moved(stack: Stack) -> Iterator[list[str]]:
     for worker in (second, third):
         assert (code := stack.stop(worker)) == 0, f"it left with {code}"
     taken = told.wait("partitions_revoked")
-    back = until(lambda: told.events("partitions_assigned"), timeout=30, what="all of them back")
+    back = awaited(lambda: told.events("partitions_assigned"), what="all of them back")
     found.append(
         f"the one that stayed gave up {len(taken['partitions'])} partitions and more later,"
         f" and was given some {len(back)} times"
@@ -144,7 +147,7 @@ def stopped_while_idle(stack: Stack, load: Load) -> str:
     """Stop a worker by SIGTERM between records, and one that has just been started."""
     words = _stopped(stack, lambda: load.more(20))
     early = stack.worker(wait=False)
-    early.wait_for_log("service_started", 30)
+    early.wait_for_log("service_started", PATIENCE_SECONDS)
     code = stack.stop(early)
     assert code == 0, f"one that was joining ended with {code}"
     return f"between records: {words}; one that was joining ended with {code}"
@@ -161,7 +164,7 @@ def stopped_twice(stack: Stack, load: Load) -> str:
         os.kill(worker.pid, signal.SIGTERM)
         return not worker.running
 
-    until(ended, timeout=20, what="its end")
+    awaited(ended, what="its end")
     assert worker.returncode == -signal.SIGTERM, worker.returncode
     stack.fault("none")
     stack.worker()

@@ -79,7 +79,7 @@ PACE = {
     "CONSUMERS_BACKOFF_INITIAL": "100ms",
     "CONSUMERS_BACKOFF_MAX": "1s",
     # So many that no row's passing fault spends them: what is given up is what was sent for it.
-    "CONSUMERS_RETRIES": "8",
+    "CONSUMERS_RETRIES": "100",
     "CONSUMERS_BREAKER_OPEN": "1s",
     "CONSUMERS_PRODUCE_TIMEOUT": "3s",
     "CONSUMERS_FINTECH_TIMEOUT": "2s",

@@ -20,6 +20,7 @@ from tests.faults.account import Books, Place
 from tests.faults.asking import ends
 from tests.faults.cluster import AS_USER, Cluster
 from tests.faults.load import Load
+from tests.faults.patience import PATIENCE_SECONDS, asked, awaited
 from tests.faults.settings import GROUP, LETTER_BYTES, PACE, PARTITIONS, SHORT, TOPIC, Kind, Times
 from tests.faults.told import Told
 from tests.faults.truth import Truth, answers
@@ -38,8 +39,8 @@ if TYPE_CHECKING:
 
     from tests.infra.process import Service
 
-START_SECONDS = 60
 DRAIN_SECONDS = 180
+STOP_SECONDS = 60  # a stop takes eight at most; a busy machine takes some away
 RATE = 90.0  # plays a second
 ROOT = Path(__file__).parent.parent.parent
 
@@ -153,7 +154,7 @@ class Stack:
         self.workers.append(worker)
         if wait:
             # Those that were killed are waited for: the others hear of it when their session ends.
-            patience = START_SECONDS + 2 * self.times.session_seconds
+            patience = PATIENCE_SECONDS + 2 * self.times.session_seconds
             worker.wait_for_log("partitions_assigned", patience)
         return worker
 
@@ -181,15 +182,18 @@ class Stack:
     def two_workers(self) -> tuple[Service, Service]:
         """Give two workers that share the partitions; start what is missing."""
         first, second = self.one_worker(), self.worker()
-        until(
+        self.shared(first, second)
+        return first, second
+
+    def shared(self, first: Service, second: Service) -> None:
+        """Wait until *first* and *second* have half of the partitions each."""
+        awaited(
             lambda: all(
                 self.metric(one, "consumers_assigned_partitions") == PARTITIONS / 2
                 for one in (first, second)
             ),
-            timeout=START_SECONDS,
             what="half of the partitions at each worker",
         )
-        return first, second
 
     def kill(self, worker: Service) -> None:
         """End *worker* in the middle of what it does."""
@@ -197,20 +201,20 @@ class Stack:
         assert code == -signal.SIGKILL, f"it had ended with {code} before"
         self.workers.remove(worker)
 
-    def stop(self, worker: Service, timeout: float = 20) -> int:
+    def stop(self, worker: Service, timeout: float = STOP_SECONDS) -> int:
         """Ask *worker* to end; give its exit code."""
         self.workers.remove(worker)
         return worker.stop(timeout)
 
     def metric(self, worker: Service, name: str) -> float:
         """Add up the samples of metric *name* that *worker* shows, whatever their labels."""
-        page = httpx.get(f"{address(worker)}/metrics").text
+        page = asked(f"{address(worker)}/metrics").text
         samples = (line.rpartition(" ") for line in page.splitlines() if line.startswith(name))
         return sum(float(value) for _, _, value in samples)
 
     def partitions(self, worker: Service) -> set[int]:
         """Give the partitions that *worker* has, as of its last look."""
-        held = httpx.get(f"{address(worker)}/status").json()["runtime"]["assignment"]
+        held = asked(f"{address(worker)}/status").json()["runtime"]["assignment"]
         return {one["partition"] for one in held}
 
     # ---- the partner
@@ -222,15 +226,18 @@ class Stack:
 
     def fault(self, mode: str, **more: Any) -> None:
         """Let the partner behave as *mode* says, see ``PUT /faults``."""
-        httpx.put(f"{self.fintech_url}/faults", json={"mode": mode, **more}).raise_for_status()
+        answer = httpx.put(
+            f"{self.fintech_url}/faults", json={"mode": mode, **more}, timeout=PATIENCE_SECONDS
+        )
+        answer.raise_for_status()
 
     def hits(self) -> int:
         """Count the requests that the partner's fault has met."""
-        return int(httpx.get(f"{self.fintech_url}/faults").json()["hits"])
+        return int(asked(f"{self.fintech_url}/faults").json()["hits"])
 
     def hit(self, number: int) -> None:
         """Wait until the partner's fault has met *number* requests."""
-        until(lambda: self.hits() >= number, timeout=30, what=f"{number} requests at the partner")
+        awaited(lambda: self.hits() >= number, what=f"{number} requests at the partner")
 
     def repeated(self) -> int:
         """Count the settlements that the partner was asked for again."""
@@ -292,7 +299,7 @@ class Stack:
     def committed_more(self) -> None:
         """Wait for a commit that was not seen yet."""
         moved = self.watch.moved
-        until(lambda: self.watch.moved > moved, timeout=60, what="a commit")
+        awaited(lambda: self.watch.moved > moved, what="a commit")
 
     def books(self) -> Books:
         """Count everything."""

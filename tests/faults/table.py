@@ -59,6 +59,7 @@ ROWS = {
         Row("deadlock", "postgres", on_postgres.deadlock),
         Row("serialization failure", "postgres", on_postgres.serialization_failure),
         Row("Postgres out of connections", "postgres", on_postgres.no_connections),
+        Row("worker out of file descriptors", "postgres", on_postgres.no_descriptors),
         Row("Postgres read-only", "postgres", on_postgres.read_only),
         Row("disk full", "postgres", on_postgres.disk_full),
         Row("poison every 10th record", "records", on_records.every_tenth),

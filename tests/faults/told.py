@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from tests.infra.wait import until
+from tests.faults.patience import PATIENCE_SECONDS, awaited
 
 if TYPE_CHECKING:
     from tests.infra.process import Service
@@ -32,9 +32,15 @@ class Told:
         self._read, self._events = len(self._service.lines()), []
         return self
 
-    def wait(self, event: str, timeout: float = 30, **fields: object) -> dict[str, Any]:
+    def polled(self) -> bool:
+        """Say whether it has never let its poll interval pass, as the client would have told."""
+        return not self.events("kafka_error", error_name="_MAX_POLL_EXCEEDED")
+
+    def wait(
+        self, event: str, timeout: float = PATIENCE_SECONDS, **fields: object
+    ) -> dict[str, Any]:
         """Wait until it says *event*, and give the line."""
-        found = until(
+        found = awaited(
             lambda: self.events(event, **fields),
             timeout=timeout,
             what=f"{event} {fields} of {self._service.name}",

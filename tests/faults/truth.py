@@ -10,7 +10,7 @@ import psycopg
 from psycopg.rows import class_row
 
 from tests.faults.account import Settled, Total
-from tests.infra.wait import until
+from tests.faults.patience import asked, awaited
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -19,7 +19,6 @@ PLAYS = "SELECT play_id, player_id, bet, payout, settlement_id FROM plays"
 TOTALS = "SELECT player_id, plays, wagered, won FROM player_totals"
 WRITTEN = "SELECT play_id FROM plays WHERE play_id = ANY(%s)"
 RECENT = 100  # plays: more than any worker has in work
-START_SECONDS = 60
 
 
 class Truth:
@@ -40,7 +39,7 @@ class Truth:
 
     def ledger(self) -> list[Settled]:
         """Give every entry of the partner's ledger, in order."""
-        lines = httpx.get(f"{self._fintech_url}/v1/ledger").text.splitlines()
+        lines = asked(f"{self._fintech_url}/v1/ledger").text.splitlines()
         entries = [json.loads(line) for line in lines]
         return [Settled(*(entry[name] for name in Settled._fields)) for entry in entries]
 
@@ -66,4 +65,4 @@ def answers(url: str) -> None:
         except httpx.TransportError:
             return False
 
-    until(ready, timeout=START_SECONDS, what=f"{url} to be ready")
+    awaited(ready, what=f"{url} to be ready")
