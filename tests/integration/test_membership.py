@@ -9,7 +9,7 @@ import pytest
 
 from consumers.errors import Fatal
 from tests.infra.wait import until
-from tests.integration.workers import Worker, working, write
+from tests.integration.workers import Worker, committed, working, write
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -108,3 +108,17 @@ def test_of_two_with_one_name_one_ends(kafka: KafkaBroker, many: str, protocol: 
     assert isinstance(ends.error, Fatal)
     assert "instance" in str(ends.error).lower()
     assert stays.error is None
+
+
+@PROTOCOLS
+def test_what_a_member_with_a_name_has_done_is_committed_when_it_stops(
+    kafka: KafkaBroker, many: str, protocol: str
+) -> None:
+    """It keeps its partitions and leaves nothing of them to be done again."""
+    write(kafka, many, *"abc", partition=0)
+    seen: list[Record] = []
+
+    with working(kafka, many, seen.append, **named(protocol, "one")):
+        until(lambda: len(seen) == len("abc"), timeout=60, what="three records")
+
+    assert committed(kafka, many) == {0: 3}
