@@ -53,7 +53,7 @@ def placed(folder: Path, content: dict[str, Any], name: str) -> str:
 def ready(url: str) -> bool:
     """Tell whether the Alertmanager at *url* serves."""
     try:
-        return httpx.get(f"{url}/-/ready", timeout=5).is_success
+        return httpx.get(f"{url}/-/ready", timeout=30).is_success
     except httpx.TransportError:
         return False
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 INSTALL = "install the Debian package prometheus-alertmanager"
 START_SECONDS = 30
-ANSWER_SECONDS = 5
+ANSWER_SECONDS = 30
 RECEIVER = "webhook"
 ROUTE = {
     "receiver": RECEIVER,

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 VARIABLE = "DATABASE_URL"
 START_SECONDS = 60  # a tenth of a second on an idle machine; recovery after a kill takes longer
-CONNECT_SECONDS = 5
+CONNECT_SECONDS = 30
 
 
 class Runner(Protocol):

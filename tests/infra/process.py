@@ -18,7 +18,7 @@ import threading
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from tests.infra.wait import until
+from tests.infra.wait import PATIENCE_SECONDS, until
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 LEASH = Path(__file__).with_name("leash.py")
 READ_BYTES = 1 << 20
 TAIL_LINES = 20  # of each stream, in an error
+STOP_SECONDS = 30  # the grace that Kubernetes gives
 
 
 class Output:
@@ -122,7 +123,7 @@ class Service:
             pass_fds=self._handed,
         )
 
-    def stop(self, timeout: float = 10, *, by: signal.Signals = signal.SIGTERM) -> int:
+    def stop(self, timeout: float = STOP_SECONDS, *, by: signal.Signals = signal.SIGTERM) -> int:
         """Ask it to end by the signal *by* and give its exit code.
 
         After *timeout* seconds it is killed, and the code is -9.
@@ -135,7 +136,7 @@ class Service:
             process.kill()
         return self._ended(process)
 
-    def finish(self, timeout: float = 10, *, by: signal.Signals = signal.SIGTERM) -> None:
+    def finish(self, timeout: float = STOP_SECONDS, *, by: signal.Signals = signal.SIGTERM) -> None:
         """Stop it as `stop` does; raise RuntimeError if it had to be killed."""
         if self.stop(timeout, by=by) == -signal.SIGKILL:
             raise RuntimeError(f"{self.name} did not end by {by.name}, killed it\n{self.tail()}")
@@ -178,7 +179,9 @@ class Service:
         """List the lines of standard output that are JSON objects; `lines` has the others."""
         return [json.loads(line) for line in self.lines() if line.startswith("{")]
 
-    def wait_for_log(self, event: str, /, timeout: float = 10, **fields: object) -> dict[str, Any]:
+    def wait_for_log(
+        self, event: str, /, timeout: float = PATIENCE_SECONDS, **fields: object
+    ) -> dict[str, Any]:
         """Give the first JSON line whose *event* and *fields* are these.
 
         Raises TimeoutError after *timeout* seconds, RuntimeError as soon as the program has ended

@@ -14,7 +14,7 @@ from tests.infra.wait import until
 
 INSTALL = "install the Debian package prometheus"
 START_SECONDS = 30
-ANSWER_SECONDS = 5
+ANSWER_SECONDS = 30
 
 
 class Prometheus(Component):

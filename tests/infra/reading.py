@@ -87,7 +87,7 @@ def header(message: Message, name: str) -> str | None:
 
 def samples(url: str, name: str, labels: Mapping[str, str] | None = None) -> list[float]:
     """Read the values of *name* with *labels* from the metrics page at *url*."""
-    page = httpx.get(f"{url}/metrics", timeout=5).raise_for_status()
+    page = httpx.get(f"{url}/metrics", timeout=30).raise_for_status()
     return values(page.text, name, labels)
 
 

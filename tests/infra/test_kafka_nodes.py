@@ -47,7 +47,7 @@ def test_a_paused_broker_says_nothing_until_it_is_resumed(nodes: KafkaNodes) -> 
     nodes.pause(2)
 
     assert not answers(nodes.server(2))
-    assert answers(nodes.server(1))
+    assert until(lambda: answers(nodes.server(1)), what="the other one")
 
     nodes.resume(2)
 

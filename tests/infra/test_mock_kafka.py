@@ -40,7 +40,7 @@ def test_its_topics_are_there_from_the_start() -> None:
             polled(consumer)
             return len(consumer.assignment())
 
-        assert until(assigned, timeout=8, every=0, what="the assignment") == 4
+        assert until(assigned, every=0, what="the assignment") == 4
 
 
 def test_a_stopped_cluster_is_gone() -> None:

@@ -10,9 +10,16 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+# Many times what anything takes: patience costs nothing when what is waited for comes.
+PATIENCE_SECONDS = 60.0
+
 
 def until(
-    check: Callable[[], T | None], *, timeout: float = 10, every: float = 0.05, what: str
+    check: Callable[[], T | None],
+    *,
+    timeout: float = PATIENCE_SECONDS,
+    every: float = 0.05,
+    what: str,
 ) -> T:
     """Call *check* until it gives something true, and give that.
 

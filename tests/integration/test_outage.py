@@ -61,7 +61,7 @@ def test_a_killed_collector_is_replaced_and_counted(kafka: KafkaBroker) -> None:
 
         os.kill(first, signal.SIGKILL)
         lagmon.wait_for_log("collector_lost", timeout=30)
-        page = httpx.get(f"{url}/metrics", timeout=5)
+        page = httpx.get(f"{url}/metrics", timeout=30)
         until(
             lambda: (
                 samples(url, "lagmon_collector_restarts_total") == [1]

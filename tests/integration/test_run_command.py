@@ -252,13 +252,13 @@ def test_probes_and_metrics_come_with_it(product: Product, tmp_path: Path) -> No
     url = address(worker)
 
     until(
-        lambda: httpx.get(f"{url}/readyz", timeout=5).status_code == 200,
+        lambda: httpx.get(f"{url}/readyz", timeout=30).status_code == 200,
         timeout=60,
         what="the worker to be ready",
     )
     until(lambda: len(handled(worker)) == len(WORDS), timeout=60, what="three records")
 
-    checks = httpx.get(f"{url}/readyz", timeout=5).json()["checks"]
+    checks = httpx.get(f"{url}/readyz", timeout=30).json()["checks"]
     assert list(checks) == ["kafka"]
     assert 'consumers_records_total{outcome="done"} 3.0' in httpx.get(f"{url}/metrics").text
     assert {line["service"] for line in worker.logs()} == {product.environment["CONSUMERS_GROUP"]}

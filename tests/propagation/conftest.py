@@ -56,7 +56,7 @@ def records(bootstrap_servers: str) -> Records:
         partitions = consumer.list_topics(topic, timeout=10).topics[topic].partitions
         consumer.assign([confluent_kafka.TopicPartition(topic, p, 0) for p in partitions])
         got: list[confluent_kafka.Message] = []
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while len(got) < count and time.monotonic() < deadline:
             got += consumer.consume(count - len(got), timeout=0.1)
         consumer.close()

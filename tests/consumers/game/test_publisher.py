@@ -39,7 +39,7 @@ def plays(mock_kafka: MockKafka) -> str:
 
 @contextmanager
 def publishing(
-    servers: str, topic: str, *, timeout_seconds: float = 5, **properties: str | int
+    servers: str, topic: str, *, timeout_seconds: float = 30, **properties: str | int
 ) -> Iterator[KafkaPublisher]:
     """Start a publisher and stop it."""
     config = {"bootstrap.servers": servers, "linger.ms": 0, **properties}
@@ -112,7 +112,7 @@ def test_without_a_broker_it_is_known_in_time() -> None:
         with pytest.raises(Unavailable, match=r"in time|MSG_TIMED_OUT"):
             asyncio.run(publisher.publish(play()))
 
-        assert time.monotonic() - began < 3
+        assert time.monotonic() - began < 20
         assert "does not answer" in (publisher.ready() or "")
 
 
@@ -124,7 +124,7 @@ def test_what_the_client_gave_up_is_known_at_once() -> None:
         with pytest.raises(Unavailable, match="_MSG_TIMED_OUT"):
             asyncio.run(publisher.publish(play()))
 
-        assert time.monotonic() - began < 10
+        assert time.monotonic() - began < 20
 
 
 def test_a_full_queue_is_known_at_once() -> None:

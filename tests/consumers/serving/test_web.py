@@ -122,8 +122,8 @@ def test_stopping_does_not_wait_for_ever() -> None:
 
         server.stop(2)
 
-        assert time.monotonic() - began < 4
-        asking.join(5)
+        assert time.monotonic() - began < 20
+        asking.join(20)
         assert not asking.is_alive()
 
 

@@ -247,10 +247,10 @@ def test_idle_connections_do_not_hold_up_the_stop() -> None:
         async with httpx.AsyncClient() as client:
             await client.get(f"{address}/-/healthy")
             began = asyncio.get_running_loop().time()
-            await server.stop(5)
+            await server.stop(30)
             return asyncio.get_running_loop().time() - began
 
-    assert asyncio.run(story()) < 2
+    assert asyncio.run(story()) < 15
 
 
 def test_a_server_that_was_never_started_can_be_stopped() -> None:
