@@ -40,7 +40,13 @@ class Access:
 
     def read(self) -> Shown:
         """Read all files anew; AccessError for one that cannot be read."""
-        return Shown(self._authorization(), self._fingerprint())
+        given = self._secret()
+        if given is None:
+            return Shown(None, self._fingerprint())
+        if self.bearer_token_file is not None:
+            return Shown(f"Bearer {given}", self._fingerprint(), (given,))
+        coded = b64encode(f"{self.username}:{given}".encode()).decode()
+        return Shown(f"Basic {coded}", self._fingerprint(), (given, coded))
 
     def context(self) -> ssl.SSLContext | None:
         """Build what TLS needs beside the defaults, None for those; AccessError where it cannot."""
@@ -55,13 +61,12 @@ class Access:
             raise AccessError(f"{named}: {error.strerror or 'no such certificate'}") from None
         return context
 
-    def _authorization(self) -> str | None:
+    def _secret(self) -> str | None:
         if self.bearer_token_file is not None:
-            return f"Bearer {secret(self.bearer_token_file)}"
+            return secret(self.bearer_token_file)
         if self.username is None:
             return None
-        password = self.password if self.password_file is None else secret(self.password_file)
-        return f"Basic {b64encode(f'{self.username}:{password}'.encode()).decode()}"
+        return self.password if self.password_file is None else secret(self.password_file)
 
     def _fingerprint(self) -> bytes:
         digest = hashlib.sha256()
@@ -75,10 +80,14 @@ class Access:
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """What is shown to a receiver: the *authorization*, and certificates by their *fingerprint*."""
+    """What is shown to a receiver: the *authorization*, and certificates by their *fingerprint*.
+
+    *secrets* are what no log may have of the first, as it may be repeated.
+    """
 
     authorization: str | None = field(repr=False)
     fingerprint: bytes
+    secrets: tuple[str, ...] = field(default=(), repr=False)
 
 
 def secret(path: Path) -> str:

@@ -3,6 +3,9 @@
 In: the bytes and their headers. Out: an `Outcome`, within the timeout whatever the other side does;
 nothing is raised. Credentials are read anew for each sending; connections are kept until the
 certificates change. Whether to try again is not decided here.
+
+Of an answer the status counts. Its beginning is read for the log and never unpacked, as a few bytes
+can be packed that keep everybody else waiting; what repeats a secret of ours is not logged.
 """
 
 from __future__ import annotations
@@ -17,11 +20,12 @@ from lagmon.notify.access import Access, AccessError, secret
 from lagmon.notify.mailbox import Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
 TIMEOUT_SECONDS = 10.0
-_WORDS = 200  # of an answer that is logged
+_WORDS = 200  # characters of an answer that are logged
+_READ_BYTES = 65_536  # of one that are read: a secret of ours that begins in those ends in these
 _TOO_MANY = 429  # come back later: no refusal of what was sent
 
 JSON = {"Content-Type": "application/json"}
@@ -50,19 +54,12 @@ class Delivery:
         """Post *body* once; *hidden* is a secret in it, which an answer may repeat and no log."""
         try:
             async with asyncio.timeout(self._timeout_seconds):
-                response = await self._post(body, dict(headers))
+                outcome, said = await self._post(body, dict(headers), hidden)
         except (TimeoutError, httpx.TimeoutException):
             return self._failed(Outcome.TIMEOUT, f"no answer in {self._timeout_seconds:g} s")
         except AccessError as error:
             return self._failed(Outcome.FAILED, str(error))
-        except (httpx.HTTPError, OSError) as error:  # TLS 1.3 refuses us only when we read
-            return self._failed(Outcome.FAILED, f"{type(error).__name__}: {error}")
-        if response.is_success:
-            return Outcome.SENT
-        text = response.text.replace(hidden, "***") if hidden else response.text
-        said = f"{response.status_code}: {text[:_WORDS]}"
-        is_trouble = response.is_server_error or response.status_code == _TOO_MANY
-        return self._failed(Outcome.FAILED if is_trouble else Outcome.REJECTED, said)
+        return outcome if outcome is Outcome.SENT else self._failed(outcome, said)
 
     async def secret(self, path: Path) -> str | None:
         """Read the one line that *path* holds within the timeout; None, and a log line, if not."""
@@ -80,7 +77,8 @@ class Delivery:
             await self._client.aclose()
             self._client = None
 
-    async def _post(self, body: bytes, headers: dict[str, str]) -> httpx.Response:
+    async def _post(self, body: bytes, headers: dict[str, str], hidden: str) -> tuple[Outcome, str]:
+        """Give what became of *body*, and what the receiver said that may be logged."""
         # In a thread: a disk that hangs must not keep anything else waiting.
         shown = await asyncio.to_thread(self._access.read)
         if shown.authorization is not None:
@@ -89,11 +87,43 @@ class Delivery:
             await self.close()
             self._client = await asyncio.to_thread(client, self._access, self._timeout_seconds)
             self._fingerprint = shown.fingerprint
-        return await self._client.post(self._url, content=body, headers=headers)
+        secrets = [*shown.secrets, hidden]
+        try:
+            sending = self._client.stream("POST", self._url, content=body, headers=headers)
+            async with sending as response:
+                said = f"{response.status_code}: {await _beginning(response)}"
+        except httpx.TimeoutException:
+            raise
+        except (httpx.HTTPError, OSError) as error:  # TLS 1.3 refuses us only when we read
+            return Outcome.FAILED, _shortened(f"{type(error).__name__}: {error}", secrets)
+        return _outcome(response), _shortened(said, secrets)
 
     def _failed(self, outcome: Outcome, error: str) -> Outcome:
         log.warning("notifier_failed", notifier=self._name, outcome=outcome.value, error=error)
         return outcome
+
+
+def _outcome(response: httpx.Response) -> Outcome:
+    if response.is_success:
+        return Outcome.SENT
+    is_trouble = response.is_server_error or response.status_code == _TOO_MANY
+    return Outcome.FAILED if is_trouble else Outcome.REJECTED
+
+
+async def _beginning(response: httpx.Response) -> str:
+    read = b""
+    async for part in response.aiter_raw():
+        read += part
+        if len(read) >= _READ_BYTES:
+            break
+    return read.decode(errors="replace")
+
+
+def _shortened(said: str, secrets: Iterable[str]) -> str:
+    """Give the beginning of *said*, or of what repeats one of *secrets* its first word alone."""
+    if any(each and each in said for each in secrets):
+        return f"{said.partition(':')[0]}: an answer that repeats a secret"
+    return said[:_WORDS]
 
 
 def client(access: Access, timeout_seconds: float) -> httpx.AsyncClient:
@@ -101,6 +131,7 @@ def client(access: Access, timeout_seconds: float) -> httpx.AsyncClient:
     # No redirects: an answer must not choose who gets our alerts and credentials. No settings
     # from the environment: a proxy for the internet is none for the Alertmanager next door.
     return httpx.AsyncClient(
+        headers={"Accept-Encoding": "identity"},
         verify=access.context() or True,
         follow_redirects=False,
         trust_env=False,

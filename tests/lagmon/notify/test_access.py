@@ -8,6 +8,7 @@ import ssl
 from typing import TYPE_CHECKING
 
 import pytest
+from structlog.testing import capture_logs
 
 from lagmon.notify import Access, Alertmanager, Outcome
 from lagmon.notify.access import AccessError
@@ -113,6 +114,35 @@ def test_what_was_read_is_in_no_repr(tmp_path: Path) -> None:
     access = Access(username="u", password="hunter3", bearer_token_file=file)
 
     assert "hunter" not in repr(access) + repr(access.read())
+
+
+@pytest.mark.parametrize("repeated", ["hunter2", base64.b64encode(b"u:hunter2").decode()])
+@pytest.mark.parametrize(
+    "answer",
+    [
+        pytest.param("HTTP/1.1 403 Forbidden\r\n\r\n{}", id="as its answer"),
+        pytest.param("HTTP/1.1 500 Oh\r\n\r\n" + "x" * 190 + "{}", id="where the log cuts it"),
+        pytest.param("{} is no status\r\n\r\n", id="as what is no answer"),
+    ],
+)
+def test_an_answer_that_repeats_what_it_was_shown_does_not_bring_it_into_the_log(
+    tmp_path: Path, answer: str, repeated: str
+) -> None:
+    """Only its status is told; a proxy may show a refused request as it came."""
+    file = tmp_path / "password"
+    file.write_text("hunter2")
+    access = Access(username="u", password_file=file)
+
+    async def story() -> Outcome:
+        async with answering(answer.format(repeated).encode(), lines=HEADERS) as (url, _):
+            return await sent(url, access)
+
+    with capture_logs() as lines:
+        assert asyncio.run(story()) is not Outcome.SENT
+
+    (line,) = lines
+    assert line["error"].endswith(": an answer that repeats a secret")
+    assert repeated[:5] not in str(lines)
 
 
 def test_a_file_that_is_gone_is_a_failure_until_it_is_back(

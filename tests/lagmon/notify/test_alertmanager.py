@@ -157,6 +157,28 @@ def test_an_answer_is_counted_by_whether_sending_again_can_help(
     asyncio.run(story())
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [
+        pytest.param(
+            b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 4\r\n\r\nbomb",
+            id="packed",
+        ),
+        pytest.param(
+            b"HTTP/1.1 200 OK\r\nContent-Length: 99999999\r\n\r\n" + b"x" * 70_000, id="endless"
+        ),
+    ],
+)
+def test_of_an_answer_no_more_is_read_than_is_needed(answer: bytes) -> None:
+    """Nothing is unpacked, and what has no end is left: a receiver cannot hold up the others."""
+
+    async def story() -> None:
+        async with answering(answer) as (url, _):
+            assert await sending(url, opened(0)) is Outcome.SENT
+
+    asyncio.run(story())
+
+
 def test_credentials_are_sent_and_not_logged(caplog: pytest.LogCaptureFixture) -> None:
     """They go out as basic authentication, decoded, and into no line of any library's log."""
 
