@@ -19,7 +19,7 @@ from lagmon.report import Notice
 from lagmon.web.chart import chart
 from lagmon.web.groups import UNKNOWN, group_view, limit_of, why_said
 from lagmon.web.incidents import incident_view
-from lagmon.wording import clock, counted, duration, member, number
+from lagmon.wording import clock, counted, duration, member, number, reason
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -113,7 +113,7 @@ def detail(
         version=version,
         at=clock(now),
         cluster=safe(cluster.cluster),
-        error=safe(cluster.error or ""),
+        error=reason(cluster.error or ""),
         stale=stale,
         group=group_view(group, cluster, rules, links, now, samples=samples),
         chart=chart(samples, now, limit_of(group, rules)),

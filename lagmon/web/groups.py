@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from lagmon.web.chart import Chart
     from lagmon.web.incidents import IncidentView
 
+PARTLY = "partly unknown"
 EVEN = "even"  # the pace of a lag that neither grows nor falls
 UNKNOWN = "–"  # noqa: RUF001 - typography for people, not a minus sign
 
@@ -130,7 +131,7 @@ def group_view(
         name=safe(group.group),
         query=urlencode({"cluster": safe(cluster.cluster), "name": safe(group.group)}),
         tone=tone,
-        verdict=_word(group, verdict),
+        verdict=_said(group, verdict),
         lag=UNKNOWN if group.lag is None else number(group.lag),
         waited=waited.said(waited.by_all(group.partitions)) if group.lag else "",
         filled=_filled(group, rules),
@@ -149,7 +150,7 @@ TONES = (
     ("bad", "incident"),
     ("warn", "over the limit"),
     ("unknown", "unknown"),
-    ("warn", "partly unknown"),
+    ("warn", PARTLY),
     ("warn", ""),
     ("warn", "not committed"),
     ("unknown", "nothing to read"),
@@ -184,6 +185,14 @@ def rank(group: GroupLag, firing: set[str | None], pending: frozenset[str]) -> i
 
 def _word(group: GroupLag, verdict: str) -> str:
     return verdict or (group.judged or State.OK).value.replace("_", " ")
+
+
+def _said(group: GroupLag, verdict: str) -> str:
+    """Say the *verdict* on *group*; one on what is not known hides no state."""
+    known = group.judged not in _CALM | {State.UNKNOWN}
+    return (
+        f"{_word(group, '')}, {verdict}" if verdict == PARTLY and known else _word(group, verdict)
+    )
 
 
 def limit_of(group: GroupLag, rules: Sequence[Rule]) -> float | None:

@@ -78,6 +78,16 @@ def test_the_pages_are_for_everybody(
     assert tab.js("document.documentElement.scrollWidth") <= width
 
 
+def test_who_reads_a_partition_is_in_sight_on_a_phone(browser: Browser, page: Shown) -> None:
+    """Whose process is to be looked at is seen without moving the table."""
+    tab = browser.tab(width=390)
+    tab.go(page.url + GROUP)
+
+    cell = "[...document.querySelectorAll('#rows tbody tr:first-child td')]"
+    owner = f"{cell}.find(each => each.innerText.includes('10.0.0.7'))"
+    assert tab.js(f"{owner}.getBoundingClientRect().right") <= 390
+
+
 def test_the_dark_page_is_dark(tab: Tab, page: Shown) -> None:
     """Nobody is blinded at night."""
     ground = "getComputedStyle(document.body).backgroundColor.match(/\\d+/g).map(Number)"

@@ -9,7 +9,7 @@ import asyncio
 import threading
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lagmon.alerts.rules import SHIPPED
 from lagmon.board import Board, Cycle
@@ -161,5 +161,14 @@ def shown(
         asyncio.run_coroutine_threadsafe(stop(), loop).result(30)
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
+        loop.run_until_complete(_ended(asyncio.all_tasks(loop)))
         loop.run_until_complete(loop.shutdown_default_executor())
         loop.close()
+
+
+async def _ended(tasks: set[asyncio.Task[Any]]) -> None:
+    """End *tasks*: one that has just taken a connection would leave it open."""
+    for each in tasks:
+        each.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    await asyncio.sleep(0)

@@ -199,6 +199,15 @@ def test_values_of_before_are_called_old() -> None:
     assert (page.error, page.stale) == ("no broker answers", "These values are 7s old.")
 
 
+def test_a_reason_of_several_parts_is_said_whole() -> None:
+    """What it would take stands at its end, and is not cut off."""
+    why = f"{'x' * 200}; {'y' * 200}; kafka-acls --add"
+
+    page = after(cycle(lags(group(7))), cycle(lags(error=why, when=NOON + 5)))
+
+    assert page.error == why
+
+
 @given(st.text(st.characters(codec=None), min_size=1, max_size=300))
 def test_hostile_names_are_printable_on_the_page_of_their_group(name: str) -> None:
     """No name, host, topic or error reaches the page as it came, nor does a command."""

@@ -319,6 +319,20 @@ def test_the_worst_group_comes_first() -> None:
     ]
 
 
+def test_what_is_partly_unknown_hides_no_state_that_wants_looking_at() -> None:
+    """A group that lost records is not called merely unknown."""
+    judged = (State.LOST, State.STEADY, State.UNKNOWN)
+    groups = [replace(group(5, each.value, unknown=1), judged=each) for each in judged]
+
+    (view,) = shown(watched(*groups)).clusters
+
+    assert [each.verdict for each in view.groups] == [
+        "lost, partly unknown",
+        "partly unknown",
+        "partly unknown",
+    ]
+
+
 def test_the_page_is_bounded() -> None:
     """Of more groups than anybody reads the worst are shown and the others counted."""
     (view,) = shown(watched(*(group(n, f"g{n}") for n in range(GROUPS_SHOWN + 7)))).clusters
