@@ -165,11 +165,8 @@ class Keeper:
         self, path: Path, cluster: str = "", saved: Callable[[], Saved] | None = None
     ) -> None:
         try:
-            if saved is not None:
-                self._saved[cluster] = saved()
-            kept, paged = dict(self._saved), self.paged
             # Neither a large memory nor a slow disk is to hold up the loop.
-            await asyncio.to_thread(lambda: write(path, dumps(kept, paged)))
+            await asyncio.to_thread(self._write_here, path, cluster, saved)
         except (OSError, ValueError, TypeError) as error:
             if not self._failed:
                 log.error("state_not_written", path=str(path), error=str(error))
@@ -178,6 +175,12 @@ class Keeper:
             if self._failed:
                 log.info("state_written_again", path=str(path))
             self._failed = False
+
+    def _write_here(self, path: Path, cluster: str, saved: Callable[[], Saved] | None) -> None:
+        paged = self.paged
+        if saved is not None:
+            self._saved[cluster] = saved()
+        write(path, dumps(dict(self._saved), paged))
 
 
 def _set_aside(path: Path, why: str) -> Kept | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import threading
 from inspect import signature
 from typing import TYPE_CHECKING, Any
 
@@ -297,6 +298,22 @@ def test_it_is_written_when_something_happened_and_now_and_then(tmp_path: Path) 
         assert json.loads(path.read_text())["clusters"][CLUSTER]["progress"] == 51
 
     play(story())
+
+
+def test_what_is_kept_is_gathered_beside_the_loop(tmp_path: Path) -> None:
+    """A large memory takes a tenth of a second to gather, in which no scrape would be answered."""
+    path, threads = tmp_path / "state.json", []
+
+    def gathered() -> int:
+        threads.append(threading.current_thread())
+        return len(threads)
+
+    keeper = Keeper(path, (CLUSTER,))
+    play(keeper.keep(CLUSTER, OPEN, gathered, 0.0, arrivals=gathered))
+
+    assert len(threads) == 2
+    assert threading.main_thread() not in threads
+    assert json.loads(path.read_text())["clusters"][CLUSTER]["arrivals"] == 2
 
 
 def test_each_cluster_has_its_place_and_one_that_is_no_more_has_none(tmp_path: Path) -> None:
