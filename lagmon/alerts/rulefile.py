@@ -31,6 +31,8 @@ COPY = "copy_of"  # the label of each alert here; its value is the `source` of t
 ALIVE, VALUED = "lagmon:group_alive", "lagmon:group_valued"
 MEMORY = "1h"  # how long a group may be out of sight and still be remembered
 MEMORY_INTERVAL, INTERVAL = "30s", "5s"
+# Its groups of rules, what remembers before what asks: promtool takes them in any order otherwise.
+GROUPS = ("lagmon-memory", "lagmon")
 
 _BY = {
     Scope.CLUSTER: "kafka_cluster",
@@ -114,11 +116,12 @@ def unfed(rules: Iterable[Rule]) -> list[str]:
 def rule_file(rules: Iterable[Rule], named: Mapping[str, Collection[str]]) -> dict[str, Any]:
     """Give the content of the rule file; *named* has, by cluster, the groups always alive."""
     found = list(entries(rules))
-    alerts = {"name": "lagmon", "interval": INTERVAL, "rules": [_alert(each) for each in found]}
+    remembers, asks = GROUPS
+    alerts = {"name": asks, "interval": INTERVAL, "rules": [_alert(each) for each in found]}
     recorded = list(_recorded(found, named))
     if not recorded:
         return {"groups": [alerts]}
-    memory = {"name": "lagmon-memory", "interval": MEMORY_INTERVAL, "rules": recorded}
+    memory = {"name": remembers, "interval": MEMORY_INTERVAL, "rules": recorded}
     return {"groups": [memory, alerts]}
 
 

@@ -11,7 +11,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from lagmon.alerts.conditions import Measure
-from lagmon.alerts.rulefile import annotations_of, entries, labels_of
+from lagmon.alerts.rulefile import GROUPS, annotations_of, entries, labels_of
 from lagmon.alerts.rules import Scope
 
 if TYPE_CHECKING:
@@ -37,7 +37,12 @@ def rule_tests(rules: Iterable[Rule], rule_file: str) -> dict[str, Any]:
     """
     tests = [test for entry in entries(rules) for test in _tests(entry)]
     tick = f"{TICK_SECONDS}s"
-    return {"rule_files": [rule_file], "evaluation_interval": tick, "tests": tests}
+    return {
+        "rule_files": [rule_file],
+        "evaluation_interval": tick,
+        "group_eval_order": list(GROUPS),
+        "tests": tests,
+    }
 
 
 def _tests(entry: Entry) -> list[dict[str, Any]]:

@@ -20,7 +20,7 @@ import yaml
 
 from lagmon.alerts.conditions import Measure, above
 from lagmon.alerts.incidents import State, step
-from lagmon.alerts.rulefile import rule_file, text
+from lagmon.alerts.rulefile import GROUPS, rule_file, text
 from lagmon.alerts.rules import KAFKA_CONSUMER_LAG, SHIPPED, Override, Scope
 from lagmon.alerts.verdicts import Seen
 from tests.infra.require import need
@@ -136,7 +136,12 @@ def in_prometheus(folder: Path, series: Iterable[Series]) -> Firing:
     ]
     tick = f"{TICK_SECONDS}s"
     tests = [{"interval": tick, "input_series": shown, "promql_expr_test": asked}]
-    content = {"rule_files": ["rules.yml"], "evaluation_interval": tick, "tests": tests}
+    content = {
+        "rule_files": ["rules.yml"],
+        "evaluation_interval": tick,
+        "group_eval_order": list(GROUPS),
+        "tests": tests,
+    }
     (folder / "tests.yml").write_text(yaml.dump(content, Dumper=yaml.CSafeDumper))
     program = need("promtool", "apt-get install prometheus")
     done = subprocess.run(

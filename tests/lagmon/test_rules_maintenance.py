@@ -17,7 +17,7 @@ import pytest
 import yaml
 
 from lagmon.alerts.maintenance import AHEAD_SECONDS, Once, Window
-from lagmon.alerts.rulefile import rule_file, text
+from lagmon.alerts.rulefile import GROUPS, rule_file, text
 from lagmon.alerts.rules import KAFKA_CLUSTER_BLIND, KAFKA_CONSUMER_LAG
 from lagmon.board import Board, Cycle
 from lagmon.exposition.page import render
@@ -103,7 +103,12 @@ def in_prometheus(folder: Path, pages: list[str]) -> list[int]:
     shown = [{"series": name, "values": " ".join(values)} for name, values in samples.items()]
     interval = f"{TICK_SECONDS}s"
     tests = [{"interval": interval, "input_series": shown, "promql_expr_test": asked}]
-    content = {"rule_files": ["rules.yml"], "evaluation_interval": interval, "tests": tests}
+    content = {
+        "rule_files": ["rules.yml"],
+        "evaluation_interval": interval,
+        "group_eval_order": list(GROUPS),
+        "tests": tests,
+    }
     (folder / "tests.yml").write_text(yaml.safe_dump(content))
     program = need("promtool", "apt-get install prometheus")
     command = [program, "test", "rules", str(folder / "tests.yml")]

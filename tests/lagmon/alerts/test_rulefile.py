@@ -104,6 +104,16 @@ def test_promtool_finds_the_file_and_its_tests_right(
     assert len(tried) == 3 * len(list(entries(rules))), "fires, is silent, is held back"
 
 
+def test_promtool_is_told_the_order_of_the_groups() -> None:
+    """What alerts look up is recorded first: promtool itself takes groups in any order."""
+    groups = rule_file(SHIPPED, {})["groups"]
+
+    ordered = rule_tests(SHIPPED, "lagmon.yml")["group_eval_order"]
+
+    assert ordered == [group["name"] for group in groups]
+    assert all("record" in rule for rule in groups[0]["rules"])
+
+
 @each_set
 def test_what_is_asked_for_is_exported(rules: tuple[Rule, ...]) -> None:
     """Every metric of the file is in lagmon's register, or recorded by the file itself."""
