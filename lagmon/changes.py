@@ -76,7 +76,7 @@ class Changes:
         before, self._share = self._share, share
         if share is None or (before and (before.owned, before.why) == (share.owned, share.why)):
             return
-        if share.owned:
+        if share.owned or share.why is None:
             log.info("share_owned", kafka_cluster=self._cluster, partitions=list(share.owned))
         else:
-            log.warning("share_empty", kafka_cluster=self._cluster, reason=share.why or "")
+            log.warning("share_missing", kafka_cluster=self._cluster, reason=share.why)

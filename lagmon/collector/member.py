@@ -51,14 +51,14 @@ PROPERTIES = {
     "allow.auto.create.topics": False,
     "queued.min.messages": 1,
     "fetch.message.max.bytes": 1024,
-    "topic.metadata.refresh.interval.ms": 30_000,
+    "topic.metadata.refresh.interval.ms": 10_000,
 }
 JOINING = "it is not yet a member of group {group}"
 DROPPED = "group {group} does not have it as a member any more"
 NO_TOPIC = f"the partitions of {OFFSETS_TOPIC} are not known"
-REFUSED = {
-    KafkaError.GROUP_AUTHORIZATION_FAILED: Resource.GROUP,
-    KafkaError.TOPIC_AUTHORIZATION_FAILED: Resource.TOPIC,
+REFUSED = {  # what is lacking; the topic need not be read, for nothing of it is
+    KafkaError.GROUP_AUTHORIZATION_FAILED: (Resource.GROUP, "Read"),
+    KafkaError.TOPIC_AUTHORIZATION_FAILED: (Resource.TOPIC, "Describe"),
 }
 UNSAID = frozenset({KafkaError._MAX_POLL_EXCEEDED, KafkaError._ALL_BROKERS_DOWN})  # noqa: SLF001 - their public names
 
@@ -88,7 +88,7 @@ class Member:
         self._partitions = partitions or self._partitions
         self.take_part()
         if not self._partitions:
-            self._begun = Share(of=1, until=0.0, why=NO_TOPIC)
+            self._begun = Share(of=1, until=0.0, why=self._why or NO_TOPIC)
             return self._begun
         self._begun = Share(self._assigned(), self._partitions, self._until, self._why)
         return self._begun
@@ -187,11 +187,11 @@ class Member:
         consumer.incremental_assign(partitions)
         consumer.pause(partitions)
         self._given_to = consumer.memberid() or ""
-        log.info("share_given", **self._told(partitions))
+        log.debug("share_given", **self._told(partitions))
 
     def _give(self, consumer: Consumer, partitions: list[Assigned]) -> None:
         consumer.incremental_unassign(partitions)
-        log.info("share_taken", **self._told(partitions))
+        log.debug("share_taken", **self._told(partitions))
 
     def _lose(self, consumer: Consumer, partitions: list[Assigned]) -> None:
         consumer.incremental_unassign(partitions)
@@ -209,9 +209,9 @@ class Member:
 
     def _because(self, error: KafkaError) -> str:
         """Say what *error* keeps from it, and with which command that is granted."""
-        resource = REFUSED.get(error.code())
-        if resource is None:
+        if error.code() not in REFUSED:
             return words(error)
+        resource, operation = REFUSED[error.code()]
         name = self.group if resource is Resource.GROUP else OFFSETS_TOPIC
-        command = grant(MissingRight(resource, name), self._client.cluster, "Read")
-        return f"lagmon may not READ {resource} {name}; {command}"
+        command = grant(MissingRight(resource, name), self._client.cluster, operation)
+        return f"lagmon may not {operation.upper()} {resource} {name}; {command}"

@@ -123,7 +123,16 @@ def _cluster(cluster: ClusterReport) -> dict[str, Any]:
         "list_errors": [reason(each) for each in cluster.list_errors],
         "incidents": len(cluster.incidents),
         "collector_restarts": cluster.restarts,
+        "share": _share(cluster),
     }
+
+
+def _share(cluster: ClusterReport) -> dict[str, Any] | None:
+    share = cluster.share
+    if share is None:
+        return None
+    said = {"owned": len(share.owned), "of": share.of, "confirmed": cluster.is_confirmed}
+    return {**said, "why": None if cluster.is_confirmed else _text(share.why)}
 
 
 def _group(group: GroupLag, cluster: ClusterReport, firing: set[str | None]) -> dict[str, Any]:

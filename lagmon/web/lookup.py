@@ -48,9 +48,20 @@ def why_missing(cluster: ClusterReport) -> str | None:
     """Say why groups of *cluster* are missing, or may be; ``None`` when all of them are shown."""
     if cluster.lag is None:
         return "it was not asked yet" if cluster.error is None else safe(cluster.error)
-    if cluster.lag.complete:
-        return None
-    return "; ".join(reason(each) for each in cluster.list_errors) or "its list is not whole"
+    whys = [share_said(cluster)] if cluster.share is not None else []
+    if not cluster.lag.complete:
+        whys += [reason(each) for each in cluster.list_errors] or ["its list is not whole"]
+    return "; ".join(whys) or None
+
+
+def share_said(cluster: ClusterReport) -> str:
+    """Say what of *cluster* this replica shows, where replicas share it; nothing where none do."""
+    share = cluster.share
+    if share is None:
+        return ""
+    if not cluster.is_confirmed:
+        return f"this replica has no share: {safe(share.why or '')}"
+    return f"this replica has {len(share.owned)} of {share.of} shares, others have the rest"
 
 
 def opened(cluster: ClusterReport) -> list[tuple[Incident, OldestRecord | None]]:

@@ -23,6 +23,7 @@ from lagmon.web.groups import (
     worst_first,
 )
 from lagmon.web.incidents import IncidentView, about, incident_view
+from lagmon.web.lookup import share_said
 from lagmon.wording import clock, counted, duration, number, reason
 
 if TYPE_CHECKING:
@@ -121,7 +122,11 @@ def _not_known(clusters: Sequence[ClusterReport]) -> Iterable[str]:
     partial = [safe(cluster.cluster) for cluster in shown if not _complete(cluster)]
     if partial:
         yield f"Groups may be missing from the list of {_named(partial)}."
-    bare = [safe(cluster.cluster) for cluster in shown if _complete(cluster) and _bare(cluster)]
+    lost = [safe(cluster.cluster) for cluster in shown if not cluster.is_confirmed]
+    if lost:
+        yield f"This replica has no share of {_named(lost)}."
+    whole = [one for one in shown if _complete(one) and one.share is None]
+    bare = [safe(cluster.cluster) for cluster in whole if _bare(cluster)]
     if bare:
         yield f"No consumer group is watched on {_named(bare)}."
     groups = [group for each in shown if each.lag is not None for group in each.lag.groups]
@@ -148,7 +153,9 @@ def _named(names: Sequence[str]) -> str:
 
 def _watching(report: Report) -> str:
     groups = sum(len(cluster.lag.groups) for cluster in report.clusters if cluster.lag)
-    return f"{counted(groups, 'consumer group')} watched."
+    shared = any(cluster.share is not None for cluster in report.clusters)
+    others = " Other replicas watch the others." if shared else ""
+    return f"{counted(groups, 'consumer group')} watched.{others}"
 
 
 def _cluster(
@@ -208,6 +215,8 @@ def _state(cluster: ClusterReport) -> tuple[str, str]:
         return "unknown", "starting"
     if cluster.error is not None:
         return ("warn", "stale") if cluster.lag is not None else ("bad", "down")
+    if not cluster.is_confirmed:
+        return "warn", "no share"
     if not _complete(cluster):
         return "warn", "list incomplete"
     return ("unknown", "nothing watched") if _bare(cluster) else ("good", "up")
@@ -216,6 +225,8 @@ def _state(cluster: ClusterReport) -> tuple[str, str]:
 def _error(cluster: ClusterReport) -> str:
     if cluster.error is not None:
         return reason(cluster.error)
+    if not cluster.is_confirmed:
+        return f"Nothing is shown: {share_said(cluster)}"
     is_whole = _complete(cluster)
     why = [one for one in cluster.list_errors if not is_whole or one.startswith(TOPICS_HIDDEN)]
     reasons = "; ".join(reason(one) for one in why[:NAMED])
@@ -231,6 +242,8 @@ def _empty(cluster: ClusterReport) -> str:
         return "No values: the last ones were too old to be shown."
     if not cluster.lag.complete:
         return "Which consumer groups this cluster has is not known."
+    if cluster.share is not None:
+        return "No consumer group that is watched is in the share of this replica."
     return "This cluster has no consumer groups that are watched: none exists, or none is selected."
 
 
@@ -242,6 +255,8 @@ def _facts(cluster: ClusterReport, now: float) -> Iterable[tuple[str, str]]:
     if cluster.lag is not None:
         groups = number(len(cluster.lag.groups))
         yield "Groups", groups if cluster.lag.complete else f"{groups}, list incomplete"
+    if cluster.share is not None:
+        yield "This replica's", f"{len(cluster.share.owned)} of {cluster.share.of} shares"
     if cluster.durations:
         yield "Collected in", f"{sum(took.seconds for took in cluster.durations):.2f} s"
     if cluster.restarts:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 from collections import Counter
@@ -10,7 +11,15 @@ from http.client import HTTPConnection
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from confluent_kafka.admin import (  # type: ignore[attr-defined] # documented to be there
+    AclOperation,
+    AclPermissionType,
+    ResourceType,
+)
 
+from lagmon.configuration.settings import Cluster, CollectorSettings
+from lagmon.configuration.sharing import Replica as Settings
+from lagmon.sharding import home
 from tests.conftest import running
 from tests.infra.kafka import KafkaBroker
 from tests.infra.ports import free_port
@@ -18,18 +27,23 @@ from tests.infra.product import Product, address
 from tests.infra.reading import commit, values
 from tests.infra.records import produce
 from tests.infra.wait import until
+from tests.integration.collecting import collect_until
+from tests.integration.collecting import running as collecting
+from tests.integration.rights import RULES, exactly, rule
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from lagmon.readings import Snapshot
     from tests.infra.alertmanager import Alertmanager, WebhookReceiver
     from tests.infra.process import Service
 
 pytestmark = pytest.mark.timeout(240)
 
 WAIT_SECONDS = 90  # ten times what it takes
-HOMES = 12  # partitions of __consumer_offsets: enough for three
-LAGGING = [f"lagging-{number}" for number in range(6)]
+HOMES = 6  # partitions of __consumer_offsets: enough for three
+# One in each, so that whoever has a partition has a group with an incident.
+LAGGING = sorted({home(name, HOMES): name for name in map("lagging-{}".format, range(50))}.values())
 WELL = [f"well-{number}" for number in range(3)]
 TOPIC, RECORDS = "plays", 10
 SETTINGS: dict[str, Any] = {
@@ -97,10 +111,10 @@ class Pages:
         return {alert["labels"]["alertname"] for note in notes for alert in note["alerts"]}
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def shared() -> Iterator[KafkaBroker]:
-    """Give a broker on which the groups' commits are in several partitions."""
-    settings = {"offsets.topic.num.partitions": str(HOMES)}
+    """Give a broker that knows rights, on which the groups' commits are in several partitions."""
+    settings = {**RULES, "offsets.topic.num.partitions": str(HOMES)}
     yield from running(KafkaBroker(own=True, advertised_port=free_port(), settings=settings))
 
 
@@ -183,3 +197,48 @@ def test_each_group_is_watched_by_one_and_pages_once(
     until(lambda: pages.all_are("firing", "resolved"), timeout=WAIT_SECONDS, what="the ends")
     assert pages.alerts() == {"KafkaConsumerLag"}
     assert watched_once(hangs, freezes)
+
+
+@contextmanager
+def unreadable(broker: KafkaBroker, group: str) -> Iterator[None]:
+    """Take the right to READ *group* from everybody, while all else stays allowed."""
+    rules = [
+        rule(ResourceType.GROUP, group, AclOperation.ALL, AclPermissionType.ALLOW),
+        rule(ResourceType.GROUP, group, AclOperation.READ, AclPermissionType.DENY),
+    ]
+    admin = broker.admin()
+    for done in admin.create_acls(rules).values():
+        done.result(WAIT_SECONDS)
+    try:
+        yield
+    finally:
+        for gone in admin.delete_acls([exactly(one) for one in rules]).values():
+            gone.result(WAIT_SECONDS)
+
+
+def test_a_right_that_a_member_lacks_is_named_with_the_command_that_grants_it(
+    shared: KafkaBroker,
+) -> None:
+    """Without READ on the group it has no share; once that is granted it has one."""
+    cluster = Cluster(name="test", bootstrap_servers=shared.bootstrap_servers)
+    made = CollectorSettings(cluster=cluster, replica=Settings(group="watchers", session=6.0))
+
+    async def story() -> tuple[Snapshot, Snapshot]:
+        async with collecting(made) as collector:
+            with unreadable(shared, "watchers"):
+                refused = await collect_until(collector, lambda seen: "--add" in why(seen))
+            return refused, await collect_until(collector, lambda seen: not why(seen))
+
+    refused, granted = asyncio.run(story())
+
+    assert why(refused).endswith("--operation Read --group watchers")
+    assert refused.owned is not None
+    assert refused.owned.owned == ()
+    assert granted.owned is not None
+    assert granted.owned.owned == tuple(range(HOMES))
+
+
+def why(snapshot: Snapshot) -> str:
+    """Say why the replica of *snapshot* has no share."""
+    assert snapshot.owned is not None
+    return snapshot.owned.why or ""
