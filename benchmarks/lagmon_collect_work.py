@@ -1,10 +1,10 @@
 """What the benchmark of collecting runs in processes of their own: ``ROW ARGUMENTS``.
 
-``judge CYCLES``: CPU s to judge 20,000 group partitions. ``memory SERVERS CYCLES GROUPS LEAST``:
-what parent and child hold. ``racing SERVERS``: a producer and consumers that never rest. The first
-two print one JSON line. The snapshots that they judge are made here, in the form of recorded ones:
-a steady cluster in which one group in twenty is stuck with one partition, one has stopped, and one
-falls behind.
+``judge CYCLES [GROUPS]``: CPU s to judge 20,000 group partitions, or ten of each of GROUPS.
+``memory SERVERS CYCLES GROUPS LEAST``: what parent and child hold. ``racing SERVERS``: a producer
+and consumers that never rest. The first two print one JSON line. The snapshots that they judge are
+made here, in the form of recorded ones: a steady cluster in which one group in twenty is stuck with
+one partition, one has stopped, and one falls behind.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def main(row: str, *arguments: str) -> None:
     """Do the work of *row*."""
     look_seldom()  # as the process that serves does
     work: dict[str, Callable[..., Any]] = {
-        "judge": lambda cycles: judging(int(cycles)),
+        "judge": lambda *sizes: judging(*map(int, sizes)),
         "memory": lambda servers, *sizes: asyncio.run(memory(servers, *map(int, sizes))),
         "racing": racing,
     }
@@ -149,9 +149,9 @@ def written(offset: int) -> float:
     return BEGAN + (offset - FIRST_END) * STEP_SECONDS / STEP_RECORDS
 
 
-def judging(cycles: int) -> dict[str, Any]:
+def judging(cycles: int, groups: int = GROUPS) -> dict[str, Any]:
     """Judge *cycles* snapshots after a history is there; give the median CPU s."""
-    recorded, policy, memory = Recorded(), wiring.policy(settings("nowhere:1")), Memory()
+    recorded, policy, memory = Recorded(groups), wiring.policy(settings("nowhere:1")), Memory()
     took = []
     for number in range(FULL_CYCLES + cycles):
         snapshot = recorded.next(memory.plan, as_read=number >= FULL_CYCLES - 2)

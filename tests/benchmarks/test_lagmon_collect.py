@@ -64,14 +64,14 @@ def commits(admin: Any, group: str) -> list[int]:
     return [one.offset for one in sorted(answer.topic_partitions, key=lambda at: at.partition)]
 
 
-def test_judging_gives_its_seconds_for_twenty_thousand_group_partitions() -> None:
+def test_judging_gives_its_seconds_for_each_group_partition() -> None:
     """In a process of its own, with groups that are stuck, stopped and falling behind."""
-    *_, last = run("-P", str(FOLDER / "lagmon_collect_work.py"), "judge", "2")
+    *_, last = run("-P", str(FOLDER / "lagmon_collect_work.py"), "judge", "2", "200")
 
     told = json.loads(last)
     assert told["cpu_seconds"] > 0
-    assert told["rows"] == 20_000
-    assert told["open"] >= 100
+    assert told["rows"] == 2000
+    assert told["open"] >= 10
 
 
 def test_parent_and_child_are_weighed_while_both_work(mock_kafka: MockKafka) -> None:

@@ -47,7 +47,7 @@ EACH = RECORDS - COMMITTED
 TRUTH = EACH * len(NODES)
 USER, PASSWORD, WRONG = "lagmon", "right", "wrong"
 READ_SECONDS = 0.25
-PATIENCE_SECONDS = 30  # for a page; it is served from memory
+PATIENCE_SECONDS = 10  # for a page; it is served from memory
 RECOVERY_SECONDS = 120  # what is promised
 RIGHTS = {
     "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
