@@ -78,7 +78,7 @@ class Board:
             for report in self.report.clusters
         )
         self.report = replace(self.report, clusters=clusters)
-        self.past[cycle.lag.cluster].put(cycle.lag, cycle.incidents)
+        self.past[cycle.lag.cluster].put(cycle.lag, cycle.incidents, cycle.snapshot.owned)
         self._tell()
 
     def vacate(self, cluster: str, share: Share) -> None:

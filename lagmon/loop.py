@@ -167,9 +167,14 @@ class Watch:
 
     def _vacate(self) -> None:
         """Take down what is another replica's now: at once, whatever else is under way."""
-        if (share := self._tenancy.share) is not None and not self._stopping:
-            self._board.vacate(self._collector.cluster, share)
-            self._publisher.write()
+        share = self._tenancy.share
+        if share is None or self._stopping:
+            return
+        if share.owned:  # the two clocks differ by a moment
+            self._tenancy.at_end(self._vacate)
+            return
+        self._board.vacate(self._collector.cluster, share)
+        self._publisher.write()
 
     def _keep(self) -> None:
         """Have the memory kept beside the loop: a disk that hangs must not keep it from paging."""

@@ -15,10 +15,13 @@ from dataclasses import dataclass
 from math import isnan, nan
 from typing import TYPE_CHECKING
 
+from lagmon.sharding import owns
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from lagmon.model import ClusterLag, Incident
+    from lagmon.readings import Share
 
 KEPT_SECONDS = 3600.0
 STEP_SECONDS = 30.0
@@ -51,8 +54,13 @@ class Past:
         self._ended: tuple[Ended, ...] = ()
         self._at = 0.0
 
-    def put(self, lag: ClusterLag, incidents: Sequence[Incident]) -> None:
-        """Take in what a cycle brought: the *lag*, and the *incidents* that are open now."""
+    def put(
+        self, lag: ClusterLag, incidents: Sequence[Incident], share: Share | None = None
+    ) -> None:
+        """Take in what a cycle brought: the *lag*, and the *incidents* that are open now.
+
+        Those of groups that are not in this replica's *share* any more are not over: they moved.
+        """
         if lag.at < self._at:  # the clock was set back: times of before fit no more
             self._lags, self._ended = {}, ()
         is_new = lag.at // STEP_SECONDS != self._at // STEP_SECONDS
@@ -61,7 +69,7 @@ class Past:
         # One that is gone, or of which nothing is known, has a gap; after the hour it is forgotten.
         for name in known.keys() | self._lags.keys():
             self._add(name, known.get(name), is_new=is_new)
-        self._end(incidents)
+        self._end(incidents, share)
 
     def lags(self, group: str) -> tuple[Sample, ...]:
         """Give the samples of *group*, the oldest first; none for one that was not seen."""
@@ -88,8 +96,9 @@ class Past:
         if is_new and all(map(isnan, series[1::2])):
             del self._lags[name]
 
-    def _end(self, incidents: Sequence[Incident]) -> None:
+    def _end(self, incidents: Sequence[Incident], share: Share | None) -> None:
         keys = {each.key for each in incidents}
-        over = [Ended(each, self._at) for each in self._open if each.key not in keys]
+        gone = [each for each in self._open if each.key not in keys]
+        over = [Ended(each, self._at) for each in gone if owns(share, each.key.group)]
         self._open = tuple(incidents)
         self._ended = (*reversed(over), *self._ended)[:ENDED_KEPT]

@@ -6,6 +6,8 @@ from dataclasses import replace
 
 from lagmon.model import IncidentKey, Why
 from lagmon.past import ENDED_KEPT, KEPT_SECONDS, Past
+from lagmon.readings import Share
+from lagmon.sharding import home
 from tests.lagmon.builders import CLUSTER, GROUP, NOON, group, incident, lags
 
 
@@ -112,3 +114,13 @@ def test_a_group_that_was_never_seen_has_no_past() -> None:
     """Nothing is given for it."""
     assert Past().lags("nobody") == ()
     assert Past().ended("nobody") == ()
+
+
+def test_an_incident_that_moved_to_another_replica_is_not_over() -> None:
+    """Whoever has the group now knows when it ends."""
+    past, elsewhere = Past(), Share(((home(GROUP, 50) + 1) % 50,), 50)
+    past.put(lags(group(2000)), (incident(),))
+
+    past.put(lags(when=NOON + 5), (), elsewhere)
+
+    assert past.ended(GROUP) == ()
