@@ -50,10 +50,12 @@ def create_api(
         Route("/incidents", api.incidents),
         Route("/record/{topic:path}/{partition}", api.record),
     ]
-    return Starlette(
+    made = Starlette(
         routes=[across_lines(each) for each in routes],
         exception_handlers={NotShown: _not_shown, HTTPException: _refused},
     )
+    made.router.redirect_slashes = False  # it would lead to whatever host the request names
+    return made
 
 
 def across_lines(route: R) -> R:

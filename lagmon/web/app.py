@@ -74,7 +74,7 @@ def create_app(
             return PlainTextResponse("lagmon is ready.\n")
         return PlainTextResponse("lagmon has not yet asked every cluster.\n", status_code=503)
 
-    return Starlette(
+    app = Starlette(
         routes=[
             *routes(board, rules, links, now, streams=streams),
             Route("/metrics", metrics),
@@ -85,6 +85,8 @@ def create_app(
         ],
         middleware=[Middleware(_SafeHeaders)],
     )
+    app.router.redirect_slashes = False  # it would lead to whatever host the request names
+    return app
 
 
 class _SafeHeaders:

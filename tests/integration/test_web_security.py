@@ -157,6 +157,52 @@ def connected(url: str, count: int, stack: ExitStack) -> list[socket.socket]:
     return [stack.enter_context(socket.create_connection(where, 20)) for _ in range(count)]
 
 
+def test_no_secret_is_in_any_output(product: Product, tmp_path: Path) -> None:
+    """Whatever lagmon was given to show to others: no page, answer, metric or line has it."""
+    secret = "hunter2-of-nobody-else"
+    held = tmp_path / "secret"
+    held.write_text(secret)
+    hashed = bcrypt.hashpw(PASSWORD.encode(), bcrypt.gensalt(4)).decode()
+    protected = tmp_path / "web.yml"
+    protected.write_text(yaml.safe_dump({"basic_auth_users": {"ada": hashed}}))
+    nobody = f"127.0.0.1:{free_port()}"
+    lagmon = product.lagmon(
+        cluster={
+            "client": {
+                "security.protocol": "SASL_PLAINTEXT",
+                "sasl.mechanism": "PLAIN",
+                "sasl.username": "ada",
+                "sasl.password": secret,
+            },
+        },
+        alertmanagers=[{"url": f"http://ada:{secret}@{nobody}"}],
+        webhooks=[
+            {"url": f"http://{nobody}/in", "secret_file": str(held), "bearer_token_file": str(held)}
+        ],
+        pagerduty={"url": f"http://{nobody}/v2", "routing_key_file": str(held)},
+        web={"host": "127.0.0.1", "port": 0, "config_file": str(protected)},
+        rules={"KafkaClusterBlind": {"for": "0s"}},
+        poll_interval="500ms",
+        log_level="DEBUG",
+    )
+    url = address(lagmon)
+    lagmon.wait_for_log("incident_opened", timeout=60)
+    lagmon.wait_for_log("notifier_failed", timeout=60)
+
+    paths = ["/", "/group?name=x", "/metrics", "/-/ready", "/api/v1/openapi.json"]
+    paths += [f"/api/v1/{each}" for each in ("clusters", "groups", "groups/x", "incidents")]
+    with httpx.Client(base_url=url, auth=("ada", PASSWORD), timeout=20) as client:
+        said = [client.get(path).text for path in (*paths, "/api/v1/record/x/0")]
+    said.append(httpx.get(url, auth=("ada", "wrong-password")).text)
+    lagmon.stop()
+    said += [*lagmon.lines(), *lagmon.errors()]
+
+    whole = "\n".join(said)
+    assert "KafkaClusterBlind" in whole
+    for each in (secret, PASSWORD, hashed, "wrong-password"):
+        assert each not in whole
+
+
 @pytest.mark.parametrize("secure", [False, True], ids=["plain", "tls"])
 def test_slow_and_idle_connections_keep_nobody_out(
     secure: bool,  # noqa: FBT001 - a parameter of the test

@@ -10,9 +10,10 @@ import asyncio
 import io
 import json
 import unicodedata
+from dataclasses import replace
 from html.parser import HTMLParser
 from typing import TYPE_CHECKING
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 import httpx
 import pytest
@@ -83,9 +84,8 @@ def seen(name: str) -> Cycle:
     """Give a cycle in which *name* is the name of all that strangers may name."""
     owner = Member(name, name, f"/{name}", (at(0, name),))
     behind = group(1203, name, part(0, 1203, topic=name, owner=owner))
-    return cycle(
-        lags(behind), incidents=(incident(name),), records=((name, record(trace_unknown=name)),)
-    )
+    oldest = replace(record(trace_unknown=name), at=at(0, name), headers=((name, name),))
+    return cycle(lags(behind), incidents=(incident(name),), records=((name, oldest),))
 
 
 def asked(app: Callable[..., object], *paths: str) -> list[httpx.Response]:
@@ -132,6 +132,31 @@ def test_a_page_is_made_of_the_same_whatever_the_names(name: str) -> None:
             ("http", "jaeger:16686"),
             ("https", "runbooks"),
         }
+
+
+@settings(max_examples=40, deadline=None)
+@given(ANY)
+@example(ODD[0])
+@example(ODD[12])
+@example(ODD[15])
+def test_the_page_of_a_group_is_made_of_the_same_whatever_its_name(name: str) -> None:
+    """With its commands, partitions, owners and the headers of its record."""
+    pages = []
+    for each in (name, "settle"):
+        app = create_app(filled(seen(each)), SHIPPED, LINKS, lambda: NOON)
+        way = urlencode({"cluster": "local", "name": safe(each)})
+        (page,) = asked(app, f"/group?{way}")
+        assert page.status_code == 200
+        assert harmless(page.text)
+        pages.append(Shape(page.text))
+    shape, usual = pages
+
+    # A command that no shell could be given is left out, with its heading; nothing is added.
+    assert set(shape.tags) <= set(usual.tags)
+    for link in shape.links:
+        parts = urlsplit(link)
+        assert parts.netloc in {"", "jaeger:16686", "runbooks"}
+        assert parts.scheme in {"", "http", "https"}
 
 
 @settings(max_examples=60)
@@ -220,6 +245,86 @@ def test_a_line_of_the_log_stays_one_line(name: str) -> None:
         assert isinstance(json.loads(line), dict)
         line.encode()
         assert not {each for each in line if unicodedata.category(each) in {"Cc", "Cs"}}
+
+
+PLACES = ("/", "/group?name=settle", "/metrics", "/api/v1/groups", "/static/lagmon.css", "/-/ready")
+NAMES = st.sampled_from(
+    [
+        "Host",
+        "Accept",
+        "Accept-Encoding",
+        "Range",
+        "If-None-Match",
+        "If-Modified-Since",
+        "Cookie",
+        "X-Forwarded-Host",
+        "X-Forwarded-Proto",
+        "Forwarded",
+        "X-Original-URL",
+        "Origin",
+        "Referer",
+        "traceparent",
+        "baggage",
+        "Authorization",
+        "Content-Length",
+        "Last-Event-ID",
+    ]
+)
+VALUES = st.binary(max_size=60) | st.sampled_from([name.encode("utf-8", "replace") for name in ODD])
+
+
+@settings(max_examples=80, deadline=None)
+@given(st.lists(st.tuples(NAMES, VALUES), max_size=6), st.sampled_from(PLACES))
+def test_no_header_breaks_an_answer_or_comes_back(sent: list[tuple[str, bytes]], path: str) -> None:
+    """What a client says about itself is no error of the server's, and stands in no answer."""
+    app = create_app(filled(seen("settle")), SHIPPED, LINKS, lambda: NOON)
+    mark = b"evil-7f3a.example"
+    headers = [(name.encode(), value + mark) for name, value in sent]
+
+    async def story() -> httpx.Response:
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://lagmon") as client:
+            return await client.get(path, headers=headers)
+
+    answer = asyncio.run(story())
+
+    assert answer.status_code < 500
+    assert mark not in answer.content
+    assert not [value for _, value in answer.headers.raw if mark in value]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/",
+        "/metrics/",
+        "/group/",
+        "/events/",
+        "/static",
+        "/static/",
+        "/-/ready/",
+        "/-/healthy/",
+        "/api/v1",
+        "/api/v1/",
+        "/api/v1/clusters/",
+        "/api/v1/groups/",
+        "/api/v1/record/plays/0/",
+    ],
+)
+def test_no_answer_leads_to_the_host_of_a_request(path: str) -> None:
+    """An address with a slash too many is unknown, and no way to somewhere else."""
+    app = create_app(filled(seen("settle")), SHIPPED, LINKS, lambda: NOON)
+
+    async def story() -> httpx.Response:
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://evil.example") as client:
+            return await client.get(path)
+
+    answer = asyncio.run(story())
+
+    assert answer.status_code in {200, 404}
+    assert "location" not in answer.headers
+    assert "evil.example" not in answer.text
 
 
 @pytest.mark.parametrize(
