@@ -29,7 +29,9 @@ from lagmon.collector.heard import LISTENING, Heard
 from lagmon.collector.process import take_stdout
 from lagmon.configuration.settings import CollectorSettings
 from lagmon.doctor.clocks import are_known
-from lagmon.doctor.examination import Broker, Examination, Glance
+from lagmon.doctor.examination import Broker, Examination, Glance, Needed
+from lagmon.readings import Resource
+from lagmon.sharding import OFFSETS_TOPIC as COMMITS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -38,8 +40,8 @@ if TYPE_CHECKING:
     from confluent_kafka.admin import ClusterMetadata  # type: ignore[attr-defined] # the same
 
     from lagmon.configuration.settings import Cluster
+    from lagmon.configuration.sharing import Replica
 
-COMMITS = "__consumer_offsets"
 TELLING = ("Metadata", 8)  # from which on brokers tell what may be done to the cluster
 POLL_SECONDS = 0.1
 GLANCE_SECONDS = 1.0  # between two glances at the clocks
@@ -75,6 +77,7 @@ def examine(settings: CollectorSettings) -> Examination:
     groups_refused = _are_groups_refused(admin, until.left(settings.request_timeout))
     seconds = until.left(settings.request_timeout)
     readable, unreadable = _rights(admin, settings.cluster, metadata, seconds)
+    sharing = _sharing(admin, settings.replica, until.left(settings.request_timeout))
     glances, untold = _clocks(admin, metadata, until)
     _await_brokers(heard, metadata, until)
     return Examination(
@@ -83,6 +86,7 @@ def examine(settings: CollectorSettings) -> Examination:
         groups_refused=groups_refused,
         readable=readable,
         unreadable=unreadable,
+        sharing=sharing,
         glances=glances,
         clocks_untold=untold,
     )
@@ -137,6 +141,35 @@ def _rights(
         if not isinstance(answer, Failure) and answer.authorized_operations is not None:
             may[AclOperation.READ in answer.authorized_operations].append(name)
     return tuple(may[True]), tuple(may[False])
+
+
+def _sharing(admin: AdminClient, replica: Replica | None, seconds: float) -> tuple[Needed, ...]:
+    """Tell whether *replica* may be a member of its group, without being one.
+
+    Kafka tells what may be done with a group that there is not yet, too.
+    """
+    if replica is None or not replica.group:
+        return ()
+    group = admin.describe_consumer_groups(
+        [replica.group], include_authorized_operations=True, request_timeout=seconds
+    )
+    topic = admin.describe_topics(
+        TopicCollection([COMMITS]), include_authorized_operations=True, request_timeout=seconds
+    )
+    return (
+        _needed(Resource.GROUP, replica.group, _answer(group[replica.group], seconds)),
+        _needed(Resource.TOPIC, COMMITS, _answer(topic[COMMITS], seconds)),
+    )
+
+
+def _needed(resource: Resource, name: str, answer: Any | Failure) -> Needed:
+    if isinstance(answer, Failure):  # what may be READ may be DESCRIBED
+        granted = False if answer.words.startswith(REFUSED) else None
+    elif answer.authorized_operations is None:
+        granted = None
+    else:
+        granted = AclOperation.READ in answer.authorized_operations
+    return Needed(resource=resource, name=name, granted=granted)
 
 
 def _clocks(

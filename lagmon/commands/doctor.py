@@ -94,8 +94,9 @@ def _of_page(settings: Settings, snapshots: Sequence[Snapshot]) -> Finding:
 
 async def _look_at(settings: Settings, cluster: Cluster) -> tuple[Snapshot, Examination]:
     theirs = settings.collector(cluster)
+    # Of all groups, and no member of those who share them: that would be a change.
     collector = Collector(theirs, pass_on=_forget)
-    examining = asyncio.create_task(examine(theirs))
+    examining = asyncio.create_task(examine(settings.collector(cluster, shared=True)))
     try:
         await collector.start()
         snapshot = await collector.collect(Plan(), time.time())

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from lagmon.configuration.settings import Cluster
-    from lagmon.doctor.examination import Examination
+    from lagmon.doctor.examination import Examination, Needed
     from lagmon.readings import GroupReading, Snapshot
 
 GROUP_REFUSED, TOPIC_REFUSED = "GROUP_AUTHORIZATION_FAILED", "TOPIC_AUTHORIZATION_FAILED"
@@ -32,6 +32,7 @@ REMEDIES = (
     ("_RESOLVE", "check the names in bootstrap_servers, and the DNS of this machine"),
     ("Connection refused", "check host and port in bootstrap_servers, and that Kafka runs there"),
 )
+NO_SHARE = "it would be given no groups to watch, nor take over those of a replica that is away"
 UNREACHED = "check bootstrap_servers, security.protocol, and that no firewall stands between"
 
 
@@ -47,6 +48,7 @@ def of_cluster(
     yield from _rights(where, cluster, snapshot, examined)
     if peeks:
         yield from _reading(where, cluster, examined)
+    yield from _sharing(where, cluster, examined.sharing)
     yield from _groups(where, cluster, snapshot)
     yield from brokers.of_clocks(where, examined)
 
@@ -123,6 +125,19 @@ def _reading(where: str, cluster: Cluster, examined: Examination) -> Iterator[Fi
         "a page names no trace for the oldest uncommitted record there",
         command,
     )
+
+
+def _sharing(where: str, cluster: Cluster, needed: tuple[Needed, ...]) -> Iterator[Finding]:
+    for one in needed:
+        name = f"{one.resource} {one.name}"
+        if one.granted is None:
+            what = f"whether lagmon may READ {name}, to share the groups, nobody told"
+            yield Finding(Level.UNKNOWN, where, what)
+        elif not one.granted:
+            command = grant(MissingRight(one.resource, one.name), cluster, "Read")
+            yield Finding(Level.FAILED, where, f"lagmon may not READ {name}", NO_SHARE, command)
+    if needed and all(one.granted for one in needed):
+        yield Finding(Level.OK, where, f"lagmon may share the groups, by group {needed[0].name}")
 
 
 def _groups(where: str, cluster: Cluster, snapshot: Snapshot) -> Iterator[Finding]:

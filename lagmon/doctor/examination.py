@@ -9,6 +9,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from lagmon.configuration.parts import Part
+from lagmon.readings import Resource  # noqa: TC001 - pydantic reads it
 
 Versions = tuple[int, int]  # of one request: the lowest and the highest that a broker takes
 
@@ -38,13 +39,21 @@ class Glance(Part):
     newest: dict[int, tuple[int, float | None]] = Field(default={})
 
 
+class Needed(Part):
+    """What a replica has to READ to share the groups: is it *granted*, None if nobody told."""
+
+    resource: Resource
+    name: str
+    granted: bool | None = None
+
+
 class Examination(Part):
     """What was found of one cluster; with *error* it could not be asked, and the rest is empty.
 
     *describable* tells whether lagmon may DESCRIBE the cluster, None where nobody said, and
     *groups_refused* that it may not DESCRIBE any group that nobody granted by name. *readable*
-    and *unreadable* are topics, as far as that was told. *clocks_untold* says why there are no
-    *glances*.
+    and *unreadable* are topics, as far as that was told. *sharing* is what a replica needs, empty
+    where none is one by way of Kafka. *clocks_untold* says why there are no *glances*.
     """
 
     error: str | None = None
@@ -53,5 +62,6 @@ class Examination(Part):
     groups_refused: bool = False
     readable: tuple[str, ...] = ()
     unreadable: tuple[str, ...] = ()
+    sharing: tuple[Needed, ...] = ()
     glances: tuple[Glance, ...] = ()
     clocks_untold: str | None = None

@@ -15,6 +15,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 import yaml
+from confluent_kafka.admin import (  # type: ignore[attr-defined] # documented to be there
+    AclBinding,
+    AclOperation,
+    AclPermissionType,
+    ResourcePatternType,
+    ResourceType,
+)
 
 from lagmon import cli
 from propagation.integrations import logs
@@ -219,6 +226,49 @@ def test_each_missing_right_is_named_and_nothing_is_missing_once_granted(
     assert f"{add} User:LAGMON --operation Describe --topic '*'" in before.todo()
     assert "no group is seen" in before.at("warning")
     assert (after.code, after.at("failed")) == (0, [])
+
+
+def let_read(secured: SecuredKafka, **named: str) -> None:
+    """Let lagmon's user READ what is *named* by its kind."""
+    rights = [
+        AclBinding(
+            ResourceType[kind.upper()],
+            name,
+            ResourcePatternType.LITERAL,
+            f"User:{USER}",
+            "*",
+            AclOperation.READ,
+            AclPermissionType.ALLOW,
+        )
+        for kind, name in named.items()
+    ]
+    admin = secured.admin()
+    for done in admin.create_acls(rights).values():
+        done.result(30)
+
+
+def test_a_replica_is_told_what_it_needs_to_share_and_nothing_once_it_is_granted(
+    secured: SecuredKafka, doctor: Doctor
+) -> None:
+    """Though nobody is in the group that they share by, and the doctor does not join it."""
+    servers, client = secured.servers(SAFE), by_password(secured)
+
+    before = doctor(servers, client, sharding="kafka", sharding_group="watchers")
+    let_read(secured, group="watchers", topic="__consumer_offsets")
+    after = doctor(servers, client, sharding="kafka", sharding_group="watchers")
+
+    add = f"kafka-acls --bootstrap-server {servers} --add --allow-principal User:{USER}"
+    assert before.at("failed") == [
+        "lagmon may not READ group watchers",
+        "lagmon may not READ topic __consumer_offsets",
+    ]
+    assert f"{add} --operation Read --group watchers" in before.todo()
+    assert f"{add} --operation Read --topic __consumer_offsets" in before.todo()
+    assert (before.code, after.code) == (1, 0)
+    assert "lagmon may share the groups, by group watchers" in after.at("ok")
+    admin = secured.admin()
+    listed = admin.list_consumer_groups(request_timeout=30).result().valid
+    assert [one.group_id for one in listed] == [GROUP]
 
 
 def test_a_wrong_password_is_one_line(secured: SecuredKafka, doctor: Doctor) -> None:

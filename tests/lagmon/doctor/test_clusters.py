@@ -8,7 +8,7 @@ import pytest
 
 from lagmon.configuration.settings import Cluster
 from lagmon.doctor.clusters import missing_rights, of_cluster
-from lagmon.doctor.examination import Broker, Examination
+from lagmon.doctor.examination import Broker, Examination, Needed
 from lagmon.doctor.findings import Finding, Level
 from lagmon.readings import Committed, GroupReading, MissingRight, Resource, Snapshot
 from lagmon.readings import TopicPartition as At
@@ -86,6 +86,38 @@ def test_a_cluster_that_may_not_be_described_is_found_by_the_examination_too() -
     (told,) = bad(found(group(), describable=False))
 
     assert told.what == "lagmon may not DESCRIBE the cluster"
+
+
+def needed(*granted: bool | None) -> tuple[Needed, ...]:
+    """Build what a replica needs to share, and whether it has it: of the group, of the topic."""
+    names = (Resource.GROUP, "lagmon-x"), (Resource.TOPIC, "__consumer_offsets")
+    pairs = zip(names, granted, strict=True)
+    return tuple(Needed(resource=kind, name=name, granted=one) for (kind, name), one in pairs)
+
+
+def test_a_replica_that_may_not_share_is_told_of_each_right_and_its_command() -> None:
+    """It would watch nothing, whatever it may DESCRIBE."""
+    group_, topic = bad(found(group(), sharing=needed(False, False)))
+
+    assert (group_.level, topic.level) == (Level.FAILED, Level.FAILED)
+    assert group_.what == "lagmon may not READ group lagmon-x"
+    assert group_.do == f"{ACLS} Read --group lagmon-x"
+    assert topic.what == "lagmon may not READ topic __consumer_offsets"
+    assert topic.do == f"{ACLS} Read --topic __consumer_offsets"
+
+
+def test_a_replica_is_said_to_share_only_where_all_is_known() -> None:
+    """What nobody told is no yes, and no fault."""
+    whats = [
+        [one.what for one in found(group(), sharing=needed(True, last)) if "share" in one.what]
+        for last in (True, None)
+    ]
+
+    assert whats == [
+        ["lagmon may share the groups, by group lagmon-x"],
+        ["whether lagmon may READ topic __consumer_offsets, to share the groups, nobody told"],
+    ]
+    assert not bad(found(group(), sharing=needed(True, None)))
 
 
 def test_where_no_group_is_seen_a_refusal_is_a_missing_right() -> None:
