@@ -38,6 +38,7 @@ def main() -> None:
     """Answer plans until stdin ends; never returns."""
     # A Ctrl-C in the terminal is the parent's to answer: it ends us by closing stdin.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    garbage.give_back()
     answers = take_stdout()
     try:
         answer(sys.stdin.buffer, answers)

@@ -49,6 +49,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 def run(chosen: argparse.Namespace) -> int:
     """Serve as *chosen*; SettingsError if that cannot be."""
     garbage.look_seldom()
+    garbage.give_back()
     sys.setswitchinterval(SWITCH_SECONDS)
     read = partial(
         load,
