@@ -129,11 +129,8 @@ def _list(reading: Reading, showing: Showing, head: list[Line], columns: int, ro
     below.append(_keys_of_list(showing, len(groups), len(reading.groups)))
     room = max(1, rows - len(head) - 1 - len(below))
     first = at // room * room
-    made = table(reading, groups, columns)
-    shown = [
-        Line(each.spans, reverse=first + place == at)
-        for place, each in enumerate(made.rows[first : first + room])
-    ]
+    made = table(reading, groups[first : first + room], columns)
+    shown = [Line(each.spans, reverse=first + place == at) for place, each in enumerate(made.rows)]
     if not groups:
         shown = [line(("No group is so." if reading.groups else "No group is watched.", "dim"))]
     blank = [line()] * (room - len(shown))

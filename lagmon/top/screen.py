@@ -12,6 +12,7 @@ import curses
 import os
 import signal
 import sys
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lagmon.top.page import Screen, screen
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from lagmon.top.feed import Feed
     from lagmon.top.lines import Line, Tone
+    from lagmon.top.page import Seen
     from lagmon.top.showing import Showing
 
 TURN_MS = 200  # between two looks at what the feed has
@@ -81,6 +83,27 @@ def _end(number: int, _: FrameType | None) -> None:
     raise SystemExit(128 + number)
 
 
+@dataclass(frozen=True, slots=True)
+class _Drawn:
+    """What was drawn, on rows and columns."""
+
+    seen: Seen | None = None
+    showing: Showing | None = None
+    size: tuple[int, int] = (0, 0)
+
+    def differs(self, other: _Drawn) -> bool:
+        """Tell whether something else is to be drawn; what was seen is swapped whole."""
+        same = (self.showing, self.size) == (other.showing, other.size)
+        return self.seen is not other.seen or not same
+
+    def screen(self) -> Screen:
+        """Lay it out."""
+        assert self.seen is not None
+        assert self.showing is not None
+        rows, columns = self.size
+        return screen(self.seen, self.showing, columns, rows)
+
+
 class _Drawing:
     """The loop: draw what has changed, read a key."""
 
@@ -93,12 +116,11 @@ class _Drawing:
     def run(self) -> None:
         """Go on until it is over."""
         window = self._window
-        drawn: tuple[Screen, tuple[int, int]] | None = None
+        made, before = Screen((), Extent()), _Drawn()
         while not self._showing.over:
-            rows, columns = window.getmaxyx()
-            made = screen(self._feed.seen, self._showing, columns, rows)
-            if drawn != (made, (rows, columns)):
-                drawn = made, (rows, columns)
+            now = _Drawn(self._feed.seen, self._showing, window.getmaxyx())
+            if now.differs(before):
+                made, before = now.screen(), now
                 self._draw(made.lines)
             self._press(made.extent)
 
