@@ -24,7 +24,7 @@ from confluent_kafka import Consumer, Producer
 from lagmon.board import Board
 from lagmon.commands import serve, wiring  # noqa: F401 - what a parent has imported weighs
 from lagmon.configuration.settings import Cluster, Groups, Settings
-from lagmon.garbage import look_seldom
+from lagmon.garbage import give_back, look_seldom
 from lagmon.loop import Memory, SystemClock, Watch, judge
 from lagmon.readings import (
     Committed,
@@ -58,7 +58,8 @@ RACE_RECORDS_A_SECOND = 2000
 
 def main(row: str, *arguments: str) -> None:
     """Do the work of *row*."""
-    look_seldom()  # as the process that serves does
+    look_seldom()  # both as the process that serves does
+    give_back()
     work: dict[str, Callable[..., Any]] = {
         "judge": lambda *sizes: judging(*map(int, sizes)),
         "memory": lambda servers, *sizes: asyncio.run(memory(servers, *map(int, sizes))),
