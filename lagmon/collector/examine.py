@@ -153,13 +153,18 @@ def _sharing(admin: AdminClient, replica: Replica | None, seconds: float) -> tup
     group = admin.describe_consumer_groups(
         [replica.group], include_authorized_operations=True, request_timeout=seconds
     )
-    topic = admin.describe_topics(
-        TopicCollection([COMMITS]), include_authorized_operations=True, request_timeout=seconds
-    )
+    topic = admin.describe_topics(TopicCollection([COMMITS]), request_timeout=seconds)
     return (
         _needed(Resource.GROUP, replica.group, _answer(group[replica.group], seconds)),
-        _needed(Resource.TOPIC, COMMITS, _answer(topic[COMMITS], seconds)),
+        _visible(COMMITS, _answer(topic[COMMITS], seconds)),
     )
+
+
+def _visible(topic: str, answer: Any | Failure) -> Needed:
+    """Tell whether *topic*, of which a replica reads nothing, may be seen."""
+    refused = isinstance(answer, Failure) and answer.words.startswith(REFUSED)
+    granted = None if isinstance(answer, Failure) and not refused else not refused
+    return Needed(resource=Resource.TOPIC, name=topic, operation="Describe", granted=granted)
 
 
 def _needed(resource: Resource, name: str, answer: Any | Failure) -> Needed:

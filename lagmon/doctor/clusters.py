@@ -129,13 +129,13 @@ def _reading(where: str, cluster: Cluster, examined: Examination) -> Iterator[Fi
 
 def _sharing(where: str, cluster: Cluster, needed: tuple[Needed, ...]) -> Iterator[Finding]:
     for one in needed:
-        name = f"{one.resource} {one.name}"
+        name, may = f"{one.resource} {one.name}", one.operation.upper()
         if one.granted is None:
-            what = f"whether lagmon may READ {name}, to share the groups, nobody told"
+            what = f"whether lagmon may {may} {name}, to share the groups, nobody told"
             yield Finding(Level.UNKNOWN, where, what)
         elif not one.granted:
-            command = grant(MissingRight(one.resource, one.name), cluster, "Read")
-            yield Finding(Level.FAILED, where, f"lagmon may not READ {name}", NO_SHARE, command)
+            command = grant(MissingRight(one.resource, one.name), cluster, one.operation)
+            yield Finding(Level.FAILED, where, f"lagmon may not {may} {name}", NO_SHARE, command)
     if needed and all(one.granted for one in needed):
         yield Finding(Level.OK, where, f"lagmon may share the groups, by group {needed[0].name}")
 

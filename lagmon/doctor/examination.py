@@ -40,10 +40,11 @@ class Glance(Part):
 
 
 class Needed(Part):
-    """What a replica has to READ to share the groups: is it *granted*, None if nobody told."""
+    """What a replica needs to share the groups: is it *granted*, None if nobody told."""
 
     resource: Resource
     name: str
+    operation: str = "Read"
     granted: bool | None = None
 
 

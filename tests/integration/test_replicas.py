@@ -19,7 +19,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined] # documented t
 
 from lagmon.configuration.settings import Cluster, CollectorSettings
 from lagmon.configuration.sharing import Replica as Settings
-from lagmon.sharding import home
+from lagmon.sharding import OFFSETS_TOPIC, home
 from tests.conftest import running
 from tests.infra.kafka import KafkaBroker
 from tests.infra.ports import free_port
@@ -200,11 +200,11 @@ def test_each_group_is_watched_by_one_and_pages_once(
 
 
 @contextmanager
-def unreadable(broker: KafkaBroker, group: str) -> Iterator[None]:
-    """Take the right to READ *group* from everybody, while all else stays allowed."""
+def unreadable(broker: KafkaBroker, kind: ResourceType, name: str) -> Iterator[None]:
+    """Take the right to READ from everybody, while all else stays allowed."""
     rules = [
-        rule(ResourceType.GROUP, group, AclOperation.ALL, AclPermissionType.ALLOW),
-        rule(ResourceType.GROUP, group, AclOperation.READ, AclPermissionType.DENY),
+        rule(kind, name, AclOperation.ALL, AclPermissionType.ALLOW),
+        rule(kind, name, AclOperation.READ, AclPermissionType.DENY),
     ]
     admin = broker.admin()
     for done in admin.create_acls(rules).values():
@@ -219,17 +219,18 @@ def unreadable(broker: KafkaBroker, group: str) -> Iterator[None]:
 def test_a_right_that_a_member_lacks_is_named_with_the_command_that_grants_it(
     shared: KafkaBroker,
 ) -> None:
-    """Without READ on the group it has no share; once that is granted it has one."""
+    """Without READ on the group it has no share; nothing of the topic has to be READ."""
     cluster = Cluster(name="test", bootstrap_servers=shared.bootstrap_servers)
     made = CollectorSettings(cluster=cluster, replica=Settings(group="watchers", session=6.0))
 
     async def story() -> tuple[Snapshot, Snapshot]:
         async with collecting(made) as collector:
-            with unreadable(shared, "watchers"):
+            with unreadable(shared, ResourceType.GROUP, "watchers"):
                 refused = await collect_until(collector, lambda seen: "--add" in why(seen))
             return refused, await collect_until(collector, lambda seen: not why(seen))
 
-    refused, granted = asyncio.run(story())
+    with unreadable(shared, ResourceType.TOPIC, OFFSETS_TOPIC):
+        refused, granted = asyncio.run(story())
 
     assert why(refused).endswith("--operation Read --group watchers")
     assert refused.owned is not None

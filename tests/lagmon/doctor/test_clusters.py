@@ -90,9 +90,12 @@ def test_a_cluster_that_may_not_be_described_is_found_by_the_examination_too() -
 
 def needed(*granted: bool | None) -> tuple[Needed, ...]:
     """Build what a replica needs to share, and whether it has it: of the group, of the topic."""
-    names = (Resource.GROUP, "lagmon-x"), (Resource.TOPIC, "__consumer_offsets")
-    pairs = zip(names, granted, strict=True)
-    return tuple(Needed(resource=kind, name=name, granted=one) for (kind, name), one in pairs)
+    group_, topic = granted
+    offsets = {"resource": Resource.TOPIC, "name": "__consumer_offsets", "operation": "Describe"}
+    return (
+        Needed(resource=Resource.GROUP, name="lagmon-x", granted=group_),
+        Needed.model_validate({**offsets, "granted": topic}),
+    )
 
 
 def test_a_replica_that_may_not_share_is_told_of_each_right_and_its_command() -> None:
@@ -102,8 +105,8 @@ def test_a_replica_that_may_not_share_is_told_of_each_right_and_its_command() ->
     assert (group_.level, topic.level) == (Level.FAILED, Level.FAILED)
     assert group_.what == "lagmon may not READ group lagmon-x"
     assert group_.do == f"{ACLS} Read --group lagmon-x"
-    assert topic.what == "lagmon may not READ topic __consumer_offsets"
-    assert topic.do == f"{ACLS} Read --topic __consumer_offsets"
+    assert topic.what == "lagmon may not DESCRIBE topic __consumer_offsets"
+    assert topic.do == f"{ACLS} Describe --topic __consumer_offsets"
 
 
 def test_a_replica_is_said_to_share_only_where_all_is_known() -> None:
@@ -115,7 +118,7 @@ def test_a_replica_is_said_to_share_only_where_all_is_known() -> None:
 
     assert whats == [
         ["lagmon may share the groups, by group lagmon-x"],
-        ["whether lagmon may READ topic __consumer_offsets, to share the groups, nobody told"],
+        ["whether lagmon may DESCRIBE topic __consumer_offsets, to share the groups, nobody told"],
     ]
     assert not bad(found(group(), sharing=needed(True, None)))
 
