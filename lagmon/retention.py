@@ -19,14 +19,21 @@ def of_partition(part: PartitionLag) -> float | None:
         return 0.0
     if part.lag is None or part.end is None or part.start is None:
         return None
-    # Of an empty log everything unread is lost: each message counts as one whole log.
-    return part.lag / max(1, part.end - part.start)
+    return _ratio(part.lag, part.end - part.start)
 
 
 def of_group(group: GroupLag) -> float | None:
     """Give the highest ratio that is known of the group's partitions."""
-    behind = (of_partition(part) for part in group.partitions if part.lag)
-    ratios = [ratio for ratio in behind if ratio is not None]
+    ratios = [
+        _ratio(part.lag, part.end - part.start)
+        for part in group.partitions
+        if part.lag and part.start is not None and part.end is not None
+    ]
     if ratios:
         return max(ratios)
     return 0.0 if any(part.lag == 0 for part in group.partitions) else None
+
+
+def _ratio(lag: int, held: int) -> float:
+    # Of an empty log everything unread is lost: each message counts as one whole log.
+    return lag / max(1, held)

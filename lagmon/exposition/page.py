@@ -95,11 +95,7 @@ class Renderer:
 def _joined(lines: Lines) -> Families:
     # Many small texts weigh more than a large one, and a page is joined once for each format.
     texts = {name: "".join(found) for name, found in lines.items()}
-    return {
-        name: Family(_METRICS[name], text.count("\n"), text)  # a series is a line
-        for name, text in texts.items()
-        if text
-    }
+    return {name: Family(_METRICS[name], text) for name, text in texts.items() if text}
 
 
 def _lines(samples: Iterable[_Sample]) -> Lines:

@@ -18,6 +18,7 @@ from lagmon.exposition.page import Renderer
 if TYPE_CHECKING:
     from lagmon.board import Board
     from lagmon.exposition.bounds import Exported
+    from lagmon.exposition.text import Page
 
 # For how long a thread may keep the interpreter while another wants it, in seconds. Python's own
 # 5 ms, passed on to and fro by each step of an answer, are felt by whoever scrapes during a cycle.
@@ -46,11 +47,11 @@ class Publisher:
             for form in self._board.page.forms:
                 page.make(form)
             self._board.page = page
-            self._log_dropped(self._renderer.dropped, page.series)
+            self._log_dropped(self._renderer.dropped, page)
 
-    def _log_dropped(self, dropped: int, exported: int) -> None:
+    def _log_dropped(self, dropped: int, page: Page) -> None:
         before, self._dropped = self._dropped, dropped
         if dropped and not before:
-            log.warning("series_dropped", dropped=dropped, exported=exported)
+            log.warning("series_dropped", dropped=dropped, exported=page.series)
         if before and not dropped:
-            log.info("series_complete", exported=exported)
+            log.info("series_complete", exported=page.series)

@@ -154,8 +154,10 @@ def _waited(seconds: float) -> str:
     """Write *seconds* to the thousandth as `number` does, in half the time."""
     if not 0 <= seconds < _MILLION - 1:
         return number(round(seconds, 3))
-    text = f"{seconds:.3f}".rstrip("0")
-    return f"{text}0" if text[-1] == "." else text
+    text = f"{seconds:.3f}"
+    if text[-1] != "0":
+        return text
+    return text[:-2] if text[-2] == "0" else text[:-1]  # one digit always stays
 
 
 def _topics(lines: Lines, group: GroupLag, names: GroupNames) -> None:

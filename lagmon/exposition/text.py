@@ -49,11 +49,15 @@ class Form(NamedTuple):
 
 
 class Family(NamedTuple):
-    """Some series of one *metric*: how many, and their lines as one text."""
+    """Some series of one *metric*, their lines as one text."""
 
     metric: Metric
-    series: int
     text: str
+
+    @property
+    def series(self) -> int:
+        """How many they are: a series is a line. Counted when somebody asks."""
+        return self.text.count("\n")
 
 
 class Page:
@@ -62,12 +66,16 @@ class Page:
     *families* come in their order; those of one metric stand together.
     """
 
-    __slots__ = ("_families", "_made", "series")
+    __slots__ = ("_families", "_made")
 
     def __init__(self, families: Iterable[Family] = ()) -> None:
         self._families = tuple(families)
         self._made: dict[Form, bytes] = {}
-        self.series = sum(family.series for family in self._families)
+
+    @property
+    def series(self) -> int:
+        """How many series it has."""
+        return sum(family.series for family in self._families)
 
     @property
     def forms(self) -> tuple[Form, ...]:
@@ -128,9 +136,10 @@ def number(value: float) -> str:
     if type(value) is int and 0 <= value < _EXACT:  # lags and offsets
         if value < _MILLION:
             return f"{value}.0"
-        text = f"{value}"
-        digits = f"{text[0]}.{text[1:]}"
-        return (digits if text[-1] != "0" else digits.rstrip("0.")) + _EXPONENTS[len(text)]
+        text = str(value)
+        if text[-1] != "0":
+            return f"{text[0]}.{text[1:]}{_EXPONENTS[len(text)]}"
+        return f"{text[0]}.{text[1:]}".rstrip("0.") + _EXPONENTS[len(text)]
     exact = float(value)
     text = repr(exact)
     point = text.find(".")

@@ -79,7 +79,6 @@ def page(written: list[Written]) -> Page:
     return Page(
         Family(
             metric,
-            len(samples),
             "".join(
                 f"{metric.name}{labelled(dict(zip(metric.labels, values, strict=True)))}"
                 f" {number(value)}\n"
