@@ -37,7 +37,7 @@ from tests.infra.wait import until
 from tests.integration.meaning import ANSWER_SECONDS, commit
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Collection, Iterator
     from typing import Self
 
 TOPIC, GROUPS = "plays", tuple(f"group-{number}" for number in range(12))
@@ -356,14 +356,24 @@ class Drill:
         """Wait until a page that is read from now on says that something is missing."""
         return self._page(lambda page: page.hurt, f"{what} to be noticed")
 
+    def refused(self, what: str) -> Page:
+        """Wait until a page that is read from now on misses something of a cluster that is up."""
+        return self._page(lambda page: page.up and page.hurt, f"{what} to be noticed")
+
     def blind(self, what: str) -> Page:
         """Wait until a page that is read from now on says that the cluster does not answer."""
         return self._page(lambda page: not page.up, f"lagmon_up 0 because of {what}")
 
-    def partly(self, what: str) -> Page:
-        """Wait until a page that is read from now on has some values and says that some miss."""
+    def partly(self, what: str, *, without: Collection[str] = ()) -> Page:
+        """Wait until a page that is read from now on has some values and says that some miss.
+
+        Those of the groups *without* miss: what was kept of them is gone.
+        """
         return self._page(
-            lambda page: page.up and bool(page.lags) and page.hurt, f"values in spite of {what}"
+            lambda page: (
+                page.up and bool(page.lags) and page.hurt and page.lags.keys().isdisjoint(without)
+            ),
+            f"values in spite of {what}",
         )
 
     def lasts(self, seconds: float) -> None:
