@@ -55,6 +55,11 @@ def endpoint(text: str) -> str:
     return text.rstrip("/")
 
 
+def place(text: str) -> str:
+    """Give of the address *text* where it is: no scheme, and no credentials."""
+    return text.partition("://")[2].rpartition("@")[2]
+
+
 def _split(text: str) -> SplitResult:
     try:
         parts = urlsplit(text)

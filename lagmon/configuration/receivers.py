@@ -79,6 +79,16 @@ class Webhook(Receiver):
     secret_file: ReadableFile
 
 
+def differ(receivers: tuple[Receiver, ...]) -> tuple[Receiver, ...]:
+    """Take *receivers* if each is somewhere else: metrics tell them apart by where they are."""
+    first: dict[str, int] = {}
+    for number, one in enumerate(receivers):
+        known = first.setdefault(addresses.place(one.url), number)
+        if known != number:
+            raise ValueError(f"[{known}] and [{number}] are at the same address; name it once")
+    return receivers
+
+
 class PagerDuty(Part):
     """A service of PagerDuty, told where no Alertmanager has taken anything for *fallback_after*.
 

@@ -32,7 +32,7 @@ from lagmon.configuration.exposing import Metrics
 from lagmon.configuration.maintenance_settings import WindowSettings
 from lagmon.configuration.parts import Duration, Link, Part, Pattern
 from lagmon.configuration.properties import FromFile, content
-from lagmon.configuration.receivers import Alertmanager, PagerDuty, Webhook
+from lagmon.configuration.receivers import Alertmanager, PagerDuty, Receiver, Webhook, differ
 from lagmon.configuration.rule_settings import RuleSettings
 from lagmon.configuration.serving import Web
 from lagmon.configuration.sharing import NONE, Replica, in_time, replica
@@ -238,6 +238,11 @@ class Settings(BaseSettings):
         if twice:
             raise ValueError(f"two clusters are named {twice[0]!r}; the name is a label")
         return clusters
+
+    @field_validator("alertmanagers", "webhooks")
+    @classmethod
+    def _receivers_differ(cls, receivers: tuple[Receiver, ...]) -> tuple[Receiver, ...]:
+        return differ(receivers)
 
     @model_validator(mode="after")
     def _times_fit(self) -> Self:

@@ -324,6 +324,16 @@ def test_an_unknown_variable_alone_is_refused(monkeypatch: pytest.MonkeyPatch) -
     assert problem.startswith("LAGMON_PORT: ")
 
 
+def test_an_alertmanager_that_is_named_twice_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its metric would be there twice; neither scheme nor credentials make another of it."""
+    urls = ["http://am:9093", "http://other:9093", "https://u:hunter2@am:9093/"]
+    monkeypatch.setenv("LAGMON_ALERTMANAGERS", json.dumps([{"url": url} for url in urls]))
+
+    (problem,) = problems(bootstrap_servers="kafka:1")
+
+    assert problem == "alertmanagers: [0] and [2] are at the same address; name it once"
+
+
 def test_two_clusters_of_one_name_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """The name is a label of every series: it must tell clusters apart."""
     clusters = [{"name": "a", "bootstrap_servers": "kafka:1"}] * 2

@@ -133,9 +133,11 @@ def test_a_secret_that_is_gone_is_a_failure_until_it_is_back(tmp_path: Path) -> 
     assert asyncio.run(story()) == [Outcome.FAILED, Outcome.SENT]
 
 
-def test_a_name_has_no_credentials(key: Path) -> None:
-    """It is a label."""
-    assert webhook("https://u:p@h/in", key).name == "webhook:h/in"
+def test_a_name_has_nothing_that_lets_anybody_in(key: Path) -> None:
+    """It is a label: of a path, which may be as good as a password, it has the hash."""
+    names = [webhook(f"https://u:p@h{path}", key).name for path in ("", "/in/T0k3n", "/in/0ther")]
+
+    assert names == ["webhook:h", "webhook:h/~e13170e5", "webhook:h/~d880217a"]
 
 
 def test_a_webhook_that_hangs_delays_no_other(key: Path) -> None:
