@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from typing import Self
 
 NAME = "xterm"
-END_SECONDS = 30
+END_SECONDS = 60  # a loaded machine needs a part of it
 READ_BYTES = 1 << 16
 
 # Makes the terminal that is named the controlling one of what it becomes.
