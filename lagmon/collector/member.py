@@ -9,8 +9,9 @@ them it leaves the group by itself within the session, as ``max.poll.interval.ms
 
 What the client believes to own may be others' by now. It is certain when the group's coordinator
 has as a member the very id that the partitions were given to: an id that was dropped never comes
-back. From when that was asked it is certain for the session less one heartbeat: so long the
-coordinator waits for a member that falls silent at that moment.
+back. From when that was asked it is certain for the session less a margin: so long the coordinator
+waits at least for a member that falls silent at that moment. The margin is for its last heartbeat,
+which was some time before: the client's thread looks once a second whether one is due.
 """
 
 from __future__ import annotations
@@ -38,7 +39,9 @@ if TYPE_CHECKING:
     from lagmon.configuration.sharing import Replica
     from lagmon.readings import GroupReading
 
-HEARTBEATS = 10  # in a session: others notice soon that they have to take over
+HEARTBEAT_SECONDS = 0.5  # by their answers others learn soon that they have to take over
+HEARTBEATS = 10  # in a session, at least
+MARGIN, MARGIN_SECONDS = 0.1, 1.5  # of a session; the longer of the two, at most half a session
 STABLE = "stable"
 EVENTS_AT_MOST = 100  # of the client, in one poll
 ASK_SECONDS = 2.0  # for the group; the share is certain for longer than that without an answer
@@ -134,7 +137,7 @@ class Member:
                 self._why = DROPPED.format(group=self.group)
             return Share(of=share.of)
         self._why = None
-        self._until = asked_at + self._replica.session * (1 - 1 / HEARTBEATS)
+        self._until = asked_at + certain_seconds(self._replica.session)
         owned = set(self._assigned())
         # While it is dealt out anew the coordinator does not say what is whose. Nobody is given
         # what this member has before it has come back from that without it.
@@ -173,7 +176,9 @@ class Member:
             "group.id": self.group,
             "session.timeout.ms": session_ms,
             "max.poll.interval.ms": session_ms,
-            "heartbeat.interval.ms": max(1, session_ms // HEARTBEATS),
+            "heartbeat.interval.ms": max(
+                1, min(round(HEARTBEAT_SECONDS * 1000), session_ms // HEARTBEATS)
+            ),
         }
 
     def _assigned(self) -> tuple[int, ...]:
@@ -215,3 +220,8 @@ class Member:
         name = self.group if resource is Resource.GROUP else OFFSETS_TOPIC
         command = grant(MissingRight(resource, name), self._client.cluster, operation)
         return f"lagmon may not {operation.upper()} {resource} {name}; {command}"
+
+
+def certain_seconds(session: float) -> float:
+    """Give for how many seconds a member that was just seen is sure of its share in a *session*."""
+    return session - min(session / 2, max(MARGIN * session, MARGIN_SECONDS))
