@@ -34,10 +34,12 @@ from consumers.kafka.properties import producer_properties
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable, Collection, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+    from collections.abc import Set as AbstractSet
 
-    from consumers.deadletters.letters import Letter
+    from consumers.deadletters.letters import Letter, Place
     from consumers.deadletters.planning import Plan
+    from consumers.deadletters.reading import Survey
 
     Act = Callable[[argparse.Namespace, DeadLetterSettings], int]
 
@@ -144,7 +146,11 @@ def _replay(chosen: argparse.Namespace, settings: DeadLetterSettings) -> int:
         )
         planned = planned.without(_forbidden(settings, planned.origins()))
         if producer is None:
-            return _say_plan(chosen, planned)
+            if chosen.json:
+                _print_replay(survey, planned.reasons(), frozenset())
+            else:
+                _say_plan(planned)
+            return 0
         places = {letter.place for letter in planned.chosen}
         replayer = Replayer(producer, settings.dlq_topic, partitions)
         messages = (one for one in topic.messages(wanted.since_ms) if place_of(one) in places)
@@ -153,9 +159,13 @@ def _replay(chosen: argparse.Namespace, settings: DeadLetterSettings) -> int:
                 for _ in replayer.replay(takewhile(lambda _: not interrupted(), messages)):
                     pass
         finally:
-            _say(f"{wording.counted(replayer.replayed, 'dead letter')} replayed.\n")
+            if chosen.json:
+                _print_replay(survey, planned.reasons(replayer.failures), replayer.done)
+            else:
+                _say(f"{wording.counted(len(replayer.done), 'dead letter')} replayed.\n")
     failures = [*planned.forbidden, *replayer.failures]
-    _say_left_out([*planned.left_out, *failures])
+    if not chosen.json:
+        _say_left_out([*planned.left_out, *failures])
     return 1 if failures else 0
 
 
@@ -182,10 +192,7 @@ def _whole_transactions() -> Iterator[Callable[[], bool]]:
         raise KeyboardInterrupt
 
 
-def _say_plan(chosen: argparse.Namespace, planned: Plan) -> int:
-    if chosen.json:
-        _print_json(planned.chosen, frozenset())
-        return 0
+def _say_plan(planned: Plan) -> None:
     if planned.chosen:
         topics = sorted(planned.origins())
         _say(
@@ -198,7 +205,6 @@ def _say_plan(chosen: argparse.Namespace, planned: Plan) -> int:
     _say_left_out([*planned.left_out, *planned.forbidden])
     if planned.chosen:
         _say("Nothing was written. To do it, run this again with --yes.\n")
-    return 0
 
 
 def _say_left_out(left_out: Sequence[tuple[Letter, str]]) -> None:
@@ -213,3 +219,10 @@ def _say_left_out(left_out: Sequence[tuple[Letter, str]]) -> None:
 def _print_json(letters: Sequence[Letter], replayed: frozenset[str] | set[str]) -> None:
     for letter in letters:
         _say(wording.as_json(letter, replayed=letter.id in replayed) + "\n")
+
+
+def _print_replay(survey: Survey, reasons: Mapping[Place, str], done: AbstractSet[Place]) -> None:
+    for letter in survey.letters:
+        replayed = letter.id in survey.replayed or letter.place in done
+        left_out = reasons.get(letter.place)
+        _say(wording.as_json_replay(letter, replayed=replayed, left_out=left_out) + "\n")

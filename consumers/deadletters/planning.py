@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable
 
-    from consumers.deadletters.letters import Letter
+    from consumers.deadletters.letters import Letter, Place
 
 MAX_REPLAYS: Final = 3
 INTERNAL: Final = "__"  # what the names of Kafka's own topics begin with
@@ -52,6 +52,10 @@ class Plan(NamedTuple):
     def origins(self) -> set[str]:
         """Name the topics that letters go back to."""
         return {letter.origin.topic for letter in self.chosen if letter.origin}
+
+    def reasons(self, failures: Iterable[tuple[Letter, str]] = ()) -> dict[Place, str]:
+        """Say of each letter that stays why it does; *failures* came up while replaying."""
+        return {one.place: why for one, why in [*self.left_out, *self.forbidden, *failures]}
 
     def without(self, topics: Container[str]) -> Plan:
         """Leave out what would go to *topics*, which this user may not write."""

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final, NoReturn
 from confluent_kafka import KafkaError, KafkaException
 
 from consumers.deadletters.envelope import PREFIX, REPLAYS
-from consumers.deadletters.letters import REPLAYED, letter_of
+from consumers.deadletters.letters import REPLAYED, letter_of, place_of
 from consumers.deadletters.queue import PROPERTIES
 from consumers.deadletters.words import LastWords, in_words
 from consumers.errors import Fatal
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from confluent_kafka import Message
 
     from consumers.configuration.common import KafkaSettings
-    from consumers.deadletters.letters import Letter
+    from consumers.deadletters.letters import Letter, Place
     from consumers.types import Headers
 
     DeliveryCallback = Callable[[KafkaError | None, Message], None]
@@ -90,14 +90,15 @@ class Replayer:
     """Writes the records of one dead-letter topic back; *partitions* counts those of each topic.
 
     The *producer* is the caller's, made with `transactional_id`. A letter that cannot be written
-    back, because it is too large for its topic, is left as it is and told in `failures`.
+    back, because it is too large for its topic, is left as it is and told in `failures`. `done` are
+    the places of those that were.
     """
 
     def __init__(self, producer: Producer, dlq_topic: str, partitions: Mapping[str, int]) -> None:
         self._producer = producer
         self._topic = dlq_topic
         self._partitions = partitions
-        self.replayed = 0
+        self.done: set[Place] = set()
         self.failures: list[tuple[Letter, str]] = []
 
     def replay(self, messages: Iterable[Message]) -> Iterator[int]:
@@ -111,7 +112,7 @@ class Replayer:
             except _RefusedError:
                 for message in batch:
                     self._alone(message)
-            yield self.replayed
+            yield len(self.done)
 
     def _alone(self, message: Message) -> None:
         for _ in range(ATTEMPTS):
@@ -139,7 +140,7 @@ class Replayer:
             self._producer.commit_transaction(ANSWER_SECONDS)
         except (KafkaException, BufferError) as error:
             self._give_up(error.args[0], refusals, _origins(messages))
-        self.replayed += len(messages)
+        self.done.update(map(place_of, messages))
 
     def _write(self, message: Message, on_delivery: DeliveryCallback) -> None:
         letter = letter_of(message)

@@ -69,6 +69,12 @@ def as_json(letter: Letter, *, replayed: bool) -> str:
     )
 
 
+def as_json_replay(letter: Letter, *, replayed: bool, left_out: str | None) -> str:
+    """Write what a replay did to *letter*, or why it left it, as one JSON object on one line."""
+    whole: dict[str, Any] = json.loads(as_json(letter, replayed=replayed))
+    return json.dumps({**whole, "left_out": left_out}, ensure_ascii=False)
+
+
 def card(letter: Letter, message: Message, *, replayed: bool, payload: bool) -> str:
     """Write all of one *letter*: what is known of it, its headers, and with *payload* its value."""
     facts = (

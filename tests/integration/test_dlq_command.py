@@ -53,7 +53,7 @@ class Game:
 
     def gives_up(self, offset: int, error: BaseException | None = None, **more: Any) -> None:
         """Write the dead letter of the record at *offset*; *more* is what the record was."""
-        one = record(offset, topic=self.topic, **{"headers": [*TRACED], **more})
+        one = record(offset, **{"topic": self.topic, "headers": [*TRACED], **more})
         with processing(one.message):  # as the worker does
             self._queue.send(one, error or Poison("no such game"), attempts=1)
 
@@ -291,6 +291,32 @@ def test_a_letter_that_no_longer_fits_does_not_stop_the_others(game: Game) -> No
     assert game.offsets() == [7]
 
 
+def test_a_program_learns_what_became_of_every_letter(game: Game) -> None:
+    """With --json each has a line: first what would be left and why, then what was done."""
+    gone = f"{game.topic}-gone"
+    for offset, topic in ((1, game.topic), (2, game.topic), (3, gone)):
+        game.gives_up(offset, topic=topic)
+    game.replayed("--json", next(one["letter"] for one in game.listed() if of(one) == 1))
+
+    first, then = (game.dlq_command("replay", "--json", *more).stdout for more in ([], ["--yes"]))
+
+    left = {1: (True, "replayed already"), 3: (False, f"from {gone}, which is gone")}
+    assert outcomes(first) == {2: (False, None), **left}
+    assert outcomes(then) == {2: (True, None), **left}
+
+
+def of(told: dict[str, Any]) -> int:
+    """Give the offset at which the letter that is *told* was given up."""
+    offset: int = told["origin"]["offset"]
+    return offset
+
+
+def outcomes(lines: str) -> dict[int, tuple[bool, str | None]]:
+    """Read what a replay said of each letter, by `of`."""
+    letters = [json.loads(line) for line in lines.splitlines()]
+    return {of(one): (one["replayed"], one["left_out"]) for one in letters}
+
+
 def write_letter(game: Game, topic: str, value: bytes) -> None:
     """Write the dead letter of a record with *value* that was at offset 7 of *topic*."""
     one = record(7, topic=topic, value=value)
@@ -356,7 +382,7 @@ def test_a_replay_that_was_ended_says_so(game: Game) -> None:
         with pytest.raises(Fatal, match=r"another replay of .* has begun"):
             list(first.replay(topic.messages()))
 
-    assert first.replayed == 0
+    assert first.done == set()
     assert game.records() == []
 
 
