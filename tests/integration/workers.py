@@ -114,7 +114,7 @@ def committed(kafka: KafkaBroker, topic: str) -> dict[int, int]:
 
 
 def read(
-    kafka: KafkaBroker, topic: str, count: int = 1, timeout: float = 10
+    kafka: KafkaBroker, topic: str, count: int = 1, timeout: float = 60
 ) -> list[confluent_kafka.Message]:
     """Read the first *count* records of partition 0 of *topic*, or those there after *timeout*."""
     consumer = confluent_kafka.Consumer(
@@ -124,3 +124,15 @@ def read(
     found = consumer.consume(count, timeout=timeout)
     consumer.close()
     return found
+
+
+def read_all(kafka: KafkaBroker, topic: str) -> list[confluent_kafka.Message]:
+    """Read every record that is on partition 0 of *topic* now."""
+    consumer = confluent_kafka.Consumer(
+        {"bootstrap.servers": kafka.bootstrap_servers, "group.id": "reader"}
+    )
+    start, end = consumer.get_watermark_offsets(
+        confluent_kafka.TopicPartition(topic, 0), timeout=60
+    )
+    consumer.close()
+    return read(kafka, topic, end - start)
