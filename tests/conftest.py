@@ -11,6 +11,7 @@ import logging
 import os
 import re
 from contextlib import ExitStack
+from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn, Protocol, TypeVar
 from uuid import uuid4
 
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+FAULTS = Path(__file__).parent / "faults"
 OURS = ("CONSUMERS_", "LAGMON_", "OTEL_")  # settings that must not come from whoever runs the tests
 # A broker that was killed is let in again when its old session has ended, 9 s by default.
 SOON_BACK = {"broker.session.timeout.ms": "3000", "broker.heartbeat.interval.ms": "500"}
@@ -59,6 +61,11 @@ def pytest_report_header() -> list[str]:
         f"Kafka: {kafka_component.described()}; mock: librdkafka {confluent_kafka.libversion()[0]}",
         f"PostgreSQL: {postgres_component.described()}",
     ]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the fault matrix: one file, which takes longest and mostly waits."""
+    items.sort(key=lambda item: FAULTS not in item.path.parents)
 
 
 def running(component: AbstractContextManager[T]) -> Iterator[T]:
