@@ -213,6 +213,21 @@ def test_a_partition_does_not_speak_for_another(paging: Paging) -> None:
     assert paging.states() == {"lagmon": "active", "": "active"}
 
 
+def test_partitions_of_a_group_are_one_page_that_says_of_each(paging: Paging) -> None:
+    """They have no sentence in common; the page has one all the same, and what each says."""
+    paging.post(own_page(0), own_page(1))
+
+    def of_both() -> list[dict[str, Any]]:
+        known = [each["payload"] for each in paging.pagerduty.events]
+        return [each for each in known if "2 alerts in all" in each["summary"]]
+
+    told = until(of_both, what="a page on both")[0]
+
+    assert told["summary"].startswith("P1 Consumer group game-consumer on local, ")
+    for partition in (0, 1):
+        assert f"game.slots.plays[{partition}]" in told["custom_details"]["description"]
+
+
 def test_whichever_comes_first_it_is_one_incident(paging: Paging) -> None:
     """A copy that came before lagmon's alert and that alert are one incident at PagerDuty."""
     paging.post(copy())
