@@ -133,12 +133,18 @@ def _shortened(said: str, secrets: Iterable[str]) -> str:
     return said[:_WORDS]
 
 
+async def _as_it_came(response: httpx.Response) -> None:
+    """Let nobody unpack what came packed although that was not asked for."""
+    response.headers.pop("Content-Encoding", None)
+
+
 def client(access: Access, timeout_seconds: float) -> httpx.AsyncClient:
     """Make a client that shows the certificates of *access*; AccessError where it cannot."""
     # No redirects: an answer must not choose who gets our alerts and credentials. No settings
     # from the environment: a proxy for the internet is none for the Alertmanager next door.
     return httpx.AsyncClient(
         headers={"Accept-Encoding": "identity"},
+        event_hooks={"response": [_as_it_came]},
         verify=access.context() or True,
         follow_redirects=False,
         trust_env=False,

@@ -26,7 +26,16 @@ if TYPE_CHECKING:
     from lagmon.notify.access import Access
 
 TIMEOUT_SECONDS = 5.0
-ENDED = (httpx.HTTPError, AccessError, OSError, ValueError, LookupError, TypeError, AttributeError)
+ENDED = (
+    httpx.HTTPError,
+    AccessError,
+    OSError,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    RecursionError,  # JSON that is nested without end
+)
 
 log = structlog.get_logger(__name__)
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import pytest
 from structlog.testing import capture_logs
 
 from lagmon.notify import Access, Alertmanager, Outcome
@@ -14,6 +16,7 @@ from lagmon.notify.open_alerts import OpenAlert, open_alerts, read
 from lagmon.report import Links
 from tests.infra.ports import free_port
 from tests.lagmon.builders import CLUSTER, GROUP, incident, notice
+from tests.lagmon.notify.standing_in import answering
 
 if TYPE_CHECKING:
     from lagmon.report import Notice
@@ -82,6 +85,24 @@ def test_without_an_answer_nothing_is_known() -> None:
     away = f"http://127.0.0.1:{free_port()}"
 
     assert asyncio.run(open_alerts([(away, Access())], CLUSTER)) is None
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        pytest.param(b"Content-Encoding: gzip\r\n\r\n" + gzip.compress(b"[]"), id="packed"),
+        pytest.param(b"\r\n" + b"[" * 200_000, id="nested"),
+        pytest.param(b"\r\n[1]", id="of another kind"),
+    ],
+)
+def test_an_answer_that_no_alertmanager_gives_is_none(answer: bytes) -> None:
+    """Nothing is unpacked, as little can be packed that keeps everybody waiting; nothing breaks."""
+
+    async def story() -> tuple[OpenAlert, ...] | None:
+        async with answering(b"HTTP/1.1 200 OK\r\n" + answer, lines=20) as (url, _):
+            return await open_alerts([(url, Access())], CLUSTER)
+
+    assert asyncio.run(story()) is None
 
 
 def test_what_prometheus_sent_is_not_lagmons() -> None:
