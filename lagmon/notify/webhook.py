@@ -87,6 +87,7 @@ class Webhook:
         self.name = named("webhook", bare)
         self._links, self._holds_seconds = links, holds_seconds
         self._secret_file, self._now = secret_file, now
+        self._path = bare.partition("://")[2].partition("/")[2]  # it may be what lets one in
         self._delivery = Delivery(self.name, bare, access, timeout_seconds)
 
     async def send(self, notices: Sequence[Notice]) -> Outcome:
@@ -97,7 +98,7 @@ class Webhook:
         now = self._now()
         said, timestamp = body(notices, self._links, self._holds_seconds, now), str(int(now))
         signed = {TIMESTAMP: timestamp, SIGNATURE: signature(key, timestamp, said)}
-        return await self._delivery.post(said, JSON | signed)
+        return await self._delivery.post(said, JSON | signed, hidden=self._path)
 
     async def close(self) -> None:
         """Close the connections."""

@@ -13,6 +13,7 @@ import jsonschema  # type: ignore[import-untyped]
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
 from lagmon.model import Change
 from lagmon.notify import Mailbox, Outcome, Webhook
@@ -131,6 +132,19 @@ def test_a_secret_that_is_gone_is_a_failure_until_it_is_back(tmp_path: Path) -> 
             return [*outcomes, await sent(to, OPENED)]
 
     assert asyncio.run(story()) == [Outcome.FAILED, Outcome.SENT]
+
+
+def test_an_answer_that_repeats_the_path_does_not_bring_it_into_the_log(key: Path) -> None:
+    """Only its status is told; what does not know a path often names it."""
+
+    async def story() -> Outcome:
+        async with answering(b"HTTP/1.1 404 Oh\r\n\r\nno /in/T0k3n here", lines=20) as (url, _):
+            return await sent(webhook(f"{url}/in/T0k3n", key), OPENED)
+
+    with capture_logs() as lines:
+        assert asyncio.run(story()) is Outcome.REJECTED
+
+    assert [line["error"] for line in lines] == ["404: an answer that repeats a secret"]
 
 
 def test_a_name_has_nothing_that_lets_anybody_in(key: Path) -> None:
