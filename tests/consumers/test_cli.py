@@ -142,8 +142,8 @@ def test_a_slow_request_is_warned_of(nothing: Product) -> None:
     """A request beyond CONSUMERS_SLOW_REQUEST is a warning with its trace id; by default 1s."""
     api, usual = nothing.api(CONSUMERS_SLOW_REQUEST="0.001ms"), nothing.api()
 
-    answer = httpx.get(f"{address(api)}/nowhere")
-    httpx.get(f"{address(usual)}/nowhere")
+    answer = httpx.get(f"{address(api)}/nowhere", timeout=30)
+    httpx.get(f"{address(usual)}/nowhere", timeout=30)
 
     line = api.wait_for_log("request_slow", timeout=10)
     assert line["trace_id"] == answer.headers["x-trace-id"]
@@ -325,7 +325,10 @@ def test_a_database_that_hangs_takes_nothing_else_along(
             f"@127.0.0.1:{between.port}/{place['dbname']}"
         )
     )
-    until(lambda: httpx.get(f"{url}/game/plays/none").status_code == 404, what="the database")
+    until(
+        lambda: httpx.get(f"{url}/game/plays/none", timeout=30).status_code == 404,
+        what="the database",
+    )
     between.delay(HANGING_SECONDS)
 
     client = httpx.Client(timeout=60, limits=httpx.Limits(max_connections=None))

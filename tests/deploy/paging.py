@@ -86,11 +86,11 @@ class Paging:
 
     def post(self, *alerts: dict[str, Any]) -> None:
         """Send *alerts* as lagmon and Prometheus do."""
-        httpx.post(f"{self.url}/api/v2/alerts", json=alerts).raise_for_status()
+        httpx.post(f"{self.url}/api/v2/alerts", json=alerts, timeout=30).raise_for_status()
 
     def states(self) -> dict[str, str]:
         """Give each alert's state (active, suppressed) by its `source`; the copy has none."""
-        alerts = httpx.get(f"{self.url}/api/v2/alerts").raise_for_status().json()
+        alerts = httpx.get(f"{self.url}/api/v2/alerts", timeout=30).raise_for_status().json()
         return {each["labels"].get("source", ""): each["status"]["state"] for each in alerts}
 
     def paged(self, count: int) -> list[dict[str, Any]]:
@@ -105,7 +105,7 @@ class Paging:
         until(lambda: self._rounds() >= first + count, what=f"{count} rounds of Alertmanager")
 
     def _rounds(self) -> float:
-        text = httpx.get(f"{self.url}/metrics").raise_for_status().text
+        text = httpx.get(f"{self.url}/metrics", timeout=30).raise_for_status().text
         (line,) = [each for each in text.splitlines() if each.startswith(ROUNDS)]
         return float(line.split()[1])
 
@@ -129,6 +129,6 @@ class Paging:
 
     def _ready(self) -> bool:
         try:
-            return httpx.get(f"{self.url}/-/ready").is_success
+            return httpx.get(f"{self.url}/-/ready", timeout=30).is_success
         except httpx.TransportError:
             return False

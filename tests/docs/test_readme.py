@@ -94,7 +94,7 @@ def test_serve_needs_no_file(kafka: KafkaBroker) -> None:
         until(
             lambda: (
                 'lagmon_up{kafka_cluster="default"} 1.0'
-                in httpx.get(f"http://localhost{place}").text
+                in httpx.get(f"http://localhost{place}", timeout=30).text
             ),
             timeout=30,
             what="the first snapshot on the page",

@@ -18,7 +18,7 @@ LONG_AGO = "2020-01-01T00:00:00Z"
 def send(alertmanager: Alertmanager, **alert: Any) -> None:
     """Post one alert with our labels by API v2."""
     alerts = [{"labels": LABELS, **alert}]
-    httpx.post(f"{alertmanager.url}/api/v2/alerts", json=alerts).raise_for_status()
+    httpx.post(f"{alertmanager.url}/api/v2/alerts", json=alerts, timeout=30).raise_for_status()
 
 
 def test_an_alert_is_taken(alertmanager: Alertmanager) -> None:

@@ -33,7 +33,7 @@ def test_the_record_carries_the_decision_of_the_api(
 
     with Product(kafka=mock_kafka.bootstrap_servers, database=NOWHERE) as product:
         api = product.api(CONSUMERS_TOPIC=topic, OTEL_TRACES_SAMPLER=sampler)
-        answer = httpx.post(f"{address(api)}/game/slots/play", json=PLAY, headers=sent)
+        answer = httpx.post(f"{address(api)}/game/slots/play", json=PLAY, headers=sent, timeout=30)
 
     assert answer.status_code == 202
     [record] = records(mock_kafka.bootstrap_servers, topic, 1)

@@ -163,14 +163,14 @@ def test_what_is_read_at_the_start_alone_is_named(lagmon: Lagmon) -> None:
 
     said = lagmon.service.wait_for_log("config_needs_restart", timeout=SECONDS)
     assert said["keys"] == ["web.port"]
-    assert httpx.get(f"{lagmon.url}/-/healthy").status_code == 200
+    assert httpx.get(f"{lagmon.url}/-/healthy", timeout=30).status_code == 200
 
 
 def test_reloading_over_http_is_off(lagmon: Lagmon) -> None:
     """Whoever reaches the page may not restart the watch."""
     lagmon.start()
 
-    assert httpx.post(f"{lagmon.url}/-/reload").status_code == 403
+    assert httpx.post(f"{lagmon.url}/-/reload", timeout=30).status_code == 403
 
 
 def test_reloading_over_http_says_what_came_of_it(lagmon: Lagmon) -> None:
@@ -178,8 +178,8 @@ def test_reloading_over_http_says_what_came_of_it(lagmon: Lagmon) -> None:
     lagmon.start(web={"host": "127.0.0.1", "port": 0, "lifecycle": True})
     url = f"{lagmon.url}/-/reload"
 
-    assert httpx.get(url).status_code == 405
-    assert httpx.post(url, headers={"Origin": "http://evil.example"}).status_code == 403
+    assert httpx.get(url, timeout=30).status_code == 405
+    assert httpx.post(url, headers={"Origin": "http://evil.example"}, timeout=30).status_code == 403
     assert httpx.post(url, timeout=SECONDS).status_code == 200
     lagmon.change(fan_out=0)
     refused = httpx.post(url, timeout=SECONDS)

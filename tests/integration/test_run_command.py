@@ -260,7 +260,10 @@ def test_probes_and_metrics_come_with_it(product: Product, tmp_path: Path) -> No
 
     checks = httpx.get(f"{url}/readyz", timeout=30).json()["checks"]
     assert list(checks) == ["kafka"]
-    assert 'consumers_records_total{outcome="done"} 3.0' in httpx.get(f"{url}/metrics").text
+    assert (
+        'consumers_records_total{outcome="done"} 3.0'
+        in httpx.get(f"{url}/metrics", timeout=30).text
+    )
     assert {line["service"] for line in worker.logs()} == {product.environment["CONSUMERS_GROUP"]}
 
 

@@ -112,7 +112,9 @@ def test_prometheus_scrapes_by_certificate_and_password(
 
         def up() -> dict[str, str]:
             try:
-                asked = httpx.get(f"http://{where}/api/v1/query", params={"query": "up"})
+                asked = httpx.get(
+                    f"http://{where}/api/v1/query", params={"query": "up"}, timeout=30
+                )
                 found = asked.raise_for_status().json()["data"]["result"]
             except httpx.HTTPError:
                 return {}
@@ -193,7 +195,7 @@ def test_no_secret_is_in_any_output(product: Product, tmp_path: Path) -> None:
     paths += [f"/api/v1/{each}" for each in ("clusters", "groups", "groups/x", "incidents")]
     with httpx.Client(base_url=url, auth=("ada", PASSWORD), timeout=20) as client:
         said = [client.get(path).text for path in (*paths, "/api/v1/record/x/0")]
-    said.append(httpx.get(url, auth=("ada", "wrong-password")).text)
+    said.append(httpx.get(url, auth=("ada", "wrong-password"), timeout=30).text)
     lagmon.stop()
     said += [*lagmon.lines(), *lagmon.errors()]
 
@@ -228,7 +230,7 @@ def test_it_stops_in_time_with_connections_open(product: Product) -> None:
     """Idle, slow, and kept ones, and a stream of events: the exit code is 0 in ten seconds."""
     lagmon = product.lagmon(poll_interval="500ms")
     url = address(lagmon)
-    with ExitStack() as stack, httpx.Client() as client:
+    with ExitStack() as stack, httpx.Client(timeout=30) as client:
         connected(url, 20, stack)
         for each in connected(url, 20, stack):
             each.sendall(b"GET / HTTP/1.1\r\nHost: ")

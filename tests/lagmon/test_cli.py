@@ -176,9 +176,9 @@ def test_it_serves_and_says_so_while_nobody_answers() -> None:
 
         until(lambda: samples(url, "lagmon_up") == [0], timeout=30, what="lagmon_up 0")
 
-        assert httpx.get(f"{url}/-/healthy").status_code == 200
-        assert httpx.get(f"{url}/-/ready").status_code == 200
-        assert "1 cluster not answering" in httpx.get(url).text
+        assert httpx.get(f"{url}/-/healthy", timeout=30).status_code == 200
+        assert httpx.get(f"{url}/-/ready", timeout=30).status_code == 200
+        assert "1 cluster not answering" in httpx.get(url, timeout=30).text
         assert samples(url, "lagmon_groups") == []
 
 
@@ -250,6 +250,6 @@ def test_a_backlog_pages_with_the_trace_of_its_oldest_record(
         assert alert["labels"]["group"] == group
         assert alert["annotations"]["trace_id"] == f"{1:032x}"
         assert samples(url, "lagmon_incident_open", {"group": group}) == [1]
-        assert f"{1:032x}" in httpx.get(url).text
+        assert f"{1:032x}" in httpx.get(url, timeout=30).text
         opened = lagmon.wait_for_log("incident_opened", timeout=5)
         assert (opened["group"], opened["trace_id"]) == (group, f"{1:032x}")

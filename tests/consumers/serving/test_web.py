@@ -59,7 +59,7 @@ def serving(app: ASGIApp) -> Iterator[tuple[Server, str]]:
 def test_a_started_server_answers() -> None:
     """When start has come back the address is real and requests are answered."""
     with serving(APP) as (_, address):
-        answer = httpx.get(f"{address}/hello/you")
+        answer = httpx.get(f"{address}/hello/you", timeout=30)
 
     assert answer.text == "hello"
     assert "server" not in answer.headers
@@ -85,7 +85,7 @@ def test_a_stopped_server_is_gone() -> None:
 
     assert server.running() == "the web server has ended"
     with pytest.raises(httpx.ConnectError):
-        httpx.get(f"{address}/hello/you")
+        httpx.get(f"{address}/hello/you", timeout=30)
 
 
 def test_an_address_that_is_taken_is_one_clear_error() -> None:
@@ -186,8 +186,8 @@ def test_a_request_is_in_flight_until_it_is_answered() -> None:
 
     app = Starlette(routes=[Route("/", look)])
     with serving(measured(app, metrics)) as (_, address):
-        httpx.get(address)
-        httpx.get(address)
+        httpx.get(address, timeout=30)
+        httpx.get(address, timeout=30)
 
     assert seen == [1, 1]
     assert metrics.registry.get_sample_value("consumers_http_in_flight_requests") == 0

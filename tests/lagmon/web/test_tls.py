@@ -76,7 +76,7 @@ def test_the_page_comes_by_tls(site: Site) -> None:
     """The address says so, the certificate is believed, and plain HTTP gets nothing."""
     with Served(live=site.live(tls_server_config=TLS)) as served:
         assert served.address.startswith("https://127.0.0.1:")
-        assert httpx.get(served.address, verify=site.client()).text == "page"
+        assert httpx.get(served.address, verify=site.client(), timeout=30).text == "page"
 
         with served.connect() as plain:
             plain.sendall(ASK)
@@ -213,12 +213,12 @@ def test_a_password_is_asked_for_on_every_path(site: Site) -> None:
     users = {"ann": bcrypt.hashpw(b"one", bcrypt.gensalt(4)).decode()}
     with Served(live=site.live(basic_auth_users=users)) as served:
         for path in ("/", "/nothing", "/static/x"):
-            refused = httpx.get(served.address + path)
+            refused = httpx.get(served.address + path, timeout=30)
             assert (refused.status_code, refused.text) == (401, "Unauthorized.\n")
             assert refused.headers["www-authenticate"] == 'Basic realm="lagmon", charset="UTF-8"'
             assert refused.headers["content-security-policy"].startswith("default-src 'none'")
-        assert httpx.get(served.address, auth=("ann", "one")).text == "page"
-        assert httpx.get(served.address, auth=("ann", "two")).status_code == 401
+        assert httpx.get(served.address, auth=("ann", "one"), timeout=30).text == "page"
+        assert httpx.get(served.address, auth=("ann", "two"), timeout=30).status_code == 401
 
 
 def test_two_passwords_are_none(site: Site) -> None:
@@ -228,7 +228,7 @@ def test_two_passwords_are_none(site: Site) -> None:
         right = httpx.BasicAuth("ann", "one")._auth_header
         headers = [("Authorization", right), ("Authorization", right)]
 
-        assert httpx.get(served.address, headers=headers).status_code == 401
+        assert httpx.get(served.address, headers=headers, timeout=30).status_code == 401
 
 
 def test_the_headers_of_the_file_are_sent_with_each_answer(site: Site) -> None:
@@ -238,5 +238,5 @@ def test_the_headers_of_the_file_are_sent_with_each_answer(site: Site) -> None:
     live = site.live(http_server_config={"headers": headers}, basic_auth_users=users)
     with Served(live=live) as served:
         for auth in (None, ("ann", "one")):
-            answered = httpx.get(served.address, auth=auth)
+            answered = httpx.get(served.address, auth=auth, timeout=30)
             assert {name: answered.headers[name] for name in headers} == headers
