@@ -135,7 +135,7 @@ class Calls:
             found |= burst
             self._judge(burst.values())
         if lanes is None and hurry:
-            self._note(step, hanging=any(key in self._stuck for key in asks))
+            self._note(step, hanging=any(key in self._stuck for key in asks), found=found)
         return found | dict.fromkeys(queues.rest(), Failure(LATE, sound=True))
 
     def answered(self) -> bool:
@@ -184,10 +184,14 @@ class Calls:
                 found[key] = outcome(waiting.pop(key).future)
                 sound = self._heard(key, found[key], queues) and sound
 
-    def _note(self, step: str, *, hanging: bool) -> None:
-        """Note whether *step*, which any broker answers, hangs: the first costs the client."""
+    def _note(self, step: str, *, hanging: bool, found: Mapping[K, Any]) -> None:
+        """Note whether *step*, which any broker answers, hangs: the first costs the client.
+
+        That nothing came of a client that was dropped meanwhile is no answer.
+        """
         if not hanging:
-            self._hanging.discard(step)
+            if any(map(is_sound, found.values())):
+                self._hanging.discard(step)
             return
         if not self._hanging:
             self._client.recycle(f"{step} is not answered: a broker that it is connected to hangs")

@@ -293,6 +293,24 @@ def test_what_any_broker_can_answer_and_none_does_costs_the_client_once(
     assert clients["group"][0] is clients["group"][1]
 
 
+def test_what_nobody_ever_answers_costs_one_client_and_not_one_every_other_cycle(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """That a client was dropped before it answered does not mean that what hung was answered."""
+    monkeypatch.setattr(patience, "SPARE_SECONDS", 0.1)
+    cluster = Scripted({"topics": None, "group": 2})
+    sut = asking(request_timeout=60)
+
+    for _ in range(4):
+        sut.begin()
+        sut.each(cluster.asks("topics"), Deadline(60), step="topics", hurry=True)
+        sut.each(cluster.asks("group"), Deadline(60), step="group")
+
+    first, *others = (one for one, asked in cluster.asked if asked == "group")
+    assert len(others) == 3
+    assert all(one is first for one in others)
+
+
 def test_a_client_that_heals_may_be_replaced_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """Once what hung is answered, the next hurry in vain is a first one."""
     monkeypatch.setattr(patience, "SPARE_SECONDS", 0.1)
