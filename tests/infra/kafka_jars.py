@@ -12,6 +12,7 @@ import re
 import subprocess
 import tempfile
 from contextlib import contextmanager
+from functools import cache
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -48,11 +49,17 @@ POM = """<project xmlns="http://maven.apache.org/POM/4.0.0">
 def java() -> str:
     """Give the path of a Java that can run the broker, or raise `Missing`."""
     found = program("java", INSTALL)
-    said = subprocess.run([found, "-version"], capture_output=True, text=True, check=False).stderr
+    said = _presented(found)
     version = re.search(r'version "(\d+)', said)
     if not version or int(version[1]) < OLDEST_JAVA:
         raise Missing(f"Java {OLDEST_JAVA} (this one says {said.strip()!r})", INSTALL)
     return found
+
+
+@cache
+def _presented(program: str) -> str:
+    """Ask a Java for its version; it starts for that, so it is asked once."""
+    return subprocess.run([program, "-version"], capture_output=True, text=True, check=False).stderr
 
 
 def available() -> None:
