@@ -81,7 +81,7 @@ def secured(product: Product, site: Site) -> Service:
 def test_prometheus_scrapes_by_certificate_and_password(
     site: Site, product: Product, tmp_path: Path
 ) -> None:
-    """It is up with both, and down with a wrong password."""
+    """It is up with both, and down with a wrong password, or without the certificate."""
     binary = program("prometheus", "install the Debian package prometheus")
     target = urlsplit(address(secured(product, site))).netloc
     tls = {
@@ -93,11 +93,15 @@ def test_prometheus_scrapes_by_certificate_and_password(
         {
             "job_name": name,
             "scheme": "https",
-            "tls_config": tls,
+            "tls_config": shown,
             "basic_auth": {"username": "prometheus", "password": password},
             "static_configs": [{"targets": [target]}],
         }
-        for name, password in (("right", PASSWORD), ("wrong", "hunter3"))
+        for name, shown, password in (
+            ("right", tls, PASSWORD),
+            ("wrong", tls, "hunter3"),
+            ("bare", {"ca_file": tls["ca_file"]}, PASSWORD),
+        )
     ]
     config = tmp_path / "prometheus.yml"
     config.write_text(yaml.safe_dump({"global": {"scrape_interval": "1s"}, "scrape_configs": jobs}))
@@ -119,9 +123,11 @@ def test_prometheus_scrapes_by_certificate_and_password(
             except httpx.HTTPError:
                 return {}
             seen = {one["metric"]["job"]: one["value"][1] for one in found}
-            return seen if len(seen) == 2 else {}
+            return seen if len(seen) == len(jobs) else {}
 
-        assert until(up, timeout=SCRAPED_SECONDS, what="both jobs") == {"right": "1", "wrong": "0"}
+        found = until(up, timeout=SCRAPED_SECONDS, what="all jobs")
+
+    assert found == {"right": "1", "wrong": "0", "bare": "0"}
 
 
 def test_a_certificate_is_renewed_without_a_restart(site: Site, product: Product) -> None:
