@@ -91,6 +91,7 @@ class Calls:
         self._suspects: set[int] = set()
         self._alive = Deadline(0)  # until when others are taken to answer
         self._hanging: set[str] = set()  # steps that any broker can answer, and none does
+        self._dropped: set[Hashable] = set()  # questions whose client was, since the last cycle
 
     def begin(self) -> None:
         """Begin a cycle: take what came late; replace the client if it failed meanwhile."""
@@ -103,6 +104,7 @@ class Calls:
             if one.took is not None and is_sound(self._came[key]):
                 self._patience.answered(one.step, one.took)  # slow, and no hanging
         current = self._client.generation  # an older one is replaced already
+        self._dropped = {key for key, one in over.items() if one.generation != current}
         self._judge(self._came[key] for key, one in over.items() if one.generation == current)
 
     def each(
@@ -190,7 +192,7 @@ class Calls:
         That nothing came of a client that was dropped meanwhile is no answer.
         """
         if not hanging:
-            if any(map(is_sound, found.values())):
+            if any(is_sound(one) for key, one in found.items() if key not in self._dropped):
                 self._hanging.discard(step)
             return
         if not self._hanging:
