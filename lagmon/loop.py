@@ -24,8 +24,8 @@ from lagmon.exposition.publish import Publisher
 from lagmon.judge import recalled
 from lagmon.judge.judging import Judgement, Memory, Policy, judge
 from lagmon.readings import Snapshot
+from lagmon.sharding.tenancy import Tenancy
 from lagmon.state.remembering import remembered
-from lagmon.tenancy import Tenancy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -144,9 +144,8 @@ class Watch:
         state = self._tenancy.with_taken_over(self._memory.state, snapshot)
         self._memory = replace(self._memory, state=state)
         judged = await self._judged(snapshot)
-        if (
-            held := self._tenancy.narrowed(snapshot)
-        ) is not snapshot:  # its time was over meanwhile
+        held = self._tenancy.narrowed(snapshot)
+        if held is not snapshot:  # its time was over meanwhile
             snapshot, judged = held, await self._judged(held)
         if self._stopping:
             return

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from math import isnan, nan
 from typing import TYPE_CHECKING
 
-from lagmon.sharding import owns
+from lagmon.sharding.ownership import owns
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

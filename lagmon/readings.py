@@ -190,7 +190,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """What of a cluster one of several replicas watches: see `lagmon.sharding`.
+    """What of a cluster one of several replicas watches: see `lagmon.sharding.ownership`.
 
     *owned* are partitions of ``__consumer_offsets``, in order, *of* how many there are. Nobody else
     has them until the time *until*, in seconds of the machine's clock that nobody sets; None is for

@@ -36,7 +36,7 @@ PURE = (
     "lagmon/exposition/rows.py",
     "lagmon/topics.py",
     "lagmon/retention.py",
-    "lagmon/sharding.py",
+    "lagmon/sharding/ownership.py",
     "lagmon/waited.py",
     "lagmon/top/cells.py",
     "lagmon/top/group.py",

@@ -25,7 +25,7 @@ from lagmon.collector.rights import Rights
 from lagmon.collector.shares import sharing
 from lagmon.errors import ClusterError
 from lagmon.readings import Isolation, Snapshot, StepDuration
-from lagmon.sharding import OFFSETS_TOPIC, without_others
+from lagmon.sharding.ownership import OFFSETS_TOPIC, without_others
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator

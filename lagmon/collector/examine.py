@@ -31,7 +31,7 @@ from lagmon.configuration.settings import CollectorSettings
 from lagmon.doctor.clocks import are_known
 from lagmon.doctor.examination import Broker, Examination, Glance, Needed
 from lagmon.readings import Resource
-from lagmon.sharding import OFFSETS_TOPIC as COMMITS
+from lagmon.sharding.ownership import OFFSETS_TOPIC as COMMITS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -13,7 +13,7 @@ from lagmon.collector import assemble
 from lagmon.collector.answers import Failure
 from lagmon.collector.caches import EMPTY, Descriptions
 from lagmon.collector.memory import Memory
-from lagmon.sharding import owns
+from lagmon.sharding.ownership import owns
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping

@@ -26,7 +26,7 @@ from lagmon.collector.answers import described, failure, words
 from lagmon.collector.client import configuration, kafka_log
 from lagmon.collector.grants import grant
 from lagmon.readings import MissingRight, Resource, Share
-from lagmon.sharding import OFFSETS_TOPIC, common
+from lagmon.sharding.ownership import OFFSETS_TOPIC, common
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -11,11 +11,11 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from lagmon.commands import wiring
-from lagmon.lease import Lease
 from lagmon.notify.open_alerts import open_alerts
 from lagmon.readings import Share
-from lagmon.takeover import Takeover
-from lagmon.tenancy import Tenancy
+from lagmon.sharding.lease import Lease
+from lagmon.sharding.takeover import Takeover
+from lagmon.sharding.tenancy import Tenancy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

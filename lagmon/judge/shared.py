@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from lagmon.sharding import owns
+from lagmon.sharding.ownership import owns
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -19,7 +19,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined] # documented t
 
 from lagmon.configuration.settings import Cluster, CollectorSettings
 from lagmon.configuration.sharing import Replica as Settings
-from lagmon.sharding import OFFSETS_TOPIC, home
+from lagmon.sharding.ownership import OFFSETS_TOPIC, home
 from tests.conftest import running
 from tests.infra.kafka import KafkaBroker
 from tests.infra.ports import free_port

@@ -7,15 +7,15 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from lagmon.board import Board
-from lagmon.lease import Lease
 from lagmon.loop import Watch
 from lagmon.model import Change
 from lagmon.notify import Mailbox
 from lagmon.notify.open_alerts import OpenAlert
 from lagmon.readings import Share, Snapshot
-from lagmon.sharding import home
-from lagmon.takeover import Takeover
-from lagmon.tenancy import Tenancy
+from lagmon.sharding.lease import Lease
+from lagmon.sharding.ownership import home
+from lagmon.sharding.takeover import Takeover
+from lagmon.sharding.tenancy import Tenancy
 from tests.lagmon.builders import CLUSTER, GROUP, NOON, FakeClock
 from tests.lagmon.test_loop import POLICY, FakeCollector, Inbox, play, shown, snapshot
 

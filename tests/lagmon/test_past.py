@@ -7,7 +7,7 @@ from dataclasses import replace
 from lagmon.model import IncidentKey, Why
 from lagmon.past import ENDED_KEPT, KEPT_SECONDS, Past
 from lagmon.readings import Share
-from lagmon.sharding import home
+from lagmon.sharding.ownership import home
 from tests.lagmon.builders import CLUSTER, GROUP, NOON, group, incident, lags
 
 

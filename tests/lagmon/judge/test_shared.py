@@ -11,7 +11,7 @@ from lagmon.judge.judging import Memory, Policy, judge
 from lagmon.judge.shared import with_taken_over
 from lagmon.model import Change, Incident, IncidentKey
 from lagmon.readings import Committed, GroupReading, PartitionOffsets, Share, Snapshot
-from lagmon.sharding import home
+from lagmon.sharding.ownership import home
 from tests.lagmon.builders import CLUSTER, GROUP, NOON, at
 
 if TYPE_CHECKING:

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from lagmon.alerts.incidents import State
-    from lagmon.lease import Lease
     from lagmon.readings import Share, Snapshot
-    from lagmon.takeover import Takeover
+    from lagmon.sharding.lease import Lease
+    from lagmon.sharding.takeover import Takeover
 
 
 class Tenancy:
@@ -43,9 +43,9 @@ class Tenancy:
 
     def with_taken_over(self, state: State, snapshot: Snapshot) -> State:
         """Give *state* with what others told of the groups that are new in the share."""
-        return (
-            with_taken_over(state, self._takeover.incidents(snapshot)) if self._takeover else state
-        )
+        if self._takeover is None:
+            return state
+        return with_taken_over(state, self._takeover.incidents(snapshot))
 
     def at_end(self, then: Callable[[], None]) -> None:
         """Have *then* called when what is held now runs out, before anything else is answered."""

@@ -11,8 +11,8 @@ from lagmon.labels import safe
 from lagmon.model import Incident, IncidentKey
 from lagmon.notify.open_alerts import OpenAlert
 from lagmon.readings import GroupReading, Share, Snapshot
-from lagmon.sharding import home
-from lagmon.takeover import TRIES, Takeover
+from lagmon.sharding.ownership import home
+from lagmon.sharding.takeover import TRIES, Takeover
 from tests.lagmon.builders import CLUSTER, GROUP, NOON
 
 if TYPE_CHECKING:

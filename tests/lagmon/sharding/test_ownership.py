@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lagmon.readings import GroupReading, Share, Snapshot
-from lagmon.sharding import common, home, owns, without_others
+from lagmon.sharding.ownership import common, home, owns, without_others
 from tests.lagmon.builders import CLUSTER, NOON
 
 names = st.text(max_size=20)

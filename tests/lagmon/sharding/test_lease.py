@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from lagmon.lease import NOT_YET, RAN_OUT, Lease
 from lagmon.model import IncidentKey
 from lagmon.readings import GroupReading, Share, Snapshot, TopicPartition
 from lagmon.readings import PartitionOffsets as Log
-from lagmon.sharding import home
+from lagmon.sharding.lease import NOT_YET, RAN_OUT, Lease
+from lagmon.sharding.ownership import home
 from tests.fakes import FakeClock
 from tests.lagmon.builders import CLUSTER, GROUP, NOON
 

@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from lagmon.readings import Share
-from lagmon.sharding import owns, without_others
+from lagmon.sharding.ownership import owns, without_others
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -58,13 +58,10 @@ class Lease:
     def narrowed(self, snapshot: Snapshot) -> Snapshot:
         """Give *snapshot* without what is not held any more; the very same where all of it is."""
         share = self.share
-        return (
-            snapshot
-            if snapshot.owned == share
-            else without_others(
-                replace(snapshot, owned=share, topics=snapshot.topics if share.owned else ())
-            )
-        )
+        if snapshot.owned == share:
+            return snapshot
+        topics = snapshot.topics if share.owned else ()
+        return without_others(replace(snapshot, owned=share, topics=topics))
 
     def covers(self, key: IncidentKey) -> bool:
         """Tell whether what *key* is about may be spoken of now.

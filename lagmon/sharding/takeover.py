@@ -15,7 +15,7 @@ import structlog
 
 from lagmon.labels import safe
 from lagmon.model import Incident, IncidentKey
-from lagmon.sharding import OF_THE_CLUSTER, home
+from lagmon.sharding.ownership import OF_THE_CLUSTER, home
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping
