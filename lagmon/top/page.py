@@ -72,11 +72,13 @@ def headline(reading: Reading) -> tuple[str, Tone, str]:
     over = [each.group for each in reading.groups if each.rank == OVER_RANK]
     if over:
         return f"{counted(len(over), 'group')} over the limit", "warn", _few(over)
-    partial = [each.cluster for each in reading.clusters if not each.complete]
+    partial = [one.cluster for one in reading.clusters if not one.is_well or one.is_bare]
     unknown = [*partial, *(each.group for each in reading.groups if each.rank in UNKNOWN_RANKS)]
     if unknown:
         return "Not everything is known", "warn", _few(unknown)
-    return "All is well", "good", f"{counted(len(reading.groups), 'group')} watched"
+    shared = any(each.share is not None for each in reading.clusters)
+    others = ", the others by other replicas" if shared else ""
+    return "All is well", "good", f"{counted(len(reading.groups), 'group')} watched{others}"
 
 
 def cluster_words(cluster: Cluster, at: float) -> str:
@@ -84,7 +86,11 @@ def cluster_words(cluster: Cluster, at: float) -> str:
     if cluster.up is None:
         return f"{cluster.cluster} starting"
     groups = "" if cluster.groups is None else f", {counted(cluster.groups, 'group')}"
+    share = cluster.share
+    if cluster.up and share is not None and not share.confirmed:
+        return f"{cluster.cluster} up, but this replica has no share of it: {share.why}"
     if cluster.up:
+        groups += "" if share is None else f", {share.owned} of {share.of} shares"
         partial = "" if cluster.complete else f", list incomplete: {'; '.join(cluster.list_errors)}"
         return f"{cluster.cluster} up{groups}{partial}"
     old = "" if cluster.values_at is None else f", values {number(at - cluster.values_at)} s old"
@@ -97,7 +103,7 @@ def printed(seen: Seen, choice: Choice) -> str:
     made = table(reading, chosen(reading, choice))
     said, _, who = headline(reading)
     lines = [each.text.rstrip() for each in (made.head, *made.rows)] if made.rows else []
-    ill = [each for each in reading.clusters if not (each.up and each.complete)]
+    ill = [each for each in reading.clusters if not each.is_well]
     lines += [cluster_words(each, reading.at) for each in ill]
     return "".join(f"{each}\n" for each in (*lines, f"{said}: {who}"))
 
@@ -113,8 +119,8 @@ def _head(seen: Seen, columns: int) -> list[Line]:
     first = ends([(said, tone), (f"  {who}", "")], clock(reading.at), columns)
     if seen.trouble:
         return [first, line((seen.trouble, "bad"))]
-    well = [each for each in reading.clusters if each.up and each.complete]
-    ill = [each for each in reading.clusters if not (each.up and each.complete)]
+    well = [each for each in reading.clusters if each.is_well]
+    ill = [each for each in reading.clusters if not each.is_well]
     up = _few([cluster_words(each, reading.at) for each in well])
     where = line((f"lagmon {reading.version} at {seen.where}", "dim"), (f"  {up}", ""))
     told = [line((cluster_words(each, reading.at), "warn")) for each in ill[:CLUSTERS_NAMED]]

@@ -51,8 +51,17 @@ class Waiting(Part):
         return (self.state or "-").replace("_", " ")
 
 
+class Share(Part):
+    """What of a cluster one of several replicas watches; *why* it is not its own for certain."""
+
+    owned: int
+    of: int
+    confirmed: bool
+    why: Text | None
+
+
 class Cluster(Part):
-    """A cluster, and whether it answers."""
+    """A cluster, and whether it answers; without a *share* all of it is watched."""
 
     cluster: Text
     up: bool | None
@@ -63,6 +72,22 @@ class Cluster(Part):
     complete: bool | None
     list_errors: tuple[Text, ...]
     incidents: int
+    share: Share | None = None
+
+    @property
+    def is_cut_off(self) -> bool:
+        """Whether nothing of it is shown because other replicas may have it by now."""
+        return self.share is not None and not self.share.confirmed
+
+    @property
+    def is_bare(self) -> bool:
+        """Whether no group of it is watched, by any replica as far as is known here."""
+        return self.share is None and self.groups == 0
+
+    @property
+    def is_well(self) -> bool:
+        """Whether all that there is to show of it is shown."""
+        return bool(self.up and self.complete) and not self.is_cut_off
 
 
 class Clusters(Part):

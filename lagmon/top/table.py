@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 UNKNOWN = "-"
 OVER = "!"  # over a limit, not for long enough yet
 OVER_RANK = 1
-UNKNOWN_RANKS = frozenset({2, 3})  # not known at all, or not all of it
+UNKNOWN_RANKS = frozenset({2, 3, 5})  # not at all, not all of it, or where it never committed
 GAP = 2
 HEAD = ("", "CLUSTER", "GROUP", "STATE", "LAG", "WAITS", "TREND", "MEMBERS", "INCIDENTS")
 MARK, CLUSTER, GROUP, STATE, LAG, WAITS, TREND, MEMBERS, INCIDENTS = range(len(HEAD))
