@@ -155,7 +155,7 @@ class Watch:
         self._changes.log(snapshot, judged.lag)
         self._board.put(self._cycle(snapshot, judged, crashed=crashed))
         self._board.put_sent(sent for mailbox in self._mailboxes for sent in mailbox.sent())
-        self._tenancy.at_end(self._vacate)
+        self._tenancy.at_end(snapshot.owned, self._vacate)
         await self._publisher.publish()
 
     async def _judged(self, snapshot: Snapshot) -> Judgement:
@@ -170,7 +170,7 @@ class Watch:
         if share is None or self._stopping:
             return
         if share.owned:  # the two clocks differ by a moment
-            self._tenancy.at_end(self._vacate)
+            self._tenancy.at_end(share, self._vacate)
             return
         self._board.vacate(self._collector.cluster, share)
         self._publisher.write()

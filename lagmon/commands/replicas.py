@@ -61,4 +61,6 @@ def _lease(replica: Replica, elapsed: Callable[[], float]) -> Lease:
 def _takeover(settings: Settings, cluster: str) -> Takeover | None:
     """Give who asks the Alertmanagers, if there are any."""
     receivers = [(each.url, wiring.access(each)) for each in settings.alertmanagers]
-    return Takeover(cluster, partial(open_alerts, receivers)) if receivers else None
+    if not receivers:
+        return None
+    return Takeover(cluster, partial(open_alerts, receivers), wiring.holds_seconds(settings))

@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
     Ask = Callable[[str], Awaitable[tuple[OpenAlert, ...] | None]]
 
-TRIES = 20  # one a cycle; then what is open elsewhere has ended there, or soon has
-
 log = structlog.get_logger(__name__)
 
 
@@ -39,14 +37,18 @@ class _Asking:
 
 
 class Takeover:
-    """Takes over at *cluster*; *ask* tells what is open there, None if nobody knows."""
+    """Takes over at *cluster*; *ask* tells what is open there, None if nobody knows.
 
-    def __init__(self, cluster: str, ask: Ask) -> None:
+    An alert that nobody sends again stays open for *holds_seconds*: so long it is asked.
+    """
+
+    def __init__(self, cluster: str, ask: Ask, holds_seconds: float) -> None:
         self._cluster = cluster
         self._ask = ask
+        self._holds_seconds = holds_seconds
         self._owned: frozenset[int] = frozenset()
         self._due: frozenset[int] = frozenset()
-        self._tries = 0
+        self._gained_at = 0.0
         self._asking: _Asking | None = None
 
     def incidents(self, snapshot: Snapshot) -> tuple[Incident, ...]:
@@ -57,10 +59,10 @@ class Takeover:
         gained = frozenset(share.owned) - self._owned
         self._owned = frozenset(share.owned)
         self._due = (self._due | gained) & self._owned
-        self._tries = 0 if gained else self._tries
+        self._gained_at = snapshot.at if gained else self._gained_at
         if self._asking is not None:
             self._asking.partitions -= gained  # it was asked before they came
-        found = self._answered(share, _names(snapshot))
+        found = self._answered(snapshot, share)
         if self._due and self._asking is None:
             task = asyncio.ensure_future(self._ask(self._cluster))
             self._asking = _Asking(self._due, task)
@@ -72,26 +74,25 @@ class Takeover:
             self._asking.task.cancel()
             await asyncio.gather(self._asking.task, return_exceptions=True)
 
-    def _answered(self, share: Share, names: Mapping[str, str]) -> tuple[Incident, ...]:
+    def _answered(self, snapshot: Snapshot, share: Share) -> tuple[Incident, ...]:
         asking = self._asking
         if asking is None or not asking.task.done():
             return ()
         self._asking = None
         alerts = asking.task.result()
         if alerts is None:
-            self._give_up()
+            self._give_up(snapshot.at - self._gained_at)
             return ()
         mine = asking.partitions & self._due
         self._due -= mine
-        found = taken_over(alerts, self._cluster, names, mine, share.of)
+        found = taken_over(alerts, self._cluster, _names(snapshot), mine, share.of)
         if found:
             log.info("incidents_taken_over", kafka_cluster=self._cluster, count=len(found))
         return found
 
-    def _give_up(self) -> None:
-        self._tries += 1
-        if self._tries >= TRIES:
-            log.warning("incidents_not_taken_over", kafka_cluster=self._cluster, tries=self._tries)
+    def _give_up(self, seconds: float) -> None:
+        if seconds >= self._holds_seconds:
+            log.warning("incidents_not_taken_over", kafka_cluster=self._cluster, seconds=seconds)
             self._due = frozenset()
 
 

@@ -47,12 +47,18 @@ class Tenancy:
             return state
         return with_taken_over(state, self._takeover.incidents(snapshot))
 
-    def at_end(self, then: Callable[[], None]) -> None:
-        """Have *then* called when what is held now runs out, before anything else is answered."""
+    def at_end(self, shown: Share | None, then: Callable[[], None]) -> None:
+        """Have *then* called when *shown* runs out, before anything else is answered.
+
+        At once, where it has run out while it was put up. Where it has nothing, who was to be
+        called before still is: values of before may be kept.
+        """
+        if self._lease is None or shown is None or not shown.owned:
+            return
         if self._end is not None:
             self._end.cancel()
-        if self._lease is not None and 0 < (left := self._lease.seconds_left) < float("inf"):
-            self._end = asyncio.get_running_loop().call_later(left, then)
+        if (left := self._lease.seconds_left) < float("inf"):
+            self._end = asyncio.get_running_loop().call_later(max(0.0, left), then)
 
     async def stop(self) -> None:
         """Wait for nothing any more."""

@@ -32,11 +32,11 @@ class Replica:
 
     def __init__(self, *alerts: OpenAlert, lag: int = 7, seconds: float = 9.0) -> None:
         self.clock, self.board, self.inbox = FakeClock(), Board("1", [CLUSTER]), Inbox()
-        self.lag, self.seconds = lag, seconds
+        self.lag, self.seconds, self.silent = lag, seconds, False
         self.owned: tuple[int, ...] = (HOME,)
         self.mailbox = Mailbox(self.inbox)
         self._alerts = alerts
-        tenancy = Tenancy(Lease(self.clock.elapsed), Takeover(CLUSTER, self._told))
+        tenancy = Tenancy(Lease(self.clock.elapsed), Takeover(CLUSTER, self._told, 240.0))
         boxes = [self.mailbox]
         collector = FakeCollector(self.answer)
         self.watch = Watch(collector, POLICY, self.board, boxes, self.clock, tenancy=tenancy)
@@ -54,9 +54,15 @@ class Replica:
         await self.watch.stop()
         return [notice.change.change for notice in self.inbox.notices]
 
+    def stand_still(self) -> None:
+        """Let the share run out in the middle of whatever."""
+        self.clock.time += self.seconds
+
     def answer(self, _: Plan, now: float) -> Snapshot:
         """Answer as a collector that was confirmed just now."""
         share = Share(self.owned, 50, self.clock.elapsed() + self.seconds)
+        if self.silent:
+            return Snapshot(now, CLUSTER, error="away")
         if not self.owned:
             return Snapshot(now, CLUSTER, owned=replace(share, why="late"))
         return replace(snapshot(self.lag, when=now), owned=share)
@@ -135,10 +141,7 @@ def test_what_runs_out_between_two_cycles_is_taken_down() -> None:
         replica = Replica(seconds=0.2)
 
         await replica.cycles(1)  # the clock of the loop passes, and that of the test does not wait
-        for _ in range(100):
-            if SERIES not in shown(replica.board):
-                break
-            await asyncio.sleep(0.1)
+        await taken_down(replica)
 
         assert SERIES not in shown(replica.board)
         assert 'lagmon_owned_partitions{kafka_cluster="local"} 0.0\n' in shown(replica.board)
@@ -148,3 +151,45 @@ def test_what_runs_out_between_two_cycles_is_taken_down() -> None:
         await replica.end()
 
     play(story())
+
+
+def test_what_runs_out_while_it_is_put_up_is_taken_down() -> None:
+    """A process may stand still between the last look at its share and the page."""
+
+    async def story() -> None:
+        replica = Replica(seconds=9.0)
+        replica.board.listen(replica.stand_still)
+
+        await replica.cycles(1)
+        await taken_down(replica)
+
+        assert SERIES not in shown(replica.board)
+        assert 'lagmon_owned_partitions{kafka_cluster="local"} 0.0\n' in shown(replica.board)
+        await replica.end()
+
+    play(story())
+
+
+def test_what_runs_out_while_the_cluster_is_silent_is_taken_down() -> None:
+    """The last values are kept for some cycles without an answer, but no longer than the share."""
+
+    async def story() -> None:
+        replica = Replica(seconds=0.2)
+        await replica.cycles(1)
+        replica.silent = True
+
+        await replica.cycles(1)  # it has run out, and who is to be told was not called yet
+        await taken_down(replica)
+
+        assert SERIES not in shown(replica.board)
+        await replica.end()
+
+    play(story())
+
+
+async def taken_down(replica: Replica) -> None:
+    """Wait until *replica* does not show the group any more; whoever called it looks."""
+    for _ in range(100):
+        if SERIES not in shown(replica.board):
+            return
+        await asyncio.sleep(0.1)
