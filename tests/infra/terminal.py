@@ -171,7 +171,8 @@ class Terminal:
     ) -> None:
         self._command = list(command)
         environment = {**os.environ, "TERM": NAME, "LC_ALL": "C.UTF-8", "NO_COLOR": None}
-        environment |= env or {}
+        # Whoever has these exported has curses believe them more than the terminal.
+        environment |= {"COLUMNS": None, "LINES": None, **(env or {})}
         self._env = {name: each for name, each in environment.items() if each is not None}
         self._screen = Emulator(columns, rows)
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
