@@ -58,6 +58,11 @@ def told_since(tab: Tab, before: int) -> bool:
     return bool(tab.js("window.told") > before)
 
 
+def answered(tab: Tab, times: int) -> bool:
+    """Tell whether the page got its new self so many *times*."""
+    return bool(tab.js("window.answers") >= times)
+
+
 def sees(tab: Tab, words: str) -> None:
     """Wait until *words* stand on the page."""
     until(lambda: words in tab.text(), timeout=SOON, what=f"{words!r} on the page")
@@ -182,6 +187,24 @@ def test_nothing_moves_while_somebody_selects(tab: Tab, page: Shown) -> None:
     )
 
 
+def test_nothing_moves_when_somebody_begins_to_select_meanwhile(tab: Tab, page: Shown) -> None:
+    """The selection may come while the new page is on its way."""
+    tab.go(page.url + GROUP)
+    sees(tab, LIVE)
+    tab.js(
+        "window.answers = 0; window.fetch = (own => async (...asked) => {"
+        "  const answer = await own(...asked);"
+        "  document.getSelection().selectAllChildren(document.getElementById('command-1'));"
+        "  window.answers += 1; return answer; })(window.fetch)"
+    )
+
+    for answers in (1, 2):  # with the second the first was dealt with
+        page.do(lambda: page.board.put(cycle(lags(group(5, "game-consumer")))))
+        until(partial(answered, tab, answers), timeout=SOON, what="an answer")
+
+    assert tab.js("document.querySelector('.large').innerText.trim()") == "3,140"
+
+
 def test_a_group_that_goes_is_said_to_be_gone(tab: Tab, page: Shown) -> None:
     """The last values are not passed off as those of now."""
     tab.go(page.url + GROUP)
@@ -201,6 +224,54 @@ def test_lagmon_that_goes_is_said_to_be_gone(tab: Tab) -> None:
 
     sees(tab, "lagmon does not answer")
     assert LIVE not in tab.text()
+
+
+def test_lagmon_that_hangs_is_said_not_to_answer(tab: Tab, page: Shown) -> None:
+    """Nor does a page whose question is never answered; here a tenth of a second is waited."""
+    tab.go(page.url)
+    sees(tab, LIVE)
+    tab.js(
+        "AbortSignal.timeout = (own => () => own.call(AbortSignal, 100))(AbortSignal.timeout);"
+        "window.fetch = (_, { signal }) => new Promise((_, fail) => {"
+        "  signal?.addEventListener('abort', () => fail(signal.reason)); })"
+    )
+
+    page.do(lambda: page.board.put(cycle(lags(group(5, "another")))))
+
+    sees(tab, "lagmon does not answer")
+    assert LIVE not in tab.text()
+
+
+def test_a_stream_that_ends_by_itself_frightens_nobody(tab: Tab) -> None:
+    """Each does after its time; lagmon is there all the while, and the page says nothing else."""
+    short = Bounds(life=0.2, beat=0.2, pause=0.1, again=0.1)
+    with shown(night(), streams=Streams(short)) as page:
+        tab.go(page.url)
+        sees(tab, LIVE)
+        tab.js(
+            "window.said = []; new MutationObserver(() => window.said.push(live.textContent))"
+            ".observe(document.getElementById('live'), { childList: true })"
+        )
+
+        streams = "performance.getEntriesByType('resource').filter(e => e.name.endsWith('/events'))"
+        ended = tab.js(f"{streams}.length")
+        until(
+            lambda: tab.js(f"{streams}.length") >= ended + 3, timeout=SOON, what="ends of streams"
+        )
+
+        assert tab.js("window.said") == []
+        assert LIVE in tab.text()
+
+
+def test_an_error_is_not_taken_for_a_group_that_is_gone(tab: Tab, page: Shown) -> None:
+    """Whoever must log in again, or come again, is not told that the group is no more."""
+    tab.go(page.url + GROUP)
+    sees(tab, LIVE)
+    tab.js("window.fetch = async () => new Response('', { status: 503 })")
+
+    page.do(lambda: page.board.put(cycle(lags(group(5, "game-consumer")))))
+
+    sees(tab, "lagmon answers with an error")
 
 
 def test_without_a_free_stream_the_page_is_asked_for_again(tab: Tab) -> None:

@@ -6,7 +6,8 @@
 "use strict";
 
 const POLL_MS = 15000; // where no stream can be had
-const LATE_MS = 60000; // without a word from lagmon, and it is no longer called live
+const LATE_MS = 60000; // without a word from lagmon it is asked whether it is there
+const ANSWER_MS = 10000; // for which an answer is waited: one that hangs is not called live
 
 const said = document.getElementById("live");
 let source = null;
@@ -64,17 +65,20 @@ async function refresh() {
     again = true;
     return;
   }
-  if (document.hidden || isSelecting()) return;
+  if (document.hidden) return;
   asking = true;
   try {
-    const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
+    const signal = AbortSignal.timeout(ANSWER_MS);
+    const answer = await fetch(location.href, { headers: { Accept: "text/html" }, signal });
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
     heard = Date.now();
-    if (answer.ok) {
-      exchange(page);
-      say(source !== null && source.readyState === EventSource.OPEN ? "live" : "every 15 s", false);
-    } else {
+    if (answer.status === 404) {
       say("what is shown is not there any more", true);
+    } else if (!answer.ok) {
+      say("lagmon answers with an error", true);
+    } else if (!isSelecting()) {
+      exchange(page);
+      say(hasStream() ? "live" : "every 15 s", false);
     }
   } catch {
     say("lagmon does not answer", true);
@@ -87,18 +91,21 @@ async function refresh() {
   }
 }
 
+// A stream that ended is opened again by the browser; one that was refused is closed.
+function hasStream() {
+  return source !== null && source.readyState !== EventSource.CLOSED;
+}
+
 function listen() {
   source = new EventSource("events");
   source.onopen = refresh;
   source.onmessage = refresh;
-  source.onerror = () => {
-    if (source.readyState !== EventSource.CLOSED) say("lagmon does not answer", true);
-  };
+  source.onerror = refresh; // streams end by themselves, too: the answer tells whether lagmon is there
 }
 
 function check() {
   if (document.hidden) return;
-  if (source === null || source.readyState === EventSource.CLOSED) {
+  if (!hasStream()) {
     source = null;
     refresh();
     if (Date.now() - heard < LATE_MS) listen();
