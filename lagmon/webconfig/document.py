@@ -11,15 +11,18 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import BeforeValidator, Field, field_validator, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
 
 from lagmon.configuration.parts import Part
 
 if TYPE_CHECKING:
     from typing import Self
 
-# The modular crypt format: version, cost, 22 characters of salt and 31 of hash.
-BCRYPT = re.compile(r"\$2[aby]\$(?P<cost>\d{2})\$[./A-Za-z0-9]{53}")
+# The modular crypt format: version, cost, 22 characters of salt, of which the last has two bits
+# alone (bcrypt refuses others when a password comes), and 31 of hash.
+BCRYPT = re.compile(
+    r"\$2[aby]\$(?P<cost>\d{2})\$[./A-Za-z0-9]{21}[.Oeu][./A-Za-z0-9]{31}", re.ASCII
+)
 COSTS = range(4, 16)  # one more doubles the time: 15 is more than two seconds for one password
 VERIFYING = ("VerifyClientCertIfGiven", "RequireAndVerifyClientCert")
 NOT_VERIFYING = ("RequestClientCert", "RequireAnyClientCert")
@@ -63,7 +66,13 @@ def _no_limit(value: object) -> object:
     return None
 
 
-File = Path | None
+def _file(path: Path | None) -> Path | None:
+    if path is not None and not str(path).isprintable():
+        raise ValueError("is no name of a file")
+    return path
+
+
+File = Annotated[Path | None, AfterValidator(_file)]
 Hash = Annotated[str, BeforeValidator(_hash)]
 Version = Annotated[Literal["TLS12", "TLS13"], BeforeValidator(_version)]
 
@@ -148,4 +157,6 @@ class Document(Part):
     def _can_be_sent(cls, users: dict[str, str]) -> dict[str, str]:
         if any(not name or ":" in name for name in users):
             raise ValueError("a name is empty or has a colon, which ends it (RFC 7617)")
+        if not all(map(str.isprintable, users)):
+            raise ValueError("a name has a character that cannot be printed")
         return users

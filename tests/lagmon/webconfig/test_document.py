@@ -125,6 +125,11 @@ def test_files_are_found_beside_the_file_that_names_them(signed: Path) -> None:
         ({"prometheus": HASH.replace("$10$", "$31$")}, "has a cost that is not from 4 to 15"),
         ({"a:b": HASH}, "basic_auth_users: a name is empty or has a colon"),
         ({"": HASH}, "basic_auth_users: a name is empty or has a colon"),
+        ({"ann\t": HASH}, "basic_auth_users: a name has a character that cannot be printed"),
+        (
+            {"prometheus": HASH.replace("zoubFi", "zozbFi")},
+            "basic_auth_users.prometheus: is no bcrypt hash",
+        ),
     ],
 )
 def test_a_user_that_could_never_come_in_is_refused(

@@ -136,3 +136,23 @@ def test_what_is_said_of_a_broken_file_holds_no_secret(file: File) -> None:
     assert "hunter2" not in str(lines)
     assert HASH not in str(lines)
     assert HASH not in repr(live.current)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("basic_auth_users:\n  ? [ann]\n  : hash\n", "is no YAML: line 2 breaks its rules"),
+        ('basic_auth_users: {"\\ud800": "' + HASH + '"}\n', "a character that cannot be printed"),
+        ('tls_server_config: {cert_file: "a\\0b", key_file: c}\n', "is no name of a file"),
+    ],
+)
+def test_nothing_odd_in_the_file_ends_the_looking(content: str, said: str, file: File) -> None:
+    """It is a problem like any other: the next certificate is read all the same."""
+    live = LiveWebConfig(file.path)
+    file.path.write_text(content)
+
+    assert not live.refresh()
+    assert said in (live.problem or "")
+
+    file.write(**FULL, http_server_config={"headers": {"X-Frame-Options": "deny"}})
+    assert live.refresh()
