@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from lagmon import waited
 from lagmon.labels import safe
 from lagmon.past import Past
 from lagmon.readings import TOPICS_HIDDEN
@@ -206,8 +207,13 @@ def _chosen(cluster: ClusterReport, choice: Choice) -> list[GroupLag]:
     if choice.sort == "lag":
         found.sort(key=lambda group: -1 if group.lag is None else group.lag, reverse=True)
     if choice.sort == "waits":
-        found.sort(key=lambda group: -1 if group.age is None else group.age.seconds, reverse=True)
+        found.sort(key=_waited, reverse=True)
     return found
+
+
+def _waited(group: GroupLag) -> float:
+    age = waited.by_all(group.partitions)
+    return -1 if age is None else age.seconds
 
 
 def _state(cluster: ClusterReport) -> tuple[str, str]:

@@ -20,8 +20,8 @@ from tests.lagmon.builders import CLUSTER, NOON, cycle, group, incident, lags, p
 
 FIRING = group(1203, "firing")
 STOPPED = replace(group(50, "stopped", part(0, 50, topic="mails")), judged=State.STOPPED)
-SLOW = replace(group(9, "slow"), age=Age(900, Method.HISTORY))
-FINE = replace(group(40, "Fine"), age=Age(2, Method.HISTORY))
+SLOW = group(9, "slow", replace(part(0, 9), age=Age(900, Method.HISTORY, 0)))
+FINE = group(40, "Fine", replace(part(0, 40), age=Age(2, Method.HISTORY, 0)))
 BLIND = group(None, "blind", why=Why.GROUP_UNREADABLE)
 EMPTY = group(None, "empty", part(0, None, why=Why.NEVER_COMMITTED), why=Why.NEVER_COMMITTED)
 
@@ -61,6 +61,21 @@ def names(**query: str) -> list[str]:
 def test_groups_are_narrowed_and_sorted(query: dict[str, str], shown: list[str]) -> None:
     """By part of a name or topic, by what is wrong, by lag, age and name; nonsense is ignored."""
     assert names(**query) == shown
+
+
+def test_groups_are_sorted_by_the_waiting_that_is_shown() -> None:
+    """Where another partition's is not known, it is the least that it can be."""
+    wide = replace(part(0, 5), age=Age(100, Method.TIMESTAMPS, 90))
+    vague = replace(group(10, "vague", wide, part(1, 5)), age=wide.age)
+    exact = replace(part(0, 5), age=Age(50, Method.HISTORY, 0))
+    sure = replace(group(5, "sure", exact), age=exact.age)
+    report = Report("1.0", (advance(ClusterReport(CLUSTER), cycle(lags(vague, sure))),))
+
+    (cluster,) = status(report, SHIPPED, Links(), NOON, choice=Choice(sort="waits")).clusters
+
+    assert [each.waited for each in cluster.groups] == [
+        "50s, by history", "at least 10s, by timestamps",
+    ]  # fmt: skip
 
 
 def test_what_is_left_out_is_counted_and_its_incidents_stay() -> None:
