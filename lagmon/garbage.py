@@ -24,6 +24,15 @@ def look_seldom() -> None:
     gc.set_threshold(*THRESHOLDS)
 
 
+def sweep() -> None:
+    """Look through what is not old yet, for who makes much garbage and has a quiet moment.
+
+    The answers of Kafka's client refer to themselves: left to that rate a collector of 200 groups
+    held 80 MB of them. Those under way when Python looked by itself are of the second age by now.
+    """
+    gc.collect(1)
+
+
 # Of mallopt(3), glibc's: what is free at the end of the heap beyond so many bytes is given back;
 # what is as large as that has room of its own, given back at once; all threads share one heap.
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8

@@ -71,6 +71,7 @@ def answer(lines: IO[bytes], answers: IO[bytes]) -> NoReturn:
         with contextlib.suppress(BrokenPipeError):  # nobody is left; stdin is about to say so
             answers.write(writer.line(snapshot).encode() + b"\n")
             answers.flush()
+        garbage.sweep()  # beside the parent's judging
     cycle.leave()
     left.set()
     while True:

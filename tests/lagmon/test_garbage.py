@@ -5,11 +5,12 @@ from __future__ import annotations
 import gc
 import subprocess
 import sys
+import weakref
 from typing import TYPE_CHECKING
 
 import pytest
 
-from lagmon.garbage import look_seldom
+from lagmon.garbage import look_seldom, sweep
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,6 +33,12 @@ made()
 kept = made()[-1]
 print(resident_kb() - before)
 """
+
+
+class Answer:
+    """What refers to itself."""
+
+    itself: Answer
 
 
 @pytest.fixture(autouse=True)
@@ -63,6 +70,20 @@ def test_it_still_looks() -> None:
 
     assert len(kept) == 300_000
     assert gc.get_stats()[0]["collections"] > before
+
+
+def test_what_refers_to_itself_is_gone_after_a_sweep() -> None:
+    """Also what was in use when Python looked by itself."""
+    answer = Answer()
+    answer.itself = answer
+    seen = weakref.ref(answer)
+    gc.collect(0)
+    del answer
+    assert seen() is not None
+
+    sweep()
+
+    assert seen() is None
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="it is glibc that keeps what is free")
