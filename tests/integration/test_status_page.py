@@ -272,6 +272,7 @@ def test_an_error_is_not_taken_for_a_group_that_is_gone(tab: Tab, page: Shown) -
     page.do(lambda: page.board.put(cycle(lags(group(5, "game-consumer")))))
 
     sees(tab, "lagmon answers with an error")
+    assert "game-consumer" in tab.text()
 
 
 def test_without_a_free_stream_the_page_is_asked_for_again(tab: Tab) -> None:
