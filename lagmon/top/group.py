@@ -12,6 +12,7 @@ from lagmon import waited
 from lagmon.top.cells import padded, tail, width, wrapped
 from lagmon.top.lines import Line, Tone, line
 from lagmon.top.table import GAP, UNKNOWN, tone_of, trend, waits
+from lagmon.web.groups import CALM
 from lagmon.wording import clock, counted, duration, number
 
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
 _HEAD = ("PARTITION", "LAG", "WAITS", "COMMITTED", "END", "STATE", "OWNER")
 _RIGHT = frozenset({1, 2, 3, 4})
-_CALM = frozenset({None, "ok", "catching_up", "steady", "pending"})
 _INDENT = "  "
 
 
@@ -56,8 +56,7 @@ def standing_since(group: Group) -> str:
 
 
 def _standing(group: Group) -> str:
-    whys = [group.reason, group.error, (group.why or "").replace("_", " ")]
-    return ": ".join([standing_since(group), *[each for each in whys if each][:1]])
+    return ": ".join(each for each in (standing_since(group), group.because) if each)
 
 
 def _lag(group: Whole) -> str:
@@ -106,7 +105,7 @@ def _partitions(parts: Sequence[Partition], cells: int) -> Iterable[Line]:
         widths[0] = max(len(_HEAD[0]), widths[0] - max(0, over))
     yield _line(_HEAD, widths, "", reverse=True)
     for row, each in zip(rows, ordered, strict=True):
-        yield _line(row, widths, "" if each.state in _CALM and each.lag is not None else "warn")
+        yield _line(row, widths, "" if each.state in CALM and each.lag is not None else "warn")
 
 
 def _row(part: Partition) -> tuple[str, ...]:

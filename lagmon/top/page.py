@@ -145,10 +145,9 @@ def _list(reading: Reading, showing: Showing, head: list[Line], columns: int, ro
 
 def _about(reading: Reading, group: Group) -> list[Line]:
     """Say in two lines what is the matter with the group under the cursor."""
-    incidents = [each for each in reading.incidents if (each.cluster, each.group) == group.key]
+    incidents = reading.by_group().get(group.key, ())
     said = "; ".join(incident_words(each, reading.at) for each in incidents)
-    why = group.reason or group.error or (group.why or "").replace("_", " ")
-    state: list[Span] = [(standing_since(group), tone_of(group.rank)), (f"  {why}", "")]
+    state: list[Span] = [(standing_since(group), tone_of(group.rank)), (f"  {group.because}", "")]
     return [line((said, "bad")), line(*state)]
 
 

@@ -46,6 +46,11 @@ class Waiting(Part):
         return Age(self.lag_seconds, self.seconds_method, self.seconds_error)
 
     @property
+    def because(self) -> str:
+        """Why it is as it is, in words; nothing where there is no more to say."""
+        return self.reason or self.error or (self.why or "").replace("_", " ")
+
+    @property
     def word(self) -> str:
         """The state in words, a dash for one that nobody has judged yet."""
         return (self.state or "-").replace("_", " ")

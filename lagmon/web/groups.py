@@ -160,7 +160,7 @@ TONES = (
 WELL = 6  # from this rank on there is nothing to do
 
 # States in which nothing has to be done; the others open with their own word in a tone that warns.
-_CALM = {None, State.OK, State.CATCHING_UP, State.STEADY, State.PENDING, State.OPEN_TRANSACTION}
+CALM = {None, State.OK, State.CATCHING_UP, State.STEADY, State.PENDING, State.OPEN_TRANSACTION}
 
 
 def firing_on(cluster: ClusterReport) -> set[str | None]:
@@ -176,7 +176,7 @@ def rank(group: GroupLag, firing: set[str | None], pending: frozenset[str]) -> i
         return 1
     if is_unknown(group):
         return 2 if group.lag is None else 3
-    if group.judged not in _CALM:
+    if group.judged not in CALM:
         return 4
     if is_uncommitted(group):
         return 5
@@ -189,7 +189,7 @@ def _word(group: GroupLag, verdict: str) -> str:
 
 def _said(group: GroupLag, verdict: str) -> str:
     """Say the *verdict* on *group*; one on what is not known hides no state."""
-    known = group.judged not in _CALM | {State.UNKNOWN}
+    known = group.judged not in CALM | {State.UNKNOWN}
     return (
         f"{_word(group, '')}, {verdict}" if verdict == PARTLY and known else _word(group, verdict)
     )

@@ -325,6 +325,21 @@ def test_a_lost_partition_says_how_much() -> None:
     assert "no end offset" in made
 
 
+@pytest.mark.parametrize(
+    ("judged", "tone"),
+    [(State.OK, ""), (State.OPEN_TRANSACTION, ""), (State.BLOCKED, "warn"), (State.LOST, "warn")],
+)
+def test_a_partition_stands_out_where_the_page_says_so(judged: State, tone: str) -> None:
+    """An open transaction is no stall: it is as calm as one that is well."""
+    row = replace(part(0, 5), judged=judged)
+    whole = board(cycle(lags(group(5, GROUP, row))))
+
+    made = screen(seen(whole, GROUP), Showing(opened=(CLUSTER, GROUP)), 100, 24)
+
+    [line] = [each for each in made.lines if "[0]" in each.text]
+    assert line.spans[0][1] == tone
+
+
 def test_names_that_are_too_long_keep_the_number_of_the_partition() -> None:
     """It is what tells the rows apart."""
     rows = [part(n, 5, topic="t" * 200) for n in range(2)]
