@@ -42,37 +42,12 @@ def table(letters: Iterable[Letter]) -> str:
 
 def as_json(letter: Letter, *, replayed: bool) -> str:
     """Write *letter* as one JSON object on one line."""
-    origin = letter.origin
-    return json.dumps(
-        {
-            "letter": str(letter.place),
-            "id": letter.id,
-            "time": moment(letter.written_ms),
-            "origin": {
-                "topic": origin.topic,
-                "partition": origin.partition,
-                "offset": origin.offset,
-                "time": moment(letter.origin_ms),
-            }
-            if origin
-            else None,
-            "group": letter.group,
-            "attempts": letter.attempts,
-            "error": {"type": letter.error_type, "message": letter.error_message},
-            "replays": letter.replays,
-            "replayed": replayed,
-            "trace_id": letter.trace_id,
-            "key": text(letter.key),
-            "size": letter.size,
-        },
-        ensure_ascii=False,
-    )
+    return _one_line(_facts(letter, replayed=replayed))
 
 
 def as_json_replay(letter: Letter, *, replayed: bool, left_out: str | None) -> str:
     """Write what a replay did to *letter*, or why it left it, as one JSON object on one line."""
-    whole: dict[str, Any] = json.loads(as_json(letter, replayed=replayed))
-    return json.dumps({**whole, "left_out": left_out}, ensure_ascii=False)
+    return _one_line({**_facts(letter, replayed=replayed), "left_out": left_out})
 
 
 def card(letter: Letter, message: Message, *, replayed: bool, payload: bool) -> str:
@@ -184,3 +159,32 @@ def _headers(message: Message) -> list[tuple[str, bytes | None]]:
 
 def _bytes(value: str | bytes | None) -> bytes | None:
     return value.encode() if isinstance(value, str) else value
+
+
+def _facts(letter: Letter, *, replayed: bool) -> dict[str, Any]:
+    origin = letter.origin
+    return {
+        "letter": str(letter.place),
+        "id": letter.id,
+        "time": moment(letter.written_ms),
+        "origin": {
+            "topic": origin.topic,
+            "partition": origin.partition,
+            "offset": origin.offset,
+            "time": moment(letter.origin_ms),
+        }
+        if origin
+        else None,
+        "group": letter.group,
+        "attempts": letter.attempts,
+        "error": {"type": letter.error_type, "message": letter.error_message},
+        "replays": letter.replays,
+        "replayed": replayed,
+        "trace_id": letter.trace_id,
+        "key": text(letter.key),
+        "size": letter.size,
+    }
+
+
+def _one_line(facts: dict[str, Any]) -> str:
+    return json.dumps(facts, ensure_ascii=False)

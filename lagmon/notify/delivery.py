@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 import httpx
@@ -21,7 +22,7 @@ from lagmon.notify.access import Access, AccessError, secret
 from lagmon.notify.mailbox import Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import AsyncIterator, Iterable, Mapping
     from pathlib import Path
 
 TIMEOUT_SECONDS = 10.0
@@ -136,6 +137,16 @@ def _shortened(said: str, secrets: Iterable[str]) -> str:
 async def _as_it_came(response: httpx.Response) -> None:
     """Let nobody unpack what came packed although that was not asked for."""
     response.headers.pop("Content-Encoding", None)
+
+
+@asynccontextmanager
+async def asking(access: Access, timeout_seconds: float) -> AsyncIterator[httpx.AsyncClient]:
+    """Give a client for one exchange that shows all of *access*; AccessError where it cannot."""
+    shown = await asyncio.to_thread(access.read)
+    async with await asyncio.to_thread(client, access, timeout_seconds) as made:
+        if shown.authorization is not None:
+            made.headers["Authorization"] = shown.authorization
+        yield made
 
 
 def client(access: Access, timeout_seconds: float) -> httpx.AsyncClient:

@@ -19,12 +19,15 @@ import httpx
 
 from lagmon.notify.access import AccessError, secret
 from lagmon.notify.alertmanager import parted
-from lagmon.notify.delivery import JSON, TIMEOUT_SECONDS, client, named
+from lagmon.notify.delivery import JSON, TIMEOUT_SECONDS, asking, named
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
     from pathlib import Path
 
     from lagmon.notify.access import Access
+
+    Ask = Callable[[httpx.AsyncClient], Awaitable[httpx.Response]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +49,10 @@ async def alertmanager(
     """Ask the Alertmanager at *url* to take no alerts."""
     bare, access = parted(url, access)
     name = named("alertmanager", bare)
-    nothing = httpx.Request("POST", f"{bare}/api/v2/alerts", content=b"[]", headers=JSON)
-    return await _asked(name, nothing, access, timeout_seconds)
+    address = f"{bare}/api/v2/alerts"
+    return await _asked(
+        name, lambda made: made.post(address, content=b"[]", headers=JSON), access, timeout_seconds
+    )
 
 
 async def reached(
@@ -66,13 +71,13 @@ async def reached(
             await asyncio.to_thread(secret, secret_file)
     except (AccessError, TimeoutError) as error:
         return Answer(name, error=str(error) or f"{secret_file}: is not read in time")
-    return await _asked(name, httpx.Request("HEAD", bare), access, timeout_seconds)
+    return await _asked(name, lambda made: made.head(bare), access, timeout_seconds)
 
 
-async def _asked(name: str, request: httpx.Request, access: Access, seconds: float) -> Answer:
+async def _asked(name: str, ask: Ask, access: Access, seconds: float) -> Answer:
     try:
         async with asyncio.timeout(seconds):
-            return await _exchange(name, request, access)
+            return await _exchange(name, ask, access)
     except (TimeoutError, httpx.TimeoutException):
         return Answer(name, error=f"no answer in {seconds:g} s")
     except AccessError as error:
@@ -81,12 +86,9 @@ async def _asked(name: str, request: httpx.Request, access: Access, seconds: flo
         return Answer(name, error=str(error) or type(error).__name__)
 
 
-async def _exchange(name: str, request: httpx.Request, access: Access) -> Answer:
-    shown = await asyncio.to_thread(access.read)
-    if shown.authorization is not None:
-        request.headers["Authorization"] = shown.authorization
-    async with await asyncio.to_thread(client, access, TIMEOUT_SECONDS) as asking:
-        response = await asking.send(request)
+async def _exchange(name: str, ask: Ask, access: Access) -> Answer:
+    async with asking(access, TIMEOUT_SECONDS) as made:
+        response = await ask(made)
     return Answer(name, response.status_code, ahead_seconds=_ahead(response, time.time()))
 
 

@@ -18,7 +18,7 @@ import structlog
 from lagmon.labels import safe
 from lagmon.notify.access import AccessError
 from lagmon.notify.alertmanager import parted
-from lagmon.notify.delivery import client, named
+from lagmon.notify.delivery import asking, named
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -98,13 +98,9 @@ async def _asked(url: str, access: Access, cluster: str) -> list[OpenAlert] | No
 
 
 async def _alerts(bare: str, access: Access, cluster: str) -> list[Any]:
-    shown = await asyncio.to_thread(access.read)
-    headers = {} if shown.authorization is None else {"Authorization": shown.authorization}
     filters = ('source="lagmon"', f"kafka_cluster={_quoted(safe(cluster))}")
-    async with await asyncio.to_thread(client, access, TIMEOUT_SECONDS) as asking:
-        answer = await asking.get(
-            f"{bare}/api/v2/alerts", params={"filter": list(filters)}, headers=headers
-        )
+    async with asking(access, TIMEOUT_SECONDS) as made:
+        answer = await made.get(f"{bare}/api/v2/alerts", params={"filter": list(filters)})
     found = answer.raise_for_status().json()
     return list(found)
 

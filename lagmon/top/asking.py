@@ -100,12 +100,12 @@ class Asking:
         raw = f"{httpx.URL(self.url).path.rstrip('/')}{path}".encode("ascii")
         try:
             with self._client.stream("GET", url, extensions={"target": raw}) as response:
-                body = b""
+                body = bytearray()
                 for part in response.iter_bytes():
                     body += part
                     if len(body) > LARGEST:
                         raise NoAnswer(f"{self.url} answers with more than lagmon ever does")
-                return response.status_code, body
+                return response.status_code, bytes(body)
         except httpx.HTTPError as error:
             raise NoAnswer(f"{self.url} {self._unreached(error)}") from None
 
