@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import re
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +12,7 @@ import confluent_kafka
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from types import ModuleType
 
 DOCS = Path(__file__).parent.parent.parent / "docs"
 HERE = "localhost:9092"  # where the pages suppose Kafka
@@ -78,3 +80,16 @@ def run(code: str, page: str, servers: str, names: dict[str, Any]) -> None:
         '"group.id":', '"group.protocol": "consumer", "group.id":'
     )
     exec(compile(code, page, "exec"), names)  # noqa: S102  # our own page
+
+
+def options(command: ModuleType) -> set[str]:
+    """Name the long and short options of lagmon's *command*, but for its help."""
+    commands = argparse.ArgumentParser(add_help=False).add_subparsers()
+    command.add(commands)
+    [parser] = commands.choices.values()
+    return {
+        name
+        for action in parser._actions
+        for name in action.option_strings
+        if name not in {"-h", "--help"}
+    }

@@ -32,10 +32,19 @@ RULES = {
 @contextmanager
 def hidden(broker: KafkaBroker, kind: ResourceType, name: str) -> Iterator[None]:
     """Take the right to DESCRIBE from everybody, while all else stays allowed."""
+    with denied(broker, kind, name, AclOperation.DESCRIBE):
+        yield
+
+
+@contextmanager
+def denied(
+    broker: KafkaBroker, kind: ResourceType, name: str, operation: AclOperation
+) -> Iterator[None]:
+    """Take the right to *operation* from everybody, while all else stays allowed."""
     admin = broker.admin()
     rules = [
         rule(kind, name, AclOperation.ALL, AclPermissionType.ALLOW),
-        rule(kind, name, AclOperation.DESCRIBE, AclPermissionType.DENY),
+        rule(kind, name, operation, AclPermissionType.DENY),
     ]
     for done in admin.create_acls(rules).values():
         done.result(ANSWER_SECONDS)

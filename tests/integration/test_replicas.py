@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from confluent_kafka.admin import (  # type: ignore[attr-defined] # documented to be there
     AclOperation,
-    AclPermissionType,
     ResourceType,
 )
 
@@ -29,7 +28,7 @@ from tests.infra.records import produce
 from tests.infra.wait import until
 from tests.integration.collecting import collect_until
 from tests.integration.collecting import running as collecting
-from tests.integration.rights import RULES, exactly, rule
+from tests.integration.rights import RULES, denied
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -199,23 +198,6 @@ def test_each_group_is_watched_by_one_and_pages_once(
     assert watched_once(hangs, freezes)
 
 
-@contextmanager
-def unreadable(broker: KafkaBroker, kind: ResourceType, name: str) -> Iterator[None]:
-    """Take the right to READ from everybody, while all else stays allowed."""
-    rules = [
-        rule(kind, name, AclOperation.ALL, AclPermissionType.ALLOW),
-        rule(kind, name, AclOperation.READ, AclPermissionType.DENY),
-    ]
-    admin = broker.admin()
-    for done in admin.create_acls(rules).values():
-        done.result(WAIT_SECONDS)
-    try:
-        yield
-    finally:
-        for gone in admin.delete_acls([exactly(one) for one in rules]).values():
-            gone.result(WAIT_SECONDS)
-
-
 def test_a_right_that_a_member_lacks_is_named_with_the_command_that_grants_it(
     shared: KafkaBroker,
 ) -> None:
@@ -225,11 +207,11 @@ def test_a_right_that_a_member_lacks_is_named_with_the_command_that_grants_it(
 
     async def story() -> tuple[Snapshot, Snapshot]:
         async with collecting(made) as collector:
-            with unreadable(shared, ResourceType.GROUP, "watchers"):
+            with denied(shared, ResourceType.GROUP, "watchers", AclOperation.READ):
                 refused = await collect_until(collector, lambda seen: "--add" in why(seen))
             return refused, await collect_until(collector, lambda seen: not why(seen))
 
-    with unreadable(shared, ResourceType.TOPIC, OFFSETS_TOPIC):
+    with denied(shared, ResourceType.TOPIC, OFFSETS_TOPIC, AclOperation.READ):
         refused, granted = asyncio.run(story())
 
     assert why(refused).endswith("--operation Read --group watchers")
