@@ -9,7 +9,7 @@ READY  := $(VENV)/.ready
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench soak up down format lock clean
+.PHONY: help demo tools test check bench soak up down format lock clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -23,6 +23,12 @@ $(READY): pyproject.toml requirements/dev.txt
 
 demo: $(READY)  ## the whole story on embedded Kafka and Postgres; KEEP=1 leaves it running
 	$(BIN)/python -m demo $(if $(filter-out 0,$(KEEP)),--keep)
+
+tools:  ## fetch helm, kustomize, kubeconform and actionlint with Go, for the tests of deploy
+	GOBIN=$(CURDIR)/.tools/bin go install helm.sh/helm/v3/cmd/helm@v3.22.0
+	GOBIN=$(CURDIR)/.tools/bin go install sigs.k8s.io/kustomize/kustomize/v5@v5.7.1
+	GOBIN=$(CURDIR)/.tools/bin go install github.com/yannh/kubeconform/cmd/kubeconform@v0.8.0
+	GOBIN=$(CURDIR)/.tools/bin go install github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 
 test: $(READY)  ## every test, JOBS=3 files at once; what a machine lacks is skipped and named
 	$(BIN)/pytest -n $(or $(JOBS),3) --dist loadfile --no-loadscope-reorder $(ARGS)
@@ -54,9 +60,10 @@ lock: $(READY)  ## compile requirements/*.txt anew from pyproject.toml
 	$(BIN)/uv pip compile pyproject.toml --all-extras $(LOCK) -o requirements/runtime.txt
 	$(BIN)/uv pip compile pyproject.toml --all-extras --group dev $(LOCK) -c requirements/runtime.txt -o requirements/dev.txt
 	$(BIN)/uv pip compile --group build $(LOCK) -c requirements/dev.txt -o requirements/build.txt
+	$(BIN)/uv pip compile --group audit $(LOCK) -c requirements/dev.txt -o requirements/audit.txt
 
 LOCK = --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
         --no-emit-find-links --no-annotate --no-header --prerelease=if-necessary-or-explicit
 
 clean:  ## remove the virtual environment and every cache
-	rm -rf $(VENV) .cache .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) .tools .cache .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis

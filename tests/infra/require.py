@@ -8,10 +8,15 @@ from __future__ import annotations
 import os
 import shutil
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+# Where `make tools` puts what no distribution has.
+TOOLS = Path(__file__).parents[2] / ".tools/bin"
+MAKE_TOOLS = "run `make tools`, which needs Go"
 
 
 class Missing(Exception):  # noqa: N818 - "raise Missing(what, install)" says what happens
@@ -24,12 +29,13 @@ class Missing(Exception):  # noqa: N818 - "raise Missing(what, install)" says wh
 
 
 def program(names: str, install: str) -> str:
-    """Give the path of the first program of *names* (separated by ``|``) that is on PATH.
+    """Give the path of the first program of *names* (separated by ``|``) that there is.
 
-    Raises `Missing` with *install* if there is none.
+    It is looked for on PATH, then where `make tools` puts it. Raises `Missing` with *install* if
+    there is none.
     """
     for name in names.split("|"):
-        if found := shutil.which(name):
+        if found := shutil.which(name) or shutil.which(name, path=TOOLS):
             return found
     raise Missing(names.replace("|", " or "), install)
 
