@@ -23,7 +23,7 @@ from tests.infra.require import Missing
 from tests.infra.wait import until
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from typing import Self
 
 VARIABLE = "KAFKA_BOOTSTRAP_SERVERS"
@@ -57,9 +57,10 @@ class Runner(Protocol):
 class KafkaBroker:
     """One broker. A context manager: starts it, removes it with its data.
 
-    With *own* it is never the one of ``KAFKA_BOOTSTRAP_SERVERS``, so that a test may kill it.
-    *settings* are broker properties beside those for tests. A TcpProxy can stand in front of it:
-    it listens on *advertised_port* and leads to `inner_port`; clients use `proxied_servers`.
+    With *own* it is never the one of ``KAFKA_BOOTSTRAP_SERVERS``, so that a test may kill it. With
+    *java_options* it is a Java child of this process, which gets them. *settings* are broker
+    properties beside those for tests. A TcpProxy can stand in front of it: it listens on
+    *advertised_port* and leads to `inner_port`; clients use `proxied_servers`.
     """
 
     def __init__(
@@ -68,8 +69,10 @@ class KafkaBroker:
         own: bool = False,
         advertised_port: int | None = None,
         settings: Mapping[str, str] | None = None,
+        java_options: Sequence[str] = (),
     ) -> None:
-        self._given = "" if own else os.environ.get(VARIABLE, "")
+        self._given = "" if own or java_options else os.environ.get(VARIABLE, "")
+        self._java_options = java_options
         self._settings = {**ONE_NODE, **FOR_TESTS, **(settings or {})}
         self._advertised_port = advertised_port
         self._runner: Runner | None = None
@@ -93,7 +96,7 @@ class KafkaBroker:
         """
         if not self._given:
             if self._runner is None:
-                self._runner = runner(self._settings, self._advertised_port)
+                self._runner = runner(self._settings, self._advertised_port, self._java_options)
                 self.bootstrap_servers = f"{self._runner.host}:{self._runner.port}"
             self._runner.start()
         until(self._listens, timeout=START_SECONDS, what=f"Kafka at {self.bootstrap_servers}")
@@ -195,13 +198,15 @@ class KafkaBroker:
             return False
 
 
-def runner(settings: Mapping[str, str], advertised_port: int | None) -> Runner:
+def runner(
+    settings: Mapping[str, str], advertised_port: int | None, java_options: Sequence[str] = ()
+) -> Runner:
     """Make a broker of the first kind that this machine can run, or raise `Missing`."""
-    if docker.reachable():
+    if docker.reachable() and not java_options:
         from tests.infra.kafka_docker import DockerBroker  # noqa: PLC0415 - slow, and seldom needed
 
         return DockerBroker(settings, advertised_port)
-    return JavaBroker(settings, advertised_port)
+    return JavaBroker(settings, advertised_port, java_options)
 
 
 def described() -> str:

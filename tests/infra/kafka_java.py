@@ -15,7 +15,7 @@ from tests.infra.ports import free_port
 from tests.infra.process import Service
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 STOP_SECONDS = 30  # a broker that hands over its partitions takes its time
 NODE = 1
@@ -25,10 +25,15 @@ class JavaBroker:
     """One broker on 127.0.0.1; raise `Missing` without Java or the jars.
 
     *settings* are the broker's properties but for its listeners. With *advertised_port* it has a
-    second listener, bound to another port than it advertises.
+    second listener, bound to another port than it advertises. Java gets *java_options* as well.
     """
 
-    def __init__(self, settings: Mapping[str, str], advertised_port: int | None) -> None:
+    def __init__(
+        self,
+        settings: Mapping[str, str],
+        advertised_port: int | None,
+        java_options: Sequence[str] = (),
+    ) -> None:
         run = command()
         self.host, self.port, self.inner_port = "127.0.0.1", free_port(), free_port()
         self._folder = tempfile.TemporaryDirectory(prefix="lagmon-kafka-")
@@ -54,7 +59,8 @@ class JavaBroker:
                 **settings,
             },
         )
-        self._service = Service([*run, "kafka.Kafka", str(self._properties)], name="kafka")
+        broker = [*run, *java_options, "kafka.Kafka", str(self._properties)]
+        self._service = Service(broker, name="kafka")
 
     def start(self) -> None:
         """Start it on the data it has; it may not serve yet."""
