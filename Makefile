@@ -9,7 +9,7 @@ READY  := $(VENV)/.ready
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo tools test check bench soak up down format lock clean
+.PHONY: help demo tools test check bench soak docs up down format lock clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,6 +44,9 @@ bench: $(READY)  ## run benchmarks/$(NAME).py, for example NAME=propagation
 
 soak: $(READY)  ## random faults on a whole stack for SECONDS=600, in the order of SEED=
 	$(BIN)/python -m tests.faults.soak --seconds $(or $(SECONDS),600) $(if $(SEED),--seed $(SEED))
+
+docs: $(READY)  ## build the site of docs/ into site/; a warning is an error
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 up:  ## start the whole stack with docker compose, and wait until it serves
 	sh deploy/secrets.sh
