@@ -1,4 +1,4 @@
-"""The nouns of the runtime: a partition, a record, a record that is being tried, a run of those.
+"""The nouns of the runtime: a partition, a record, one that is tried, a run of those, connections.
 
 Values only: nothing here talks to Kafka, reads a clock or decides. What is made once for a message
 is plain slots (0.12 µs against 0.42 µs for a frozen dataclass); treat a `Record` as read-only all
@@ -26,6 +26,18 @@ class TopicPartition(NamedTuple):
 
     topic: str
     partition: int
+
+
+class Connections(NamedTuple):
+    """How a pool of connections stands at one moment; *limit* is how many there may be.
+
+    *in_use* are given out, or being made. *waiting* are those who wait for one.
+    """
+
+    in_use: int
+    idle: int
+    limit: int
+    waiting: int
 
 
 class Outcome(StrEnum):

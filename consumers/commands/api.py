@@ -70,6 +70,7 @@ def serve_api(settings: ApiSettings, stop: Stop, stack: ExitStack) -> None:
     metrics = Metrics()
     postgres = make_guard("postgres", settings, metrics)
     store = open_store(settings, NAME, postgres, connections=CONNECTIONS, stop=stop, stack=stack)
+    metrics.pool(store.connections)
     client_log = ClientLog("api", metrics)
     publisher = KafkaPublisher(
         make_producer(settings, client_log),

@@ -46,6 +46,7 @@ def run_worker(settings: WorkerSettings, stop: Stop, stack: ExitStack) -> None:
     store = open_store(
         settings, NAME, postgres, connections=settings.lanes + 1, stop=stop, stack=stack
     )
+    metrics.pool(store.connections)
     fintech = make_guard("fintech", settings, metrics) if settings.fintech_url else None
     partner = open_partner(settings, fintech, metrics, stack)
     database = Cached(store.ready)

@@ -21,6 +21,7 @@ from psycopg_pool import ConnectionPool
 
 from consumers.errors import Reaction, Unavailable, reaction_to
 from consumers.game.schema import missing
+from consumers.types import Connections
 from propagation.integrations.postgres import transaction
 
 if TYPE_CHECKING:
@@ -134,6 +135,12 @@ class Store:
     def close(self, timeout_seconds: float) -> None:
         """Close every connection; those in use when they are given back."""
         self._pool.close(timeout_seconds)
+
+    def connections(self) -> Connections:
+        """Say how the pool stands. Asks nobody and waits for nothing."""
+        found = self._pool.get_stats()
+        size, idle = found["pool_size"], found["pool_available"]
+        return Connections(size - idle, idle, found["pool_max"], found["requests_waiting"])
 
     def settle(
         self,

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from consumers.metrics.register import Definition
+    from consumers.types import Connections
 
 AnyHistogram = TypeVar("AnyHistogram", bound=GatheredHistogram)
 
@@ -58,6 +59,9 @@ class Metrics:
         self.breaker_state = self._gauge(register.BREAKER_STATE)
         self.breaker_changes = self._counter(register.BREAKER_CHANGES)
         self.breaker_refused = self._counter(register.BREAKER_REFUSED)
+        self.pool_connections = self._gauge(register.POOL_CONNECTIONS)
+        self.pool_max = self._gauge(register.POOL_MAX)
+        self.pool_waiting = self._gauge(register.POOL_WAITING)
         self.http_requests = self._counter(register.HTTP_REQUESTS)
         self.http_seconds = self._histogram(register.HTTP_SECONDS)
         self.http_in_flight = self._gauge(register.HTTP_IN_FLIGHT)
@@ -93,6 +97,13 @@ class Metrics:
 
         return observe
 
+    def pool(self, stands: Callable[[], Connections]) -> None:
+        """Ask how the pool *stands* at each scrape, and never between two."""
+        self.pool_connections.labels("in_use").set_function(lambda: stands().in_use)
+        self.pool_connections.labels("idle").set_function(lambda: stands().idle)
+        self.pool_max.set_function(lambda: stands().limit)
+        self.pool_waiting.set_function(lambda: stands().waiting)
+
     def _counter(self, definition: Definition) -> Counter:
         counter = Counter(
             definition.name, definition.help, definition.labels, registry=self.registry
@@ -102,7 +113,10 @@ class Metrics:
         return counter
 
     def _gauge(self, definition: Definition) -> Gauge:
-        return Gauge(definition.name, definition.help, definition.labels, registry=self.registry)
+        gauge = Gauge(definition.name, definition.help, definition.labels, registry=self.registry)
+        for value in definition.values:
+            gauge.labels(value)
+        return gauge
 
     def _histogram(self, definition: Definition) -> TracedHistogram:
         return self._made(TracedHistogram, definition)

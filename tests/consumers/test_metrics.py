@@ -9,7 +9,8 @@ from opentelemetry import trace
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags
 from prometheus_client.exposition import choose_encoder
 
-from consumers.metrics import REGISTER, Definition, Metrics
+from consumers.metrics import REGISTER, Definition, Metrics, register
+from consumers.types import Connections
 from propagation.testing import captured_spans
 
 if TYPE_CHECKING:
@@ -191,3 +192,28 @@ def test_a_request_to_a_peer_is_counted_by_how_it_ended() -> None:
     assert counts == [2, 1, 1]
     peer = {"peer": "fintech"}
     assert read("http_client_request_duration_seconds_sum", peer) == 2
+
+
+def test_a_pool_is_asked_when_somebody_reads() -> None:
+    """Each scrape shows the pool as it stands then, and not as it stood when it was handed over."""
+    metrics = Metrics()
+    now = Connections(in_use=0, idle=1, limit=8, waiting=0)
+    metrics.pool(lambda: now)
+
+    now = Connections(in_use=8, idle=0, limit=8, waiting=3)
+
+    read = metrics.registry.get_sample_value
+    states = [read("consumers_pool_connections", {"state": state}) for state in ("in_use", "idle")]
+    assert states == [8, 0]
+    assert read("consumers_pool_max_connections") == 8
+    assert read("consumers_pool_waiting_requests") == 3
+
+
+@pytest.mark.parametrize(
+    ("definition", "bound"),
+    [(register.HTTP_SECONDS, 2), (register.END_TO_END_SECONDS, 3)],
+    ids=lambda one: getattr(one, "name", None),
+)
+def test_what_an_objective_compares_with_is_a_bound(definition: Definition, bound: float) -> None:
+    """Between two bounds of buckets Prometheus could only guess how many took longer."""
+    assert bound in definition.buckets

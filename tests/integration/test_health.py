@@ -165,3 +165,23 @@ def test_a_secret_that_cannot_be_read_is_told_at_the_start(
     assert "CONSUMERS_METRICS_TOKEN_FILE: cannot be read" in ended.stderr
     assert "CONSUMERS_METRICS_USERS_FILE: write NAME:PASSWORD" in ended.stderr
     assert "sesame" not in ended.stderr
+
+
+def test_both_services_show_their_pool(product: Product) -> None:
+    """A scrape says how many connections to Postgres there may be: one a lane and one to ask."""
+    limits = {"worker": address(product.worker()), "api": address(product.api())}
+
+    shown = {
+        name: [line for line in page(url) if line.startswith("consumers_pool_max_connections ")]
+        for name, url in limits.items()
+    }
+
+    assert shown == {
+        "worker": ["consumers_pool_max_connections 2.0"],
+        "api": ["consumers_pool_max_connections 8.0"],
+    }
+
+
+def page(url: str) -> list[str]:
+    """Give the lines of a scrape."""
+    return httpx.get(f"{url}/metrics", timeout=10).text.splitlines()

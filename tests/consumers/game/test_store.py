@@ -16,6 +16,7 @@ from consumers.errors import Reaction, Unavailable, reaction_to
 from consumers.game.migrate import migrate
 from consumers.game.schema import REVISIONS
 from consumers.game.store import Settlement, Store
+from consumers.types import Connections
 from propagation.testing import captured_spans
 from tests.consumers.game.builders import ACCEPTED_AT, outcome, play
 from tests.infra.ports import free_port
@@ -317,3 +318,18 @@ def test_what_does_not_fit_is_judged_by_the_runtime(store: Store) -> None:
 def test_a_store_with_its_tables_is_ready(store: Store) -> None:
     """Connected and migrated is ready."""
     assert store.ready() is None
+
+
+def test_a_pool_says_who_has_a_connection_and_who_waits(tables: str) -> None:
+    """With two connections and three plays behind a lock, two are in use and one call waits."""
+    with (
+        opened(tables) as store,
+        ThreadPoolExecutor(3) as threads,
+        psycopg.connect(tables) as other,
+    ):
+        other.execute("LOCK TABLE plays")
+        for number in range(3):
+            threads.submit(store.settle, play(play_id=f"play-{number}"), outcome(), None)
+
+        busy = Connections(in_use=2, idle=0, limit=2, waiting=1)
+        until(lambda: store.connections() == busy, what="two connections in use, one wanted")
