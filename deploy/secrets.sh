@@ -20,7 +20,11 @@ printf 'postgresql://game:%s@postgres:5432/game' "$(cat "$folder/postgres_passwo
 chmod 644 "$folder/postgres_password" "$folder/database_url"
 
 echo "$folder: postgres_password and database_url are there"
-if [ ! -s "$folder/alertmanager/pagerduty_routing_key" ]; then
-  echo "$folder/alertmanager/pagerduty_routing_key: put PagerDuty's key here to be paged;" \
-    "until then alerts are seen on http://localhost:9093 alone"
-fi
+for secret in "pagerduty_routing_key: PagerDuty's key" "slack_api_url: the address of Slack's webhook"
+do
+  file="$folder/alertmanager/${secret%%:*}"
+  if [ ! -s "$file" ]; then
+    echo "$file: put ${secret#*: } here to be told by it; what is meant for it is seen on" \
+      "http://localhost:9093 alone until then"
+  fi
+done

@@ -1,7 +1,8 @@
-"""The way of a page: Alertmanager with the shipped configuration, and a stand-in for PagerDuty.
+"""The way of a page: Alertmanager with the shipped configuration, and stand-ins for who is told.
 
-Only what ties the configuration to production is exchanged: PagerDuty's address, the file of its
-key, and the time between two messages about one group. Routes and inhibition are as shipped.
+Only what ties the configuration to production is exchanged: PagerDuty's address, the files of the
+secrets, the waits of what is not urgent, and the time between two messages about one group; and
+which hours are working hours. Routes, texts and inhibition are as shipped.
 """
 
 from __future__ import annotations
@@ -25,6 +26,10 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Self
 
+SECRETS = "/etc/alertmanager/secrets"
+URGENT = {"P0", "P1"}
+ALWAYS: list[dict[str, Any]] = [{"times": [{"start_time": "00:00", "end_time": "24:00"}]}]
+NEVER: list[dict[str, Any]] = []
 KEY = "0123456789abcdef0123456789abcdef"
 # Each time that a group of alerts comes up, Alertmanager asks its log whether it was told already.
 ROUNDS = "alertmanager_nflog_queries_total "
@@ -54,26 +59,68 @@ class PagerDuty:
         return Response(202, b"{}")
 
 
-class Paging:
-    """Alertmanager with the shipped configuration, and who is paged by it. A context manager.
+class Slack:
+    """Takes messages as an incoming webhook of Slack does, and keeps them. A context manager."""
 
-    Its files are kept in *folder*; without *key* there is no key of PagerDuty, as at first.
+    def __init__(self) -> None:
+        self.messages: list[dict[str, Any]] = []
+        self._endpoint = Endpoint(self._take)
+
+    @property
+    def url(self) -> str:
+        """The address that is the webhook's secret."""
+        return f"{self._endpoint.address}/services/T0/B0/secret"
+
+    def __enter__(self) -> Self:
+        self._endpoint.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._endpoint.stop()
+
+    def _take(self, request: Request) -> Response:
+        assert request.path == "/services/T0/B0/secret"
+        self.messages.append(json.loads(request.body))
+        return Response(200, b"ok", "text/plain")
+
+
+class Paging:
+    """Alertmanager with the shipped configuration, and who is told by it. A context manager.
+
+    Its files are kept in *folder*. Without *key* there is no key of PagerDuty, and without
+    *webhook* no address of Slack, as at first. *working_hours* are `ALWAYS` or `NEVER`.
     """
 
-    def __init__(self, folder: Path, *, key: bool = True) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        key: bool = True,
+        webhook: bool = True,
+        working_hours: list[dict[str, Any]] = ALWAYS,
+    ) -> None:
         self._program = need("prometheus-alertmanager|alertmanager", INSTALL)
         self._stack = ExitStack()
         self._folder = folder
+        self._webhook = webhook
+        self._working_hours = working_hours
         self.pagerduty = PagerDuty()
+        self.slack = Slack()
         self.key_file = folder / "pagerduty_routing_key"
+        self.webhook_file = folder / "slack_api_url"
         if key:
             self.key_file.write_text(KEY)
         self.url = f"http://127.0.0.1:{free_port()}"
+        self._client = httpx.Client(base_url=self.url, timeout=30)
         self.service = Service(self._command(), name="alertmanager")
 
     def __enter__(self) -> Self:
         with ExitStack() as started:
+            started.enter_context(self._client)
             started.enter_context(self.pagerduty)
+            started.enter_context(self.slack)
+            if self._webhook:
+                self.webhook_file.write_text(self.slack.url)
             config = self._exchanged(read(ALERTMANAGER))
             (self._folder / "alertmanager.yml").write_text(yaml.safe_dump(config))
             started.enter_context(self.service)
@@ -86,12 +133,17 @@ class Paging:
 
     def post(self, *alerts: dict[str, Any]) -> None:
         """Send *alerts* as lagmon and Prometheus do."""
-        httpx.post(f"{self.url}/api/v2/alerts", json=alerts, timeout=30).raise_for_status()
+        self._client.post("/api/v2/alerts", json=alerts).raise_for_status()
+
+    def alerts(self) -> list[dict[str, Any]]:
+        """List the alerts that it holds, each with its state (active, suppressed)."""
+        held: list[dict[str, Any]]
+        held = self._client.get("/api/v2/alerts").raise_for_status().json()
+        return held
 
     def states(self) -> dict[str, str]:
-        """Give each alert's state (active, suppressed) by its `source`; the copy has none."""
-        alerts = httpx.get(f"{self.url}/api/v2/alerts", timeout=30).raise_for_status().json()
-        return {each["labels"].get("source", ""): each["status"]["state"] for each in alerts}
+        """Give each alert's state by its `source`; the copy has none."""
+        return {each["labels"].get("source", ""): each["status"]["state"] for each in self.alerts()}
 
     def paged(self, count: int) -> list[dict[str, Any]]:
         """Wait until PagerDuty has got *count* events; give all it has."""
@@ -99,13 +151,19 @@ class Paging:
         until(lambda: len(events) >= count, what=f"{count} events at PagerDuty")
         return list(events)
 
+    def told(self, count: int) -> list[dict[str, Any]]:
+        """Wait until Slack has got *count* messages; give the attachment of all it has."""
+        messages = self.slack.messages
+        until(lambda: len(messages) >= count, what=f"{count} messages at Slack")
+        return [attachment for each in messages for attachment in each["attachments"]]
+
     def wait_for_rounds(self, count: int) -> None:
         """Wait until Alertmanager has looked *count* more times whether somebody is to be told."""
         first = self._rounds()
         until(lambda: self._rounds() >= first + count, what=f"{count} rounds of Alertmanager")
 
     def _rounds(self) -> float:
-        text = httpx.get(f"{self.url}/metrics", timeout=30).raise_for_status().text
+        text = self._client.get("/metrics").raise_for_status().text
         (line,) = [each for each in text.splitlines() if each.startswith(ROUNDS)]
         return float(line.split()[1])
 
@@ -119,16 +177,28 @@ class Paging:
         ]
 
     def _exchanged(self, config: dict[str, Any]) -> dict[str, Any]:
-        (pager,) = [each for each in config["receivers"] if each["name"] == "pagerduty"]
-        pager["pagerduty_configs"][0]["routing_key_file"] = str(self.key_file)
-        (p1,) = config["route"]["routes"]
+        root = config["route"]
+        hours = {"name": "working-hours", "time_intervals": self._working_hours}
+        kept = [each for each in config["time_intervals"] if each["name"] != hours["name"]]
+        here = json.dumps(config["receivers"]).replace(SECRETS, str(self._folder))
         return config | {
             "global": {"pagerduty_url": self.pagerduty.url},
-            "route": config["route"] | {"routes": [p1 | {"group_interval": "1s"}]},
+            "templates": [str(ALERTMANAGER.parent / each) for each in config["templates"]],
+            "route": hurried(root, root)
+            | {"routes": [hurried(each, root) for each in root["routes"]]},
+            "time_intervals": [hours, *kept],
+            "receivers": json.loads(here),
         }
 
     def _ready(self) -> bool:
         try:
-            return httpx.get(f"{self.url}/-/ready", timeout=30).is_success
+            return self._client.get("/-/ready").is_success
         except httpx.TransportError:
             return False
+
+
+def hurried(route: dict[str, Any], root: dict[str, Any]) -> dict[str, Any]:
+    """Give *route* with short times; what is urgent waits for its first word as long as shipped."""
+    urgent = any(f'"{each}"' in str(route.get("matchers")) for each in URGENT)
+    wait = route.get("group_wait", root["group_wait"]) if urgent else "0s"
+    return route | {"group_interval": "1s", "group_wait": wait}

@@ -51,15 +51,16 @@ def test_other_users_of_the_machine_cannot_look(tmp_path: Path) -> None:
     assert (folder / "database_url").stat().st_mode & stat.S_IROTH
 
 
-def test_the_missing_key_of_the_pager_is_named(tmp_path: Path) -> None:
-    """Without PagerDuty's key the script says where it belongs; with it, nothing more."""
-    key = tmp_path / "alertmanager/pagerduty_routing_key"
+@pytest.mark.parametrize("name", ["pagerduty_routing_key", "slack_api_url"])
+def test_a_missing_secret_of_who_is_told_is_named(tmp_path: Path, name: str) -> None:
+    """Without PagerDuty's key, or Slack's address, the script says where it belongs; with it not."""
+    secret = tmp_path / "alertmanager" / name
 
     before = make(tmp_path)
-    key.write_text("a key")
+    secret.write_text("a secret")
 
-    assert str(key) in before
-    assert "pagerduty" not in make(tmp_path)
+    assert str(secret) in before
+    assert name not in make(tmp_path)
 
 
 def test_git_takes_no_secret() -> None:
