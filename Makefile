@@ -9,10 +9,10 @@ READY  := $(VENV)/.ready
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo tools test check bench soak docs up down format lock clean
+.PHONY: help demo tools manifests test check bench soak docs up down format lock clean
 
 help:  ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(READY): pyproject.toml requirements/dev.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; set PYTHON=")'
@@ -29,6 +29,9 @@ tools:  ## fetch helm, kustomize, kubeconform and actionlint with Go, for the te
 	GOBIN=$(CURDIR)/.tools/bin go install sigs.k8s.io/kustomize/kustomize/v5@v5.7.1
 	GOBIN=$(CURDIR)/.tools/bin go install github.com/yannh/kubeconform/cmd/kubeconform@v0.8.0
 	GOBIN=$(CURDIR)/.tools/bin go install github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
+
+manifests: $(READY)  ## write rules and version anew into deploy/kubernetes and deploy/helm
+	$(BIN)/python deploy/manifests.py
 
 test: $(READY)  ## every test, JOBS=3 files at once; what a machine lacks is skipped and named
 	$(BIN)/pytest -n $(or $(JOBS),3) --dist loadfile --no-loadscope-reorder $(ARGS)
