@@ -20,6 +20,7 @@ from consumers.configuration.settings import (
     WorkerSettings,
 )
 from consumers.deadletters.topic import BROKER_BYTES, TopicFacts, properties
+from lagmon.alerts.rulefile import COPY
 from lagmon.alerts.rules import SHIPPED
 from lagmon.commands.wiring import rules
 from lagmon.configuration.sources import load as load_lagmon
@@ -182,14 +183,14 @@ def test_lagmon_links_to_what_is_published() -> None:
 
 
 def test_a_page_has_the_runbook_of_its_alert() -> None:
-    """What lagmon sends leads to the same runbook as Prometheus's copy, for each shipped rule."""
+    """What lagmon sends leads to the same runbook as Prometheus's copy, for each of its rules."""
     copies = {
         rule["alert"]: rule["annotations"]["runbook_url"]
         for rule in alerting_rules()
-        if rule["alert"].startswith("Kafka")
+        if rule["labels"].get(COPY) == "lagmon"
     }
 
     sent = {rule.name: rule.runbook for rule in rules(load_lagmon(LAGMON))}
 
     assert sent == copies
-    assert sent.keys() == {rule.name for rule in SHIPPED}
+    assert {rule.name for rule in SHIPPED} <= sent.keys()
