@@ -37,7 +37,7 @@ PARSERS = {"lagmon": lagmon.cli.parser, "consumers": consumers.cli.parser}
 PLAIN = {
     *("alertmanager", "cat", "cd", "chmod", "cp", "date", "diff", "docker", "export", "git"),
     *("grep", "head", "htpasswd", "install", "ls", "make", "mkdir", "mv", "openssl", "pip"),
-    *("nslookup", "python", "sh", "sort", "tail", "umask", "wc", "wget"),
+    *("df", "nslookup", "python", "sh", "sort", "tail", "umask", "wc", "wget"),
 }
 # Folders of the tree: what lies there on a page has to lie there.
 TREE = re.compile(r"(?:benchmarks|demo|deploy|docs|requirements|tests)/[\w./-]+")
