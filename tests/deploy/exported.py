@@ -15,6 +15,7 @@ from prometheus_client import Histogram
 
 from consumers.metrics import REGISTER as CONSUMERS
 from lagmon.metrics import REGISTER as LAGMON
+from lagmon.upkeep import REGISTER as UPKEEP
 from tests.deploy.files import every_rule, read
 from tests.deploy.promql import metrics_of
 
@@ -37,7 +38,7 @@ def exporters() -> Mapping[str, Mapping[str, frozenset[str]]]:
 @cache
 def ours() -> Mapping[str, frozenset[str]]:
     """Give the metrics of our own services with their labels, by the names that are asked for."""
-    found = {metric.name: frozenset(metric.labels) for metric in LAGMON}
+    found = {metric.name: frozenset(metric.labels) for metric in (*LAGMON, *UPKEEP)}
     for each in CONSUMERS:
         labels = frozenset(each.labels)
         if each.kind is Histogram:
