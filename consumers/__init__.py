@@ -22,9 +22,13 @@ from consumers.errors import (
     SettingsError,
     Unavailable,
 )
-from consumers.guard import Guard
-from consumers.instruments import observe_end_to_end
 from consumers.types import Record, TopicPartition
+
+try:
+    from consumers.guard import Guard
+    from consumers.instruments import observe_end_to_end
+except ModuleNotFoundError as error:
+    raise ImportError("consumers needs: pip install 'lagmon[consumers]'") from error
 
 __all__ = [
     "BindError",

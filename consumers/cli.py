@@ -10,9 +10,13 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
-from consumers.commands import api, check, dlq, fintech, migrate, run, worker
-from consumers.commands.service import VERSION
 from consumers.errors import SettingsError
+
+try:
+    from consumers.commands import api, check, dlq, fintech, migrate, run, worker
+    from consumers.commands.service import VERSION
+except ModuleNotFoundError as error:
+    raise ImportError("the command consumers needs: pip install 'lagmon[consumers]'") from error
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -10,9 +10,13 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
-from lagmon.commands import check, doctor, notify_test, once, record, replay, rules, serve, top
-from lagmon.commands.wiring import VERSION
 from lagmon.errors import SettingsError
+
+try:
+    from lagmon.commands import check, doctor, notify_test, once, record, replay, rules, serve, top
+    from lagmon.commands.wiring import VERSION
+except ModuleNotFoundError as error:
+    raise ImportError("the command lagmon needs: pip install 'lagmon[service]'") from error
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
