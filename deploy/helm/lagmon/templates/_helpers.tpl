@@ -112,13 +112,9 @@ securityContext:
 {{- define "lagmon.ruleFiles" -}}
 {{- $files := .Values.prometheusRule.files -}}
 {{- if not $files -}}
-{{- $known := list -}}
-{{- if .Values.lagmon.enabled }}{{ $known = concat $known (list "lag" "lagmon") }}{{ end -}}
-{{- if .Values.worker.enabled }}{{ $known = append $known "consumers" }}{{ end -}}
-{{- if .Values.api.enabled }}{{ $known = concat $known (list "api" "slo") }}{{ end -}}
-{{- range $known -}}
-{{- if $.Files.Get (printf "rules/%s.yml" .) }}{{ $files = append $files . }}{{ end -}}
-{{- end -}}
+{{- if .Values.lagmon.enabled }}{{ $files = concat $files (list "lag" "lagmon") }}{{ end -}}
+{{- if .Values.worker.enabled }}{{ $files = append $files "consumers" }}{{ end -}}
+{{- if .Values.api.enabled }}{{ $files = concat $files (list "api" "slo") }}{{ end -}}
 {{- end -}}
 {{ toJson $files }}
 {{- end }}
