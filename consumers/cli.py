@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from consumers.errors import SettingsError
 
 try:
-    from consumers.commands import api, check, dlq, fintech, migrate, run, worker
+    from consumers.commands import api, check, dlq, fintech, load, migrate, run, worker
     from consumers.commands.service import VERSION
 except ModuleNotFoundError as error:
     raise ImportError("the command consumers needs: pip install 'lagmon[consumers]'") from error
@@ -21,7 +21,7 @@ except ModuleNotFoundError as error:
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-COMMANDS = (api, worker, run, migrate, fintech, dlq, check)
+COMMANDS = (api, worker, run, migrate, fintech, load, dlq, check)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

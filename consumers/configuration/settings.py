@@ -85,6 +85,12 @@ class FintechSettings(Settings):
     fintech_ledger: Path | None = None
 
 
+class LoadSettings(Settings):
+    """What the load on the API can be told: it needs neither Kafka nor the database."""
+
+    port: Port = 8083
+
+
 class DeadLetterSettings(KafkaSettings):
     """What the commands about dead letters can be told: they need no database."""
 
@@ -98,5 +104,6 @@ SERVICES: dict[str, type[Settings]] = {
     "run": RunSettings,
     "migrate": MigrateSettings,
     "fintech": FintechSettings,
+    "load": LoadSettings,
     "dlq": DeadLetterSettings,
 }

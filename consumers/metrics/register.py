@@ -207,6 +207,13 @@ PLAYS_FAILED = Definition(
     ("reason",),
     ("invalid", "refused", "unavailable", "error"),
 )
+LOAD_PLAYS = Definition(
+    "consumers_load_plays_total",
+    Counter,
+    "Plays of consumers load: taken, refused, not answered well, or left out to bound the load.",
+    ("result",),
+    ("accepted", "refused", "failed", "skipped"),
+)
 
 REGISTER = (
     RECORDS,
@@ -238,4 +245,5 @@ REGISTER = (
     PLAYS_REFUSED,
     PLAYS_SETTLED,
     PLAYS_FAILED,
+    LOAD_PLAYS,
 )

@@ -71,6 +71,7 @@ class Metrics:
         self.plays_refused = self._counter(register.PLAYS_REFUSED)
         self.plays_settled = self._counter(register.PLAYS_SETTLED)
         self.plays_failed = self._counter(register.PLAYS_FAILED)
+        self.load_plays = self._counter(register.LOAD_PLAYS)
 
     def queued(self, *timestamps_ms: int | None) -> None:
         """Observe how long records waited that are tried first now; one without a time is not."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from consumers.commands import api as api_command
-from consumers.commands import fintech, migrate, worker
+from consumers.commands import fintech, load, migrate, worker
 from consumers.configuration.fields import LONGEST, OURS, parse_duration
 from consumers.configuration.settings import SERVICES
 from consumers.deadletters.envelope import MESSAGE_CHARACTERS, envelope
@@ -135,6 +135,7 @@ def test_the_commands_are_listed() -> None:
         ["consumers dlq"],
         ["consumers check COMMAND"],
         ["consumers fintech", fintech.NAME],
+        ["consumers load", load.NAME],
     ]
 
 

@@ -99,6 +99,10 @@ class Product:
         """Start the stand-in for the partner with *extra* environment variables."""
         return self._start("fintech", ["consumers", "fintech"], extra)
 
+    def load(self, url: str, *options: str) -> Service:
+        """Start plays against the API at *url*."""
+        return self._start("load", ["consumers", "load", "--url", url, *options], {})
+
     def handler(self, place: str, *options: str, folder: Path, **extra: str) -> Service:
         """Start a worker for the handler at *place*, MODULE:NAME, typed in *folder*."""
         return self._start(place, ["consumers", "run", place, *options], extra, folder)
