@@ -9,7 +9,7 @@ READY  := $(VENV)/.ready
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo tools manifests test check bench soak docs up down format lock clean
+.PHONY: help demo tools manifests test check bench soak docs up down format lock release audit clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,12 +51,12 @@ soak: $(READY)  ## random faults on a whole stack for SECONDS=600, in the order 
 docs: $(READY)  ## build the site of docs/ into site/; a warning is an error
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
-up:  ## start the whole stack with docker compose, and wait until it serves
+up:  ## start the stack with docker compose and wait until it serves; PROFILE=full: with Grafana, Loki and exporters
 	sh deploy/secrets.sh
-	docker compose up --build --detach --wait
+	docker compose $(if $(PROFILE),--profile $(PROFILE) )up --build --detach --wait
 
 down:  ## stop the stack; its data stays
-	docker compose down
+	docker compose --profile full down
 
 format: $(READY)  ## let ruff rewrite what it can
 	$(BIN)/ruff format
@@ -67,6 +67,15 @@ lock: $(READY)  ## compile requirements/*.txt anew from pyproject.toml
 	$(BIN)/uv pip compile pyproject.toml --all-extras --group dev $(LOCK) -c requirements/runtime.txt -o requirements/dev.txt
 	$(BIN)/uv pip compile --group build $(LOCK) -c requirements/dev.txt -o requirements/build.txt
 	$(BIN)/uv pip compile --group audit $(LOCK) -c requirements/dev.txt -o requirements/audit.txt
+
+release: $(READY)  ## build dist/ from the commit: wheel, source, SBOM and sums, and check them
+	rm -rf dist
+	.ci/release dist
+
+audit:  ## ask the advisory service about all that is locked for a service
+	$(PYTHON) -m venv .tools/audit
+	.tools/audit/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/audit.txt
+	.tools/audit/bin/pip-audit --strict --require-hashes --disable-pip -r requirements/runtime.txt
 
 LOCK = --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
         --no-emit-find-links --no-annotate --no-header --prerelease=if-necessary-or-explicit
