@@ -14,19 +14,17 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.deploy.exported import TARGET, exported, recorded
-from tests.deploy.files import COMPOSE, ROOT, RULES, RUNBOOKS, alerting_rules
+from tests.deploy.files import COMPOSE, ROOT, RULES, alerting_rules
 from tests.deploy.promql import metrics_of
+from tests.deploy.runbooks import FIRST, INDEX, PAGES, head, lead, queries, steps
 from tests.infra.require import need
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-INDEX = RUNBOOKS / "index.md"
-PAGES = sorted(path for path in RUNBOOKS.glob("*.md") if path != INDEX)
 ALERTS = {rule["alert"]: rule for rule in alerting_rules()}
 RECORDED = recorded()
 PARTS = ["Meaning", "Impact", "Diagnosis", "Mitigation"]
-FIRST = "**First five minutes**"
 MOST_STEPS = 4  # what somebody does who was asleep a minute ago
 GRAFANA = "http://localhost:3000/d/"
 DASHBOARDS = ROOT / "deploy/grafana/dashboards"
@@ -34,28 +32,6 @@ SOURCES = ("consumers", "lagmon", "propagation")
 # Words of Postgres and Kafka, in the places where ours could stand.
 OTHERS = {"pg_wal", "max_connections", "waits_for"}
 each_runbook = pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.stem))
-
-
-def head(path: Path) -> str:
-    """Give what stands above the first part of the page at *path*."""
-    return path.read_text().partition("\n## Meaning\n")[0]
-
-
-def steps(path: Path) -> list[str]:
-    """Give the steps of the first five minutes on the page at *path*."""
-    return re.findall(r"^\d\. (.+(?:\n   .+)*)", head(path).partition(FIRST)[2], re.MULTILINE)
-
-
-def lead(path: Path) -> str:
-    """Give the first thing that the page at *path* has somebody do."""
-    found = re.match(r"\*\*(.+?)\*\*", steps(path)[0], re.DOTALL)
-    return " ".join(found[1].split()) if found else ""
-
-
-def queries(path: Path) -> list[str]:
-    """Give the PromQL of the page at *path*, a query a line."""
-    blocks = re.findall(r"```promql\n(.*?)```", path.read_text(), re.DOTALL)
-    return [line.strip() for block in blocks for line in block.splitlines() if line.strip()]
 
 
 @cache
