@@ -58,6 +58,7 @@ def exported() -> Mapping[str, frozenset[str]]:
     return found
 
 
+@cache
 def recorded() -> frozenset[str]:
     """Give the names that our rules record."""
     return frozenset(rule["record"] for rule in every_rule() if "record" in rule)
