@@ -12,14 +12,18 @@ mkdir -p "$folder/alertmanager"
 chmod 700 "$folder"
 chmod 755 "$folder/alertmanager"
 
-if [ ! -s "$folder/postgres_password" ]; then
-  od -An -N24 -tx1 /dev/urandom | tr -d ' \n' > "$folder/postgres_password"
-fi
+for password in postgres_password postgres_exporter_password grafana_admin_password
+do
+  if [ ! -s "$folder/$password" ]; then
+    od -An -N24 -tx1 /dev/urandom | tr -d ' \n' > "$folder/$password"
+  fi
+  chmod 644 "$folder/$password"
+done
 printf 'postgresql://game:%s@postgres:5432/game' "$(cat "$folder/postgres_password")" \
   > "$folder/database_url"
-chmod 644 "$folder/postgres_password" "$folder/database_url"
+chmod 644 "$folder/database_url"
 
-echo "$folder: postgres_password and database_url are there"
+echo "$folder: the passwords and database_url are there; grafana_admin_password is that of admin"
 for secret in "pagerduty_routing_key: PagerDuty's key" "slack_api_url: the address of Slack's webhook"
 do
   file="$folder/alertmanager/${secret%%:*}"

@@ -29,8 +29,10 @@ def services() -> dict[str, dict[str, Any]]:
 
 
 def ours() -> dict[str, dict[str, Any]]:
-    """Give the services that run the image built here."""
-    return {name: service for name, service in services().items() if "build" in service}
+    """Give the services that run the image of our commands."""
+    return {
+        name: service for name, service in services().items() if service["image"] == "lagmon:local"
+    }
 
 
 def published(service: dict[str, Any]) -> list[tuple[str, int, int]]:

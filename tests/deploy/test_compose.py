@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 RELEASE = re.compile(r"[\w./-]+:v?\d+\.\d+(\.\d+)?(-[\w.]+)?")
+# Docker's files belong to user 0, whom Alloy therefore is: without a capability, on a read-only
+# root, with a read-only folder.
+AS_USER_0 = {"alloy"}
+OF_THE_MACHINE = {"alloy": "/var/lib/docker/containers", "node-exporter": "/"}
 each_service = pytest.mark.parametrize("name", services())
 
 
@@ -103,8 +107,9 @@ def test_a_service_can_do_little_harm(name: str) -> None:
     service = services()[name]
 
     user, group = service["user"].split(":")
-    assert int(user) > 0
+    assert (int(user) == 0) == (name in AS_USER_0)
     assert int(group) > 0
+    assert "privileged" not in service
     assert service["cap_drop"] == ["ALL"]
     assert "no-new-privileges:true" in service["security_opt"]
     assert {"mem_limit", "cpus", "pids_limit"} <= service.keys()
@@ -114,7 +119,20 @@ def test_only_kafka_writes_outside_its_volume() -> None:
     """Every root file system is read-only but that of the image that configures itself."""
     writable = {name for name, service in services().items() if not service["read_only"]}
 
-    assert {services()[name]["image"].split(":")[0] for name in writable} == {"apache/kafka"}
+    assert {services()[name]["image"].split(":")[0] for name in writable} == {"lagmon-kafka"}
+
+
+@each_service
+def test_only_what_watches_the_machine_sees_the_machine(name: str) -> None:
+    """No other folder of the machine is mounted, those that are read-only, and never a socket."""
+    mounted = [
+        entry for entry in services()[name].get("volumes", []) if source_of(entry).startswith("/")
+    ]
+
+    assert [source_of(entry) for entry in mounted] == [
+        folder for watcher, folder in OF_THE_MACHINE.items() if watcher == name
+    ]
+    assert all(entry["read_only"] for entry in mounted)
 
 
 @pytest.mark.parametrize("kind", ["configs", "secrets", "volumes"])
@@ -126,7 +144,7 @@ def test_what_is_declared_is_used_and_the_reverse(kind: str) -> None:
         source
         for service in services().values()
         for entry in service.get(kind, [])
-        if not (source := source_of(entry)).startswith(".")
+        if not (source := source_of(entry)).startswith((".", "/"))
     }
 
     assert used == declared

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import stat
 import subprocess
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
-from tests.deploy.files import DEPLOY, ROOT
+from tests.deploy.files import COMPOSE, DEPLOY, ROOT, read
 
-if TYPE_CHECKING:
-    from pathlib import Path
+PASSWORDS = ["postgres_password", "postgres_exporter_password", "grafana_admin_password"]
 
 
 def make(folder: Path) -> str:
@@ -21,14 +20,31 @@ def make(folder: Path) -> str:
 
 
 def test_a_second_run_keeps_the_password(tmp_path: Path) -> None:
-    """The database keeps the password that it was created with, so the script does too."""
+    """Databases keep the passwords that they were created with, so the script does too."""
     make(tmp_path)
-    first = (tmp_path / "postgres_password").read_text()
+    first = {name: (tmp_path / name).read_text() for name in PASSWORDS}
 
     make(tmp_path)
 
-    assert len(first) == 48
-    assert (tmp_path / "postgres_password").read_text() == first
+    assert {len(password) for password in first.values()} == {48}
+    assert {name: (tmp_path / name).read_text() for name in PASSWORDS} == first
+
+
+def test_each_service_has_a_password_of_its_own(tmp_path: Path) -> None:
+    """Who knows one of them knows no other."""
+    make(tmp_path)
+
+    assert len({(tmp_path / name).read_text() for name in PASSWORDS}) == len(PASSWORDS)
+
+
+def test_every_secret_of_the_compose_file_is_made(tmp_path: Path) -> None:
+    """After one run each file is there that Docker would otherwise miss, and can be read inside."""
+    make(tmp_path)
+
+    for secret in read(COMPOSE)["secrets"].values():
+        file = tmp_path / Path(secret["file"]).name
+        assert file.stat().st_size > 0
+        assert file.stat().st_mode & stat.S_IROTH
 
 
 def test_two_machines_have_two_passwords(tmp_path: Path) -> None:
@@ -53,7 +69,7 @@ def test_other_users_of_the_machine_cannot_look(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["pagerduty_routing_key", "slack_api_url"])
 def test_a_missing_secret_of_who_is_told_is_named(tmp_path: Path, name: str) -> None:
-    """Without PagerDuty's key, or Slack's address, the script says where it belongs; with it not."""
+    """Without PagerDuty's key or Slack's address the script says where it belongs; with it not."""
     secret = tmp_path / "alertmanager" / name
 
     before = make(tmp_path)
@@ -65,7 +81,7 @@ def test_a_missing_secret_of_who_is_told_is_named(tmp_path: Path, name: str) -> 
 
 def test_git_takes_no_secret() -> None:
     """What the script writes is ignored by git, in whichever folder below deploy/secrets."""
-    names = ["postgres_password", "database_url", "alertmanager/pagerduty_routing_key"]
+    names = [*PASSWORDS, "database_url", "alertmanager/pagerduty_routing_key"]
     paths = [f"deploy/secrets/{name}" for name in names]
 
     done = subprocess.run(

@@ -7,6 +7,7 @@ shipped in deploy/jaeger, with its ports on 127.0.0.1. It ends with this process
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,8 @@ from tests.infra.wait import until
 VARIABLE = "JAEGER_BIN"
 INSTALL = f"put Jaeger v2 on PATH as `jaeger`, or its path into {VARIABLE}"
 CONFIG = Path(__file__).parents[2] / "deploy" / "jaeger" / "config.yaml"
-SHIPPED_PORTS = (16686, 13133, 4318)  # query, health, OTLP over HTTP
+SHIPPED_FOLDER = "/tmp/jaeger"  # noqa: S108 - in its image the one folder that it may write to
+SHIPPED_SAMPLING = "/etc/jaeger/sampling.json"
 START_SECONDS = 60
 ANSWER_SECONDS = 30
 
@@ -43,12 +45,11 @@ class Jaeger(Component):
         program = binary()
         if program is None:
             raise Missing("Jaeger", INSTALL)
-        text = CONFIG.read_text()
-        query, health, otlp = ports = [free_port() for _ in SHIPPED_PORTS]
-        for shipped, port in zip(SHIPPED_PORTS, ports, strict=True):
-            text = text.replace(f"0.0.0.0:{shipped}", f"127.0.0.1:{port}")
-        config = self.folder("jaeger") / "config.yaml"
+        folder = self.folder("jaeger")
+        text, ports = moved(CONFIG.read_text(), folder)
+        config = folder / "config.yaml"
         config.write_text(text)
+        query, health, otlp = (ports[each] for each in (16686, 13133, 4318))
         self.url, self.endpoint = f"http://127.0.0.1:{query}", f"http://127.0.0.1:{otlp}"
         self.run("jaeger", [program, "--config", str(config)])
         until(
@@ -72,3 +73,13 @@ class Jaeger(Component):
             return httpx.get(url, timeout=ANSWER_SECONDS).is_success
         except httpx.TransportError:
             return False
+
+
+def moved(text: str, folder: Path) -> tuple[str, dict[int, int]]:
+    """Move the shipped configuration into *folder* and to free ports; give it, and port by port."""
+    ports = {int(port): free_port() for port in re.findall(r"0\.0\.0\.0(?:, port)?: ?(\d+)", text)}
+    for shipped, port in ports.items():
+        text = text.replace(f"0.0.0.0:{shipped}", f"127.0.0.1:{port}")
+        text = text.replace(f"0.0.0.0, port: {shipped}", f"127.0.0.1, port: {port}")
+    text = text.replace(SHIPPED_FOLDER, str(folder))
+    return text.replace(SHIPPED_SAMPLING, str(CONFIG.with_name("sampling.json"))), ports
