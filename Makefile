@@ -24,11 +24,15 @@ $(READY): pyproject.toml requirements/dev.txt
 demo: $(READY)  ## the whole story on embedded Kafka and Postgres; KEEP=1 leaves it running
 	$(BIN)/python -m demo $(if $(filter-out 0,$(KEEP)),--keep)
 
-tools:  ## fetch helm, kustomize, kubeconform and actionlint with Go, for the tests of deploy
+tools:  ## fetch helm, kustomize, kubeconform, actionlint (Go), Grafana's types (npm), for tests
 	GOBIN=$(CURDIR)/.tools/bin go install helm.sh/helm/v3/cmd/helm@v3.22.0
 	GOBIN=$(CURDIR)/.tools/bin go install sigs.k8s.io/kustomize/kustomize/v5@v5.7.1
 	GOBIN=$(CURDIR)/.tools/bin go install github.com/yannh/kubeconform/cmd/kubeconform@v0.8.0
 	GOBIN=$(CURDIR)/.tools/bin go install github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
+	mkdir -p .tools/grafana
+	cp tests/deploy/grafana_types/package*.json .tools/grafana
+	npm ci --prefix .tools/grafana --ignore-scripts --no-audit --no-fund
+	ln -sf ../grafana/node_modules/.bin/tsc .tools/bin/tsc
 
 manifests: $(READY)  ## write rules and version anew into deploy/kubernetes and deploy/helm
 	$(BIN)/python deploy/manifests.py

@@ -258,7 +258,18 @@ def _panel(
     alerts: tuple[str, ...] = (),
 ) -> Part:
     links = [
-        {"targetBlank": True, "title": f"Runbook: {alert}", "url": f"{RUNBOOKS}/{alert}"}
+        {
+            "asDropdown": False,
+            "icon": "doc",
+            "includeVars": False,
+            "keepTime": False,
+            "tags": [],
+            "targetBlank": True,
+            "title": f"Runbook: {alert}",
+            "tooltip": "",
+            "type": "link",
+            "url": f"{RUNBOOKS}/{alert}",
+        }
         for alert in alerts
     ]
     return {
