@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.deploy.files import ALERTMANAGER, alerting_rules, read
+from tests.deploy.files import ALERTMANAGER, ROOT, alerting_rules, read
 from tests.deploy.paging import Paging
 from tests.infra.wait import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+PAGE = ROOT / "docs/reference/paging.md"
+PRIORITIES = {rule["alert"]: rule["labels"]["priority"] for rule in alerting_rules()}
 GROUP = "kafka_cluster=local group=game-consumer"
 # What fires, what else would, and whether the second is held back.
 HELD = [
@@ -34,10 +36,10 @@ HELD = [
     ("ErrorBudgetBurnFast slo=end-to-end", "ErrorBudgetBurnSlow slo=end-to-end"),
     ("PostgresDown", "PostgresPoolExhausted"),
     ("PostgresDown", "PostgresConnectionsHigh"),
-    ("PostgresDown", "CircuitBreakerOpen breaker=postgres"),
-    ("FintechApiErrorRate", "CircuitBreakerOpen breaker=fintech"),
-    ("KafkaBrokerAbsent", "KafkaUnderReplicatedPartitions"),
-    ("KafkaBrokerAbsent", "CommitFailures"),
+    ("PostgresDown", "CircuitBreakerOpen job=game-consumer breaker=postgres"),
+    ("FintechApiErrorRate", "CircuitBreakerOpen job=game-consumer breaker=fintech"),
+    ("KafkaBrokerAbsent instance=kafka:9404", "KafkaUnderReplicatedPartitions"),
+    ("KafkaBrokerAbsent instance=kafka:9404", "CommitFailures job=game-consumer"),
     ("KafkaClusterBlind kafka_cluster=local", f"KafkaLagUnknown {GROUP}"),
     (
         "DiskAlmostFull instance=a mountpoint=/",
@@ -54,9 +56,10 @@ FREE = [
     ("NoPlays", "ApiAbsent"),
     ("ErrorBudgetBurnFast slo=end-to-end", "ErrorBudgetBurnSlow slo=api-latency"),
     ("PostgresDown", f"KafkaConsumerLag {GROUP}"),  # it says whether the game suffers
-    ("PostgresDown", "CircuitBreakerOpen breaker=fintech"),
-    ("FintechApiErrorRate", "CircuitBreakerOpen breaker=postgres"),
-    ("KafkaBrokerAbsent", "KafkaOfflinePartitions"),
+    ("PostgresDown", "CircuitBreakerOpen job=game-consumer breaker=fintech"),
+    ("FintechApiErrorRate", "CircuitBreakerOpen job=game-consumer breaker=postgres"),
+    ("KafkaBrokerAbsent instance=kafka:9404", "KafkaOfflinePartitions"),
+    ("KafkaBrokerAbsent instance=kafka:9404", f"KafkaLagUnknown {GROUP}"),  # of which cluster?
     ("KafkaClusterBlind kafka_cluster=other", f"KafkaLagUnknown {GROUP}"),
     (
         "DiskAlmostFull instance=a mountpoint=/",
@@ -118,7 +121,7 @@ def test_what_is_another_matter_is_told(alertmanager: Paging, first: str, second
 
 def named(matchers: list[str]) -> set[str]:
     """Give the shipped alerts whose names *matchers* allow."""
-    names = {rule["alert"] for rule in alerting_rules()}
+    names = set(PRIORITIES)
     for matcher in matchers:
         if found := MATCHER.fullmatch(matcher):
             pattern = found[2] if found[1] == "=~" else re.escape(found[2])
@@ -132,10 +135,39 @@ def inhibitions() -> list[dict[str, Any]]:
     return [rule for rule in rules if "alertname" not in rule.get("equal", [])]
 
 
+def test_what_holds_back_and_what_waits_are_alerts() -> None:
+    """Each name in a rule is that of a shipped alert: a name that none has would hold nothing."""
+    names = {
+        name
+        for rule in inhibitions()
+        for matcher in rule["source_matchers"] + rule["target_matchers"]
+        if (found := MATCHER.fullmatch(matcher))
+        for name in found[2].split("|")
+    }
+
+    assert names
+    assert [
+        name for name in names if not any(re.fullmatch(name, each) for each in PRIORITIES)
+    ] == []
+
+
+def test_the_page_lists_what_holds_what_back() -> None:
+    """Each alert that a rule names stands in the table of the page on paging."""
+    table = PAGE.read_text().partition("## What holds what back")[2].partition("## ")[0]
+
+    named = {
+        name
+        for rule in inhibitions()
+        for key in rule
+        for name in re.findall(r"[A-Z]\w+", str(rule[key]))
+    }
+
+    assert named
+    assert [name for name in named if f"`{name.removesuffix('.*')}" not in table] == []
+
+
 def test_no_alert_holds_back_a_more_urgent_one() -> None:
     """What is held back is at most as urgent as what holds it; a P3 never quiets a P1."""
-    priority = {rule["alert"]: rule["labels"]["priority"] for rule in alerting_rules()}
-
     pairs = [
         (source, target)
         for rule in inhibitions()
@@ -144,4 +176,4 @@ def test_no_alert_holds_back_a_more_urgent_one() -> None:
     ]
 
     assert pairs
-    assert [pair for pair in pairs if priority[pair[0]] > priority[pair[1]]] == []
+    assert [pair for pair in pairs if PRIORITIES[pair[0]] > PRIORITIES[pair[1]]] == []
