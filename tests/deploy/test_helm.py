@@ -25,11 +25,13 @@ from tests.deploy.files import ROOT, read
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 # Free in form, or shown as one value.
 OPEN = {"lagmon.config", "game.env", "lagmon.resources", "worker.resources", "api.resources"}
 WHOLE = OPEN | {f"networkPolicy.{name}" for name in ("kafka", "alertmanager", "postgres", "otlp")}
 PARTS = ("lagmon", "worker", "api")
+HOW_TO = ROOT / "docs/how-to/run-on-kubernetes.md"
 REFERENCE = ROOT / "docs/reference/kubernetes.md"
 
 # What is set, and what must be said of it: where it stands, and what would be right.
@@ -206,6 +208,24 @@ def test_a_release_by_another_name_keeps_to_itself() -> None:
     ]
     assert not names[0] & names[1]
     assert not selectors[0] & selectors[1]
+
+
+def test_the_values_of_the_how_to_are_taken(tmp_path: Path) -> None:
+    """What the page would have somebody write is taken by the chart, one block over another."""
+    shown = re.findall(r"^```yaml\n(.+?)^```$", HOW_TO.read_text(), re.MULTILINE | re.DOTALL)
+    values = [
+        block
+        for block in shown
+        if yaml.safe_load(block).keys() & read(CHART / "values.yaml").keys()
+    ]
+    paths = [tmp_path / f"{number}.yaml" for number, _ in enumerate(values)]
+    for path, block in zip(paths, values, strict=True):
+        path.write_text(block)
+
+    made = parsed(rendered(*(word for path in paths for word in ("--values", str(path)))))
+
+    assert len(values) == 2
+    assert {"NetworkPolicy", "PrometheusRule", "ScaledObject"} <= {each["kind"] for each in made}
 
 
 def flat(values: dict[str, Any], above: str = "") -> dict[str, Any]:
