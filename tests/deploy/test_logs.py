@@ -130,11 +130,19 @@ def test_alloy_listens_where_its_health_is_asked() -> None:
 )
 def test_the_level_of_a_line_that_is_no_json_is_found(line: str, level: str | None) -> None:
     """Prometheus's, Kafka's and Postgres's own forms are understood; no word is guessed."""
-    (regex,) = stages("regex")
-
-    found = re.search(regex.attributes["expression"], line)
+    found = re.search(stages("regex")[0].attributes["expression"], line)
 
     assert (found and found["said"]) == level
+
+
+def test_a_line_of_postgres_names_its_trace() -> None:
+    """The trace id that a transaction is named after is found in what Postgres says of it."""
+    line = f"2026-11-21 20:51:13.000 UTC [7] game-consumer/{'0af7' * 8}@game LOG:  duration: 300 ms"
+
+    found = re.search(stages("regex")[1].attributes["expression"], line)
+
+    assert found
+    assert found["trace_id"] == "0af7" * 8
 
 
 def test_a_password_in_an_address_is_replaced() -> None:
