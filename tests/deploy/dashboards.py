@@ -67,9 +67,9 @@ def queries(dashboard: Mapping[str, Any]) -> list[Query]:
         for target in panel.get("targets", [])
     ]
     return asked + [
-        Query(dashboard["uid"], each["name"], each["expr"], each["datasource"]["type"])
+        Query(dashboard["uid"], each["name"], each["target"]["expr"], each["datasource"]["type"])
         for each in dashboard["annotations"]["list"]
-        if "expr" in each
+        if "target" in each
     ]
 
 

@@ -115,8 +115,8 @@ def test_a_metric_is_asked_for_by_its_own_labels() -> None:
 def test_an_alert_is_found_on_its_dashboard(name: str) -> None:
     """The dashboard that an alert names marks when it fires; a panel there leads to its runbook."""
     dashboard = dashboards()[ALERTS[name]["annotations"]["dashboard"]]
-    (firing,) = [each for each in dashboard["annotations"]["list"] if "expr" in each]
-    marked = re.search(r'alertname=~"([^"]+)"', firing["expr"])
+    (firing,) = [each for each in dashboard["annotations"]["list"] if "target" in each]
+    marked = re.search(r'alertname=~"([^"]+)"', firing["target"]["expr"])
 
     assert marked
     assert name in marked[1].split("|")
@@ -127,8 +127,8 @@ def test_an_alert_is_found_on_its_dashboard(name: str) -> None:
 def test_every_link_to_a_runbook_leads_to_one(uid: str) -> None:
     """What a panel or an annotation names is an alert that exists, with its page."""
     dashboard = dashboards()[uid]
-    (firing,) = [each for each in dashboard["annotations"]["list"] if "expr" in each]
-    marked = set(re.search(r'alertname=~"([^"]+)"', firing["expr"])[1].split("|"))  # type: ignore[index]
+    (firing,) = [each for each in dashboard["annotations"]["list"] if "target" in each]
+    marked = set(re.search(r'alertname=~"([^"]+)"', firing["target"]["expr"])[1].split("|"))  # type: ignore[index]
     linked = {name for panel in panels(dashboard) for name in runbooks_of(panel)}
 
     assert linked | marked <= ALERTS.keys()

@@ -94,8 +94,8 @@ def test_a_line_leads_to_its_trace_by_its_metadata() -> None:
     by_label, _ = sources()["loki"]["jsonData"]["derivedFields"]
 
     assert by_label["matcherType"] == "label"
-    assert by_label["matcherRegex"] == "trace_id"
     # Grafana takes one `$` for a variable of its environment.
+    assert by_label["matcherRegex"] == "^trace_id$$"
     assert by_label["url"] == "$${__value.raw}"
 
 

@@ -106,11 +106,14 @@ def _firing(alerts: Sequence[str]) -> Part:
     return {
         "datasource": PROMETHEUS,
         "enable": True,
-        "expr": f'ALERTS{{alertstate="firing", alertname=~"{names}"}}',
         "iconColor": "red",
         "name": "Firing alerts",
-        "step": "15s",
         "tagKeys": "severity,code",
+        "target": {
+            "expr": f'ALERTS{{alertstate="firing", alertname=~"{names}"}}',
+            "interval": "15s",
+            "refId": "Anno",
+        },
         "textFormat": "{{code}}",
         "titleFormat": EVERY_LABEL,
     }

@@ -53,8 +53,9 @@ type OurPanel =
   | Text
   | RowPanel;
 
-type Firing = AnnotationQuery & {
-  expr?: string; step?: string; tagKeys?: string; textFormat?: string; titleFormat?: string;
+type Firing = Omit<AnnotationQuery, 'target'> & {
+  tagKeys?: string; target?: DataQuery & { expr: string; interval: string };
+  textFormat?: string; titleFormat?: string;
 };
 
 export type Dashboard = Plain<
