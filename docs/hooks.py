@@ -1,8 +1,9 @@
 """Hooks of mkdocs: the navigation from the folders, and the files that pages link to outside docs/.
 
 In comes the tree as it stands on disk. Out go a navigation with every page, by folder and title, a
-copy of each linked file of the repository in the site, links that lead there, and lists as mkdocs
-reads them. A link to a folder, or to what is not there, is left: the strict build refuses it.
+copy of each linked file of the repository in the site, of a folder with a page that lists it, links
+that lead there, and lists as mkdocs reads them. A link to what is not there is left as it is: the
+strict build refuses it.
 """
 
 # ruff: noqa: INP001  # mkdocs loads this file by its path
@@ -13,7 +14,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mkdocs.structure.files import File
+from mkdocs.structure.files import File, InclusionLevel
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -54,7 +55,15 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add what is linked to outside docs/, and the pages on the project."""
     linked = {target for page in DOCS.rglob("*.md") for target in links(page.read_text(), page)}
     linked |= {ROOT / name for name in PROJECT}
-    for path in sorted(path for path in linked if outside(path)):
+    for folder in sorted(path for path in linked if path.is_dir() and outside(path)):
+        inside = sorted(path for path in folder.rglob("*") if path.is_file())
+        linked |= set(inside)
+        rows = "".join(f"- [{(name := path.relative_to(folder))}]({name})\n" for path in inside)
+        content = f"# {folder.relative_to(ROOT)}\n\n{rows}"
+        uri = f"{place(folder)}/index.md"
+        hidden = InclusionLevel.NOT_IN_NAV
+        files.append(File.generated(config, uri, content=content, inclusion=hidden))
+    for path in sorted(path for path in linked if path.is_file() and outside(path)):
         files.append(File.generated(config, place(path), abs_src_path=str(path)))
     return files
 
@@ -67,9 +76,9 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
 
     def led(found: re.Match[str]) -> str:
         path = Path(os.path.normpath(source.parent / found[0]))
-        if not path.is_file() or not (outside(path) or outside(source)):
+        if not path.exists() or not (outside(path) or outside(source)):
             return found[0]
-        return os.path.relpath(place(path), folder or ".")
+        return os.path.relpath(place(path), folder or ".") + "/index.md" * path.is_dir()
 
     def shown(found: re.Match[str]) -> str:
         picture = os.path.normpath(os.path.join(folder, found[0]))  # noqa: PTH118  # the same
@@ -144,7 +153,7 @@ def title(page: Path) -> str:
 def links(text: str, page: Path) -> set[Path]:
     """Give the files that *text* of *page* links to, code aside."""
     found = LINK.findall(FENCE.sub("", text))
-    return {path for one in found if (path := Path(os.path.normpath(page.parent / one))).is_file()}
+    return {path for one in found if (path := Path(os.path.normpath(page.parent / one))).exists()}
 
 
 def outside(path: Path) -> bool:

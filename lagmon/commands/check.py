@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Describe the command to *commands*."""
     parser = commands.add_parser("check-config", help="say what is wrong with a settings file")
-    parser.add_argument("config", type=Path, metavar="FILE")
+    parser.add_argument("config", type=Path, metavar="FILE", help="settings as YAML")
     parser.set_defaults(run=run)
 
 

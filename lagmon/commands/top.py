@@ -35,13 +35,16 @@ _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, section 5.6.2
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Describe the command to *commands*."""
     parser = commands.add_parser("top", help="show in a terminal what a running lagmon sees")
-    parser.add_argument("url", nargs="?", default=URL, metavar="URL", type=_url)
+    parser.add_argument(
+        "url", nargs="?", default=URL, metavar="URL", type=_url, help="where it is: %(default)s"
+    )
     parser.add_argument("--once", action="store_true", help="print the table and end")
     parser.add_argument(
         "--every", type=_seconds, default=EVERY_SECONDS, metavar="SECONDS", help="ask so often"
     )
-    parser.add_argument("--show", choices=[name for name, _ in SHOWN], default=SHOWN[0][0])
-    parser.add_argument("--sort", choices=[name for name, _ in SORTED], default=SORTED[0][0])
+    shown, orders = [name for name, _ in SHOWN], [name for name, _ in SORTED]
+    parser.add_argument("--show", choices=shown, default=shown[0], help="which groups")
+    parser.add_argument("--sort", choices=orders, default=orders[0], help="in which order")
     parser.add_argument("--search", default="", metavar="TEXT", help="part of a group's name")
     parser.add_argument("--cluster", default="", metavar="NAME", help="this cluster alone")
     access = parser.add_argument_group("who we are, and whom we believe")
@@ -49,10 +52,15 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     access.add_argument("--cert", type=Path, metavar="FILE", help="our certificate")
     access.add_argument("--key", type=Path, metavar="FILE", help="its key")
     access.add_argument("--user", metavar="NAME", help="for basic authentication")
-    access.add_argument("--password-file", type=Path, metavar="FILE")
+    access.add_argument("--password-file", type=Path, metavar="FILE", help="its password")
     access.add_argument("--token-file", type=Path, metavar="FILE", help="a bearer token")
     access.add_argument(
-        "--header", action="append", type=_header, default=[], metavar="'NAME: VALUE'"
+        "--header",
+        action="append",
+        type=_header,
+        default=[],
+        metavar="'NAME: VALUE'",
+        help="send it along; may be given several times",
     )
     parser.set_defaults(run=run)
 
