@@ -156,10 +156,10 @@ def test_a_word_of_ours_is_one(path: Path) -> None:
     That holds for what is searched for in the logs too.
     """
     text = path.read_text()
-    searched = [word for line in re.findall(r"\| grep (.+)", text) for word in line.split("|")]
-    named = re.findall(r"`(\w+)`", text) + [word.strip(" '\"") for word in searched]
+    searched = " ".join(re.findall(r"\| grep (.+)", text))
+    told = " ".join(re.findall(r"`\w+`", text))
 
-    words = {word for word in named if re.fullmatch(r"[a-z]+(?:_[a-z]+)+_?", word)} - OTHERS
+    words = set(re.findall(r"\b[a-z]+(?:_[a-z]+)+\b", f"{searched} {told}")) - OTHERS
 
     missing = {word for word in words if word not in source()} - exported().keys()
     assert missing == set()
