@@ -113,3 +113,12 @@ def test_a_query_can_be_asked(tmp_path_factory: pytest.TempPathFactory) -> None:
 
     assert done.returncode == 0, done.stderr
     assert f"{len(found)} rules found" in done.stdout
+
+
+def test_every_how_to_is_in_the_index() -> None:
+    """Each is linked once, in one of the groups."""
+    linked = re.findall(r"\]\(([\w-]+\.md)\)", text("how-to/index.md"))
+
+    assert sorted(linked) == sorted(
+        path.name for path in (DOCS / "how-to").glob("*.md") if path.name != "index.md"
+    )
