@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import signal
 import sys
+from typing import TYPE_CHECKING
 
 from demo import page, trace
 from demo.console import Console
 from demo.stage import Stage
 from tests.infra.product import address
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tests.infra.process import Service
 
 
 def main() -> int:
@@ -18,6 +25,7 @@ def main() -> int:
     parser.add_argument("--keep", action="store_true", help="leave everything running until Ctrl-C")
     arguments = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the stage is taken down
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # also where a shell has it ignored
     console = Console()
 
     console.step("Kafka, Postgres, a trace receiver and a pager")
@@ -57,13 +65,25 @@ def tell(console: Console, stage: Stage, *, keep: bool) -> None:
     places["worker"] = address(services["worker"])
 
     if keep:
-        console.step("Everything is still running; Ctrl-C ends it")
-        for name, place in places.items():
-            console.show(name, place)
+        hand_over(console, stage, services, places)
         wait_for_interrupt()
     for name, service in services.items():
         code = service.stop()
         console.check(f"{name} ended with exit code 0 on SIGTERM", holds=code == 0, found=code)
+
+
+def hand_over(
+    console: Console, stage: Stage, services: Mapping[str, Service], places: Mapping[str, str]
+) -> None:
+    """Say where everything is, also as variables with which commands of one's own reach it."""
+    console.step("Everything is still running; Ctrl-C ends it")
+    for name, place in places.items():
+        console.show(name, place)
+    console.step("For a second terminal")
+    here = {"API": places["game API"], "LAGMON": places["lagmon"]}
+    here |= {"WORKER": str(services["worker"].pid), **stage.product.environment}
+    for name, value in here.items():
+        console.say(f"export {name}={shlex.quote(value)}")
 
 
 def wait_for_interrupt() -> None:

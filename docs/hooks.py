@@ -133,7 +133,7 @@ def group_of(page: str) -> str:
     stem = Path(page).stem
     if stem in PROPAGATION:
         return "propagation"
-    return next((part for part in ("lagmon", "consumers") if stem.startswith(part)), GROUPS[-1])
+    return next((part for part in GROUPS if stem.startswith(part)), GROUPS[-1])
 
 
 def in_order(pages: Iterable[Path]) -> list[str]:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 PAGES = pages()
+TYPED = {"tutorial/first-page.md"}  # whole, as it stands, by test_first_page.py
 PARSERS = {"lagmon": lagmon.cli.parser, "consumers": consumers.cli.parser}
 # They do what everybody knows, with files of the reader's.
 PLAIN = {
@@ -217,7 +218,7 @@ def test_a_block_is_shell(page: str) -> None:
     assert done.stderr == ""
 
 
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("page", [page for page in PAGES if page not in TYPED])
 def test_what_is_to_be_typed_exists(page: str) -> None:
     """Programs, options, services, targets, addresses, files and settings are real."""
     found = [

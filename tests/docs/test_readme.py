@@ -25,7 +25,7 @@ HERE = "localhost:9092"  # where the README supposes Kafka
 
 # What is run here, and where the others are run.
 ELSEWHERE = {
-    "make demo": "tests/docs/test_demo.py runs what it calls",
+    "make demo": "tests/docs/test_first_page.py runs what it calls",
     "make test": "it runs this",
     ". .venv/bin/activate": "the tests start their commands from there",
     "make up": "needs a Docker daemon; tests/deploy checks what it starts",
