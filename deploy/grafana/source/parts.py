@@ -56,8 +56,12 @@ def graph(
     stacked: bool = False,
     width: int = 8,
     alerts: tuple[str, ...] = (),
+    leads: tuple[Part, ...] = (),
 ) -> Part:
-    """Draw lines over time; the last of *limits* is drawn as well. *alerts* name their runbooks."""
+    """Draw lines over time; the last of *limits* is drawn as well. *alerts* name their runbooks.
+
+    Each line *leads* to pages about what it stands for.
+    """
     custom = {
         "drawStyle": "line",
         "fillOpacity": 30 if stacked else 10,
@@ -77,7 +81,7 @@ def graph(
         "tooltip": {"mode": "multi", "sort": "desc"},
     }
     field = {"color": {"mode": "palette-classic"}, "custom": custom, "unit": unit}
-    field |= {"thresholds": steps(*limits)}
+    field |= {"links": list(leads), "thresholds": steps(*limits)}
     return _panel(
         "timeseries",
         title,
