@@ -88,7 +88,8 @@ class Paging:
     """Alertmanager with the shipped configuration, and who is told by it. A context manager.
 
     Its files are kept in *folder*. Without *key* there is no key of PagerDuty, and without
-    *webhook* no address of Slack, as at first. *working_hours* are `ALWAYS` or `NEVER`.
+    *webhook* no address of Slack, as at first. *working_hours* are `ALWAYS` or `NEVER`, *config* is
+    the shipped configuration with something added.
     """
 
     def __init__(
@@ -98,12 +99,14 @@ class Paging:
         key: bool = True,
         webhook: bool = True,
         working_hours: list[dict[str, Any]] = ALWAYS,
+        config: dict[str, Any] | None = None,
     ) -> None:
         self._program = need("prometheus-alertmanager|alertmanager", INSTALL)
         self._stack = ExitStack()
         self._folder = folder
         self._webhook = webhook
         self._working_hours = working_hours
+        self._config = config or read(ALERTMANAGER)
         self.pagerduty = PagerDuty()
         self.slack = Slack()
         self.key_file = folder / "pagerduty_routing_key"
@@ -121,7 +124,7 @@ class Paging:
             started.enter_context(self.slack)
             if self._webhook:
                 self.webhook_file.write_text(self.slack.url)
-            config = self._exchanged(read(ALERTMANAGER))
+            config = self._exchanged(self._config)
             (self._folder / "alertmanager.yml").write_text(yaml.safe_dump(config))
             started.enter_context(self.service)
             until(self._ready, timeout=START_SECONDS, what="Alertmanager to be ready")

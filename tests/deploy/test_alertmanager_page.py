@@ -8,10 +8,11 @@ import subprocess
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import yaml
 
 from tests.deploy.files import ALERTMANAGER, ROOT, read
 from tests.deploy.paging import Paging
-from tests.infra.alertmanager import INSTALL
+from tests.infra.alertmanager import INSTALL, WebhookReceiver
 from tests.infra.require import need
 from tests.infra.wait import until
 
@@ -93,3 +94,27 @@ def test_the_silences_of_the_page_silence(tmp_path: Path) -> None:
         longer = amtool([*update[:-1], silence]).split()
         amtool([*expire[:-1], next((word for word in longer if len(word) == 36), silence)])
         until(lambda: state() == "active", what="the end of the silence")
+
+
+def test_the_heartbeat_of_the_page_beats(tmp_path: Path) -> None:
+    """Put into the shipped file it says a word again and again, to the one who expects it."""
+    blocks = re.findall(r"^```yaml\n(.*?)^```", PAGE.read_text(), re.MULTILINE | re.DOTALL)
+    rules, added = (yaml.safe_load(block) for block in blocks[-2:])
+    (rule,) = rules["groups"][0]["rules"]
+    with WebhookReceiver() as outside:
+        config = read(ALERTMANAGER)
+        # The Alertmanager of the tests is too old to read this address from a file.
+        hook = added["receivers"][0]["webhook_configs"][0] | {"url": outside.url}
+        del hook["url_file"]
+        config["receivers"].append(added["receivers"][0] | {"webhook_configs": [hook]})
+        beat = added["routes"][0] | {"repeat_interval": "1s"}
+        config["route"]["routes"].insert(0, beat)
+
+        with Paging(tmp_path, config=config) as paging:
+            paging.post({"labels": rule["labels"] | {"alertname": rule["alert"]}})
+
+            until(lambda: len(outside.notifications()) >= 2, what="two beats")
+            assert paging.slack.messages == []
+            assert paging.pagerduty.events == []
+
+    assert rule["expr"] == "vector(1)"
