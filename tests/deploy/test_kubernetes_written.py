@@ -20,6 +20,7 @@ from tests.deploy.clusters import (
     workload,
     workloads,
 )
+from tests.deploy.exported import ours as metrics
 from tests.deploy.files import RULES, read
 
 if TYPE_CHECKING:
@@ -161,6 +162,15 @@ def test_rules_find_what_is_scraped(output: str) -> None:
 
         assert job == jobs[component]
         assert job in asked
+
+
+def test_no_label_of_ours_is_one_of_the_operators() -> None:
+    """A metric keeps its labels: one that the target has too would be renamed, and no rule fit."""
+    target = {"container", "endpoint", "instance", "job", "namespace", "pod", "service"}
+
+    labels = {label for each in metrics().values() for label in each}
+
+    assert not labels & target
 
 
 @pytest.mark.parametrize("component", ["lagmon", "worker", "api", "migrate"])
