@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.deploy.clusters import OLDEST
 from tests.infra.kafka_jars import KAFKA_VERSION
 from tests.infra.kafka_jmx import AGENT_VERSION
 from tests.infra.require import need
@@ -62,6 +63,7 @@ def test_the_page_names_what_the_tests_run() -> None:
     assert f"| {KAFKA_VERSION}, the jars on Java 17 |" in text
     assert f"`jmx_prometheus_javaagent` {AGENT_VERSION} | {AGENT_VERSION} |" in text
     assert f"`@grafana/schema` {types['dependencies']['@grafana/schema']} |" in text
+    assert f"held to the schemas of {OLDEST} and of the newest" in text
     assert f"the image built here, Python {image[0]} | the same code, Python {oldest} |" in text
 
 

@@ -113,7 +113,7 @@ def test_both_channels_are_told(paging: Paging, priority: str | None) -> None:
     title = f"{priority} Any says so" if priority else "Any says so"
     assert (event["payload"]["summary"], said["title"]) == (title, title)
     assert event["payload"]["severity"] == SEVERITY.get(priority or "", "critical")
-    assert event["payload"]["custom_details"]["priority"] == (priority or "")
+    assert (event["payload"]["custom_details"]["priority"] or "") == (priority or "")
     assert [link["href"] for link in event["links"]] == [
         "https://lagmon.example/runbooks/Any",
         "http://localhost:3000/d/lagmon-api",
