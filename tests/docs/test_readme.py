@@ -29,6 +29,7 @@ ELSEWHERE = {
     "make test": "it runs this",
     ". .venv/bin/activate": "the tests start their commands from there",
     "make up": "needs a Docker daemon; tests/deploy checks what it starts",
+    "make up PROFILE=full": "the same",
     "make down": "the same",
 }
 SERVE = "lagmon serve --bootstrap-servers localhost:9092"
