@@ -279,6 +279,31 @@ def test_what_is_mounted_is_there(output: str) -> None:
         assert not [path for path in paths for outer in closed if path.startswith(f"{outer}/")]
 
 
+def referred(part: Workload) -> set[tuple[str, str]]:
+    """Give what *part* needs to be there by kind and name, but Secrets."""
+    found = {("ServiceAccount", part.spec["serviceAccountName"])}
+    found |= {
+        ("ConfigMap", one["configMapRef"]["name"]) for one in part.container.get("envFrom", [])
+    }
+    for volume in part.spec.get("volumes", []):
+        if "configMap" in volume:
+            found.add(("ConfigMap", volume["configMap"]["name"]))
+        if "persistentVolumeClaim" in volume:
+            found.add(("PersistentVolumeClaim", volume["persistentVolumeClaim"]["claimName"]))
+    return found
+
+
+@each_output
+def test_what_a_pod_needs_comes_with_it(output: str) -> None:
+    """Accounts, configuration and claims are in the output, but those that values name as there."""
+    there = {(each["kind"], each["metadata"]["name"]) for each in documents(output)}
+    if output == "helm existing-secret":
+        there |= {("ServiceAccount", "observers"), ("PersistentVolumeClaim", "lagmon-state")}
+
+    for each in workloads(output):
+        assert referred(each) <= there, each.component
+
+
 @each_output
 def test_every_object_has_the_usual_labels(output: str) -> None:
     """What runs says what it is, of what, and in which version."""
