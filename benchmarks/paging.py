@@ -53,7 +53,6 @@ def main() -> None:
 def paged(*, telling: bool) -> float:
     """Start everything, let the worker fall behind; give the seconds until PagerDuty knows."""
     with tempfile.TemporaryDirectory() as folder, Live(Path(folder), telling=telling) as live:
-        live.play()
         live.wait_until_up()
         live.fall_behind()
         began = time.monotonic()

@@ -37,6 +37,7 @@ BLACKBOX = DEPLOY / "blackbox/blackbox.yml"
 TOPIC, PARTITIONS = "game.slots.plays", 4  # as the compose file creates them
 PLAY = {"player_id": "p-1", "game": "lucky-sevens", "bet": 100}
 TOO_MANY = 1001  # unread messages, of which the shipped rule allows 1000
+COMMITTED = f'lagmon_partition_committed_offset{{topic="{TOPIC}", partition="0"}}'
 UP_SECONDS = 90  # a scrape_interval and the start of everything, on a machine that does much else
 
 
@@ -76,7 +77,12 @@ class Live:
         produce(self.kafka.bootstrap_servers, TOPIC, *values, partition=partition)
 
     def fall_behind(self) -> None:
-        """Stop the worker and leave more unread than the shipped rule allows."""
+        """Stop the worker and leave more unread than the shipped rule allows.
+
+        Partition 0 is committed before: without a commit nobody can say what is unread.
+        """
+        self.send(b"no play")
+        until(lambda: self.prometheus.query(COMMITTED), timeout=UP_SECONDS, what="a commit")
         self.worker.stop()
         self.send(*[b"{}"] * TOO_MANY)
 

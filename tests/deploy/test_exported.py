@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from tests.deploy.exported import exported, exporters, ours, unknown
+from tests.deploy.files import services
 from tests.infra.certificates import Authority
 from tests.infra.ports import free_port
 from tests.infra.process import Service
@@ -133,3 +134,14 @@ def test_a_bucket_has_its_bound() -> None:
 
     assert exported()[f"{name}_bucket"] == {"method", "route", "le"}
     assert exported()[f"{name}_sum"] == {"method", "route"}
+
+
+def test_no_trace_id_becomes_a_label() -> None:
+    """The exporter of Postgres that ships leaves out what it labels with application_name.
+
+    In a transaction that is service and trace id: each would be a series for five weeks.
+    """
+    command = services()["postgres-exporter"]["command"]
+
+    assert "--no-collector.stat_activity" in command
+    assert not {name for name in exported() if name.startswith("pg_stat_activity")}

@@ -13,8 +13,16 @@ import httpx
 import pytest
 
 from tests.conftest import running
-from tests.deploy.dashboards import chosen, dashboards, every_query, queries, substituted, variables
-from tests.deploy.files import alerting_rules, every_rule, read
+from tests.deploy.dashboards import (
+    chosen,
+    dashboards,
+    every_query,
+    panels,
+    queries,
+    substituted,
+    variables,
+)
+from tests.deploy.files import RUNBOOKS, alerting_rules, every_rule, read
 from tests.deploy.live import Live
 from tests.deploy.moved import ELSEWHERE, PROMETHEUS
 from tests.deploy.promql import metrics_of
@@ -28,6 +36,7 @@ if TYPE_CHECKING:
     from tests.deploy.dashboards import Query
 
 DATA_SECONDS = 120  # some scrapes and evaluations, on a machine that does much else
+LABEL = re.compile(r"\$\{__field\.labels\.(\w+)\}")
 LABEL_VALUES = re.compile(r"label_values\((.+), (\w+)\)")
 
 # Panels that show nothing while all is well, and why.
@@ -35,6 +44,8 @@ QUIET = {
     "Firing alerts": "nothing fires",
     "Which incidents are open": "lagmon has none",
     "Time to drain": "no lag shrinks",
+    "Longest transaction": "Debian's exporter is older than the one that ships",
+    "Longest transaction over time": "Debian's exporter is older than the one that ships",
     "Alerts that lagmon has sent": "lagmon had nothing to send",
     "Readings with something unknown": "lagmon could read everything",
 }
@@ -46,6 +57,7 @@ ABSENT = {
     "lagmon_incident_open": "lagmon has no incident",
     "lagmon_maintenance": "there is no maintenance",
     "lagmon_notifications_total": "lagmon had nothing to send",
+    "pg_long_running_transactions_oldest_timestamp_seconds": "Debian's exporter is older",
 }
 
 
@@ -153,6 +165,18 @@ def test_every_query_of_a_runbook_is_answered(live: Live) -> None:
         live.prometheus.query(query)
 
 
+def test_what_a_runbook_calls_good_is_what_is_answered(live: Live) -> None:
+    """The answers that a runbook tells to look for are those of services that are well."""
+    page = (RUNBOOKS / "ApiErrorRate.md").read_text()
+    ready = httpx.get(f"{live.api}/readyz", timeout=30).text
+    status = httpx.get(f"{live.api}/status", timeout=30).text
+
+    assert f"Good: `{ready}`" in page
+    assert '"state": "closed"' in status
+    assert 'Good: `"state": "closed"`' in page
+    assert '"status":"accepted"' in live.play().text
+
+
 def test_every_variable_has_something_to_choose(live: Live) -> None:
     """Each variable of each dashboard that asks Prometheus for its values gets some."""
     empty = []
@@ -166,6 +190,22 @@ def test_every_variable_has_something_to_choose(live: Live) -> None:
                 empty.append((dashboard["uid"], variable["name"]))
 
     assert not empty
+
+
+def test_a_line_leads_to_the_page_of_its_group(live: Live) -> None:
+    """What a line of a group leads to is lagmon's page about that group."""
+    leading = {
+        link["url"]
+        for panel in panels(dashboards()["lagmon-consumers"])
+        for link in panel.get("fieldConfig", {}).get("defaults", {}).get("links", [])
+    }
+    found = until(lambda: live.prometheus.query("lagmon_group_lag_messages"), what="a line")
+
+    (address,) = {LABEL.sub(lambda name: found[0]["metric"][name[1]], each) for each in leading}
+    page = httpx.get(f"{live.lagmon}/{address.rpartition('/')[2]}", timeout=30)
+
+    assert page.status_code == 200
+    assert found[0]["metric"]["group"] in page.text
 
 
 def test_a_slow_bucket_leads_to_a_trace(live: Live) -> None:

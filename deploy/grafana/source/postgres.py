@@ -11,7 +11,9 @@ from deploy.grafana.source.parts import graph, logs, number, query, text
 IN_DATABASE: Final = f'{OWN}, datname=~"$datname"'
 HIT: Final = rate("pg_stat_database_blks_hit", IN_DATABASE)
 READ: Final = rate("pg_stat_database_blks_read", IN_DATABASE)
-USED: Final = f"sum(pg_stat_activity_count{{{OWN}}}) / sum(pg_settings_max_connections{{{OWN}}})"
+BACKENDS: Final = "pg_stat_database_numbackends"
+USED: Final = f"sum({BACKENDS}{{{OWN}}}) / sum(pg_settings_max_connections{{{OWN}}})"
+OLDEST: Final = f"max(pg_long_running_transactions_oldest_timestamp_seconds{{{OWN}}})"
 
 REPLICATION: Final = """\
 **There is none.** The stack has one Postgres and no replica, so nothing is shown here about one.
@@ -72,7 +74,7 @@ DASHBOARD: Final = dashboard(
                     "Longest transaction",
                     "How long the transaction that is open longest has been open.",
                     "s",
-                    query(f"max(pg_stat_activity_max_tx_duration{{{IN_DATABASE}}})", "open"),
+                    query(OLDEST, "open"),
                     limits=(30, 300),
                 ),
                 number(
@@ -87,11 +89,11 @@ DASHBOARD: Final = dashboard(
             "Connections",
             [
                 graph(
-                    "Connections by state",
-                    "Idle in transaction means: somebody holds locks and does nothing.",
+                    "Connections by database",
+                    "Connections that are open, of the most that the server allows.",
                     "none",
-                    query(f"sum by (state) (pg_stat_activity_count{{{IN_DATABASE}}})", "{{state}}"),
-                    stacked=True,
+                    query(f"sum by (datname) ({BACKENDS}{{{IN_DATABASE}}})", "{{datname}}"),
+                    query(f"max(pg_settings_max_connections{{{OWN}}})", "most"),
                     alerts=("PostgresConnectionsHigh",),
                 ),
                 graph(
@@ -106,13 +108,10 @@ DASHBOARD: Final = dashboard(
                     alerts=("PostgresPoolExhausted",),
                 ),
                 graph(
-                    "Longest transaction by state",
-                    "How long the oldest open transaction in each state has been open.",
+                    "Longest transaction over time",
+                    "A line that climbs is somebody who began a transaction and went away.",
                     "s",
-                    query(
-                        f"max by (state) (pg_stat_activity_max_tx_duration{{{IN_DATABASE}}})",
-                        "{{state}}",
-                    ),
+                    query(OLDEST, "open"),
                 ),
             ],
         ),
