@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +19,14 @@ RUNBOOKS = ROOT / "docs/runbooks"
 
 
 def read(path: Path) -> dict[str, Any]:
-    """Read one YAML file that holds a mapping."""
-    content: dict[str, Any] = yaml.safe_load(path.read_text())
+    """Read one YAML file that holds a mapping; what is given belongs to the caller."""
+    return deepcopy(_parsed(path.read_text()))
+
+
+@cache
+def _parsed(text: str) -> dict[str, Any]:
+    """Parse *text* once: hundreds of tests look into the same few files."""
+    content: dict[str, Any] = yaml.safe_load(text)
     return content
 
 

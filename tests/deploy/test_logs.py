@@ -70,10 +70,11 @@ def test_labels_are_few_and_the_trace_id_is_none() -> None:
     """Only service, level and environment are labels; the trace id is structured metadata."""
     (kept,) = stages("label_keep")
     (metadata,) = stages("structured_metadata")
+    labelled = {label for stage in stages("labels") for label in stage.attributes["values"]}
     last = component("loki.process").blocks.index(kept)
     after = [block.name for block in component("loki.process").blocks[last:]]
 
-    assert set(kept.attributes["values"]) == LABELS
+    assert labelled - {"project"} == set(kept.attributes["values"]) == LABELS
     assert metadata.attributes["values"].keys() == {"trace_id"}
     assert "stage.labels" not in after
     assert not [block for block in ALLOY.blocks if "external_labels" in block.attributes]
