@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 DOCS = Path(__file__).parent
 ROOT = DOCS.parent
 OUTSIDE = "tree"  # the folder of the site with copies of the repository's files
-PROJECT = ("CHANGELOG.md", "CONTRIBUTING.md")
+BESIDE = InclusionLevel.NOT_IN_NAV  # also what begins with a dot, and needs no place there
+PROJECT = ("CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md")
 ON_CALL = ("runbooks", "playbooks", "operations")
 SECTIONS = {
     "Tutorials": ("tutorial",),
@@ -53,7 +54,8 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add what is linked to outside docs/, and the pages on the project."""
-    linked = {target for page in DOCS.rglob("*.md") for target in links(page.read_text(), page)}
+    pages = [*DOCS.rglob("*.md"), *(ROOT / name for name in PROJECT)]
+    linked = {target for page in pages for target in links(page.read_text(), page)}
     linked |= {ROOT / name for name in PROJECT}
     for folder in sorted(path for path in linked if path.is_dir() and outside(path)):
         inside = sorted(path for path in folder.rglob("*") if path.is_file())
@@ -61,10 +63,10 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
         rows = "".join(f"- [{(name := path.relative_to(folder))}]({name})\n" for path in inside)
         content = f"# {folder.relative_to(ROOT)}\n\n{rows}"
         uri = f"{place(folder)}/index.md"
-        hidden = InclusionLevel.NOT_IN_NAV
-        files.append(File.generated(config, uri, content=content, inclusion=hidden))
+        files.append(File.generated(config, uri, content=content, inclusion=BESIDE))
     for path in sorted(path for path in linked if path.is_file() and outside(path)):
-        files.append(File.generated(config, place(path), abs_src_path=str(path)))
+        copy = File.generated(config, place(path), abs_src_path=str(path), inclusion=BESIDE)
+        files.append(copy)
     return files
 
 

@@ -72,13 +72,17 @@ def test_the_strict_build_has_nothing_to_say(built: tuple[Path, list[str]]) -> N
 
 
 def test_every_page_is_reached_from_the_first(texts: dict[str, str]) -> None:
-    """The navigation of the first page leads to every page of docs/, and to the project's two."""
+    """The navigation of the first page leads to every page of docs/, and to the project's three."""
     led = {
         urlsplit(urljoin("/", link)).path.strip("/")
         for link in re.findall(r'<a href="([^"]*)" class="md-nav__link', texts["/"])
     }
 
-    pages = {address_of(page) for page in DOCS.rglob("*.md")} | {"CHANGELOG", "CONTRIBUTING"}
+    pages = {address_of(page) for page in DOCS.rglob("*.md")} | {
+        "CHANGELOG",
+        "CONTRIBUTING",
+        "SECURITY",
+    }
     assert pages - led - {""} == set()
 
 
