@@ -145,30 +145,24 @@ def target_counter_agg(dashboard: Dashboard) -> list[str]:
 
 
 def target_job(dashboard: Dashboard) -> list[str]:
-    """Wants each series to be of the chosen jobs; gives the metrics that are of any."""
+    """Wants each series to be of the chosen jobs."""
     return _unchosen(dashboard, "job")
 
 
 def target_instance(dashboard: Dashboard) -> list[str]:
-    """Wants each series to be of the chosen instances; gives the metrics that are of any."""
+    """Wants each series to be of the chosen instances."""
     return _unchosen(dashboard, "instance")
 
 
 def _unchosen(dashboard: Dashboard, label: str) -> list[str]:
     chosen = f'{label}=~"${label}"'
-    asked = [each.expression for each in asked_of(dashboard, "prometheus")]
-    wrong = {
-        name
-        for expression in asked
-        for name in metrics_of(expression.replace("$", ""))
-        if any(
-            chosen not in selector
-            for found, selector, _ in SELECTOR.findall(expression)
-            if found == name
-        )
-        or not re.search(rf"\b{name}\{{", expression)
-    }
-    return sorted(wrong)
+    wrong = []
+    for each in asked_of(dashboard, "prometheus"):
+        selectors = [(name, within) for name, within, _ in SELECTOR.findall(each.expression)]
+        bare = metrics_of(each.expression.replace("$", "")) - {name for name, _ in selectors}
+        if bare or any(chosen not in within for _, within in selectors):
+            wrong.append(each.panel)
+    return wrong
 
 
 def uneditable(dashboard: Dashboard) -> list[str]:
@@ -177,7 +171,7 @@ def uneditable(dashboard: Dashboard) -> list[str]:
 
 
 RULES: dict[str, Callable[[Dashboard], list[str]]] = {
-    each.__name__.replace("_", "-"): each
+    f"{each.__name__.replace('_', '-')}-rule": each
     for each in (
         template_datasource,
         template_job,

@@ -1,6 +1,6 @@
 """The dashboards keep to the rules of Grafana's dashboard-linter, said again in `linter`.
 
-Where one is not kept to, the table of exclusions says why.
+Where one is not kept to, the linter's own file of exclusions says why.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.deploy.dashboards import chosen, dashboards, panels, substituted
+from tests.deploy.dashboards import FOLDER, chosen, dashboards, panels, substituted
+from tests.deploy.files import read
 from tests.deploy.linter import RULES, promql
 from tests.infra.require import need
 
@@ -20,27 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-# Rule, dashboard and what is left out, by how it begins: why.
-OF_LAGMON = (
-    "lagmon's series are chosen by cluster and group; which lagmon read them does not matter"
-)
-OF_WORKERS = "the services that need it are others than the jobs that are chosen"
-OF_MACHINES = "a machine or a page is of no job that is chosen here"
-OF_ALL = "an objective is of the whole system: its recorded series have no job and no instance"
-OF_THE_API = "the worker's job is chosen here, and requests of players are the API's"
-CHOICE = ("target-job", "target-instance")
-EXCLUDED = {
-    ("template-job", "lagmon-slo", "job"): OF_ALL,
-    ("template-instance", "lagmon-slo", "instance"): OF_ALL,
-    **{(rule, "lagmon-slo", "slo:"): OF_ALL for rule in CHOICE},
-    **{(rule, "lagmon-consumers", "lagmon_"): OF_LAGMON for rule in CHOICE},
-    **{(rule, "lagmon-api", "http_client_"): OF_WORKERS for rule in CHOICE},
-    **{(rule, "lagmon-api", "consumers_breaker_state"): OF_WORKERS for rule in CHOICE},
-    **{(rule, "lagmon-postgres", "consumers_pool_"): OF_WORKERS for rule in CHOICE},
-    **{(rule, "lagmon-api", "probe_ssl_"): OF_MACHINES for rule in CHOICE},
-    **{(rule, "lagmon-kafka", "node_"): OF_MACHINES for rule in CHOICE},
-    **{(rule, "lagmon-trace", "consumers_http_request_"): OF_THE_API for rule in CHOICE},
-}
+EXCLUSIONS = FOLDER / ".lint"  # where the linter looks for what it is to leave out
 
 
 def broken(change: Callable[[dict[str, Any]], object]) -> dict[str, Any]:
@@ -67,35 +48,48 @@ def variable(number: int, **changed: object) -> Callable[[dict[str, Any]], objec
 
 
 WRONG: dict[str, Callable[[dict[str, Any]], object]] = {
-    "template-datasource": variable(0, name="source"),
-    "template-job": variable(1, multi=False),
-    "template-instance": variable(2, allValue=""),
-    "template-label-promql": variable(1, query={"query": "up"}),
-    "template-on-time-change-reload": variable(1, refresh=1),
-    "panel-datasource": lambda board: panels(board)[0].update(datasource={"uid": "mine"}),
-    "panel-title-description": lambda board: panels(board)[0].update(description=""),
-    "panel-units": lambda board: panels(board)[0]["fieldConfig"]["defaults"].pop("unit"),
-    "panel-no-targets": lambda board: panels(board)[0].update(targets=[]),
-    "target-logql": of_logs,
-    "target-rate-interval": asking("rate(consumers_records_total[5m])"),
-    "target-counter-agg": asking('consumers_records_total{job=~"$job"}'),
-    "target-job": asking('consumers_in_flight_records{instance=~"$instance"}'),
-    "target-instance": asking('consumers_in_flight_records{job=~"$job"}'),
-    "uneditable": lambda board: board.update(editable=True),
+    "template-datasource-rule": variable(0, name="source"),
+    "template-job-rule": variable(1, multi=False),
+    "template-instance-rule": variable(2, allValue=""),
+    "template-label-promql-rule": variable(1, query={"query": "up"}),
+    "template-on-time-change-reload-rule": variable(1, refresh=1),
+    "panel-datasource-rule": lambda board: panels(board)[0].update(datasource={"uid": "mine"}),
+    "panel-title-description-rule": lambda board: panels(board)[0].update(description=""),
+    "panel-units-rule": lambda board: panels(board)[0]["fieldConfig"]["defaults"].pop("unit"),
+    "panel-no-targets-rule": lambda board: panels(board)[0].update(targets=[]),
+    "target-logql-rule": of_logs,
+    "target-rate-interval-rule": asking("rate(consumers_records_total[5m])"),
+    "target-counter-agg-rule": asking('consumers_records_total{job=~"$job"}'),
+    "target-job-rule": asking('consumers_in_flight_records{instance=~"$instance"}'),
+    "target-instance-rule": asking('consumers_in_flight_records{job=~"$job"}'),
+    "uneditable-rule": lambda board: board.update(editable=True),
 }
+
+
+def excluded(rule: str) -> list[dict[str, str]]:
+    """Give what is left out of *rule*: a dashboard by its title or one panel of it, and why."""
+    entries: list[dict[str, str]]
+    entries = read(EXCLUSIONS)["exclusions"].get(rule, {}).get("entries", [])
+    return entries
 
 
 @pytest.mark.parametrize("rule", RULES)
 def test_the_dashboards_keep_to_the_rule(rule: str) -> None:
-    """No dashboard breaks the rule but where the table says so, and the table says no more."""
-    found = {(rule, uid, what) for uid, each in dashboards().items() for what in RULES[rule](each)}
-    allowed = {key for key in EXCLUDED if key[0] == rule}
+    """No dashboard breaks the rule but where an exclusion says why, and none is there for nothing."""
+    found = {(each["title"], what) for each in dashboards().values() for what in RULES[rule](each)}
+    entries = excluded(rule)
 
-    def covered(key: tuple[str, str, str], by: tuple[str, str, str]) -> bool:
-        return key[:2] == by[:2] and key[2].startswith(by[2])
+    def covers(entry: dict[str, str], title: str, what: str) -> bool:
+        return entry["dashboard"] == title and entry.get("panel", what) == what
 
-    assert not {each for each in found if not any(covered(each, key) for key in allowed)}
-    assert all(any(covered(each, key) for each in found) for key in allowed)
+    assert not {each for each in found if not any(covers(entry, *each) for entry in entries)}
+    assert all(any(covers(entry, *each) for each in found) for entry in entries)
+    assert all(entry["reason"] for entry in entries)
+
+
+def test_only_rules_that_there_are_are_excluded() -> None:
+    """The exclusions are of rules of the linter, by its names for them."""
+    assert read(EXCLUSIONS)["exclusions"].keys() <= RULES.keys()
 
 
 @pytest.mark.parametrize("rule", RULES)
