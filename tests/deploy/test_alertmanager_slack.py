@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.deploy.files import alerting_rules
 from tests.deploy.paging import NEVER, Paging
 from tests.infra.wait import until
 
@@ -158,9 +157,3 @@ def test_a_missing_key_of_pagerduty_keeps_no_message_back(tmp_path: Path) -> Non
 
         assert event["routing_key"] == "0" * 32
         assert paging.pagerduty.events[0]["payload"]["class"] == "APIABSENT"
-
-
-@pytest.mark.parametrize("rule", alerting_rules(), ids=lambda rule: str(rule["alert"]))
-def test_a_dashboard_in_an_alert_is_a_uid(rule: dict[str, Any]) -> None:
-    """The link of a page is made of it: a uid, and no address."""
-    assert rule["annotations"].get("dashboard", "lagmon-").startswith("lagmon-")
