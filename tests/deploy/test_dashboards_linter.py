@@ -75,7 +75,7 @@ def excluded(rule: str) -> list[dict[str, str]]:
 
 @pytest.mark.parametrize("rule", RULES)
 def test_the_dashboards_keep_to_the_rule(rule: str) -> None:
-    """No dashboard breaks the rule but where an exclusion says why, and none is there for nothing."""
+    """No dashboard breaks the rule but where an exclusion says why; none is for nothing."""
     found = {(each["title"], what) for each in dashboards().values() for what in RULES[rule](each)}
     entries = excluded(rule)
 
