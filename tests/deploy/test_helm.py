@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 OPEN = {"lagmon.config", "game.env", "lagmon.resources", "worker.resources", "api.resources"}
 WHOLE = OPEN | {f"networkPolicy.{name}" for name in ("kafka", "alertmanager", "postgres", "otlp")}
 PARTS = ("lagmon", "worker", "api")
+GAME = ("--set", "api.enabled=true")
 HOW_TO = ROOT / "docs/how-to/run-on-kubernetes.md"
 REFERENCE = ROOT / "docs/reference/kubernetes.md"
 
@@ -170,6 +171,27 @@ def test_a_changed_configuration_restarts_who_reads_it(setting: str, restarted: 
     before, after = pods(), pods(setting)
 
     assert {name for name in before if before[name] != after[name]} == restarted
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        "image.tag=0.0.1",
+        "image.pullSecrets[0].name=registry",
+        "game.env.CONSUMERS_LOG_LEVEL=DEBUG",
+        "game.existingSecret=other",
+        "api.resources.limits.memory=512Mi",
+    ],
+)
+def test_a_migration_that_is_another_has_another_name(setting: str) -> None:
+    """A Job cannot be changed: an upgrade that kept its name would be refused by the API server."""
+    before, after = (
+        {each["metadata"]["name"] for each in parsed(rendered(*sets)) if each["kind"] == "Job"}
+        for sets in (GAME, (*GAME, "--set", setting))
+    )
+
+    assert len(before) == len(after) == 1
+    assert before != after
 
 
 def test_a_rule_is_changed_by_its_name() -> None:

@@ -113,3 +113,25 @@ spec:
   ports:
     - {name: http, port: {{ .port }}, targetPort: http}
 {{- end }}
+
+{{- /* What the migration is. */ -}}
+{{- define "lagmon.migration" -}}
+{{- $migrate := dict "root" . "component" "migrate" "part" (dict "terminationGracePeriodSeconds" 20) -}}
+backoffLimit: 6
+activeDeadlineSeconds: 600
+template:
+  metadata:
+    labels: {{- include "lagmon.labels" $migrate | nindent 6 }}
+    annotations:
+      checksum/config: {{ include "lagmon.gameEnv" . | sha256sum }}
+  spec:
+    restartPolicy: OnFailure
+    {{- include "lagmon.pod" $migrate | nindent 4 }}
+    containers:
+      - name: migrate
+        {{- include "lagmon.container" . | nindent 8 }}
+        {{- include "lagmon.gameCommand" $migrate | nindent 8 }}
+        resources: {{- toYaml .Values.api.resources | nindent 10 }}
+        {{- include "lagmon.gameMounts" $migrate | nindent 8 }}
+    {{- include "lagmon.gameVolumes" $migrate | nindent 4 }}
+{{- end }}
