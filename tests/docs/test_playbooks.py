@@ -122,3 +122,9 @@ def test_every_how_to_is_in_the_index() -> None:
     assert sorted(linked) == sorted(
         path.name for path in (DOCS / "how-to").glob("*.md") if path.name != "index.md"
     )
+
+
+@pytest.mark.parametrize("page", ASKING)
+def test_a_page_leads_on(page: str) -> None:
+    """Whoever has come to the end of a page finds the next one."""
+    assert re.search(r"\]\([^)]*\.md(?:#[\w-]+)?\)", text(page))
