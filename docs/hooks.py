@@ -38,6 +38,7 @@ SECTIONS = {
     "Decisions": ("adr",),
 }
 GROUPS = ("lagmon", "consumers", "propagation", "The stack")  # of the reference
+BY_NAME = {"adr", "tutorial"}  # the first one first
 PROPAGATION = {"exporting", "http", "logging", "telemetry", "w3c"}  # pages without its name
 LINK = re.compile(r"(?<=\]\()(?!\w+:|#|/)([^)#\s]+)")
 ITEM = re.compile(r"(?:\d+\.|[-*]) +(?=\S)")
@@ -139,10 +140,10 @@ def group_of(page: str) -> str:
 
 
 def in_order(pages: Iterable[Path]) -> list[str]:
-    """Give the addresses of *pages* by their titles; decisions by their numbers."""
+    """Give the addresses of *pages* by their titles; decisions and tutorials by their names."""
 
     def by(page: Path) -> tuple[str, str]:
-        return page.name if page.parent.name == "adr" else "", title(page)
+        return page.name if page.parent.name in BY_NAME else "", title(page)
 
     return [page.relative_to(DOCS).as_posix() for page in sorted(pages, key=by)]
 
