@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.deploy.paging import NEVER, Paging
+from tests.deploy.files import ALERTMANAGER, read
+from tests.deploy.paging import ALWAYS, NEVER, Paging
 from tests.infra.wait import until
 
 if TYPE_CHECKING:
@@ -129,6 +130,24 @@ def test_outside_working_hours_a_p3_waits(tmp_path: Path) -> None:
 
         assert [each["title"] for each in paging.told(1)] == ["P2 DeadLetters says so"]
         assert len(paging.alerts()) == 2
+
+
+def test_in_maintenance_a_p2_waits_and_a_p1_rings(tmp_path: Path) -> None:
+    """Hours of maintenance hold P2 and P3 back, and never what is urgent."""
+    config = read(ALERTMANAGER)
+    (window,) = [each for each in config["time_intervals"] if each["name"] == "maintenance"]
+    window["time_intervals"] = ALWAYS
+
+    with Paging(tmp_path, config=config) as paging:
+        waiting = [fired("DeadLetters", "P2"), fired("NodeCpuHigh", "P3")]
+        paging.post(*waiting, fired("PostgresDown", "P1"))
+
+        paging.paged(1)
+        paging.wait_for_rounds(2)
+
+        assert {each["payload"]["class"] for each in paging.pagerduty.events} == {"POSTGRESDOWN"}
+        assert paging.slack.messages == []
+        assert len(paging.alerts()) == 3
 
 
 def test_a_missing_address_of_slack_keeps_no_page_back(tmp_path: Path) -> None:
