@@ -187,6 +187,17 @@ def test_the_source_makes_the_same_wheel(wheel: Path, sdist: Path, tmp_path: Pat
     assert (tree / "dist" / wheel.name).read_bytes() == wheel.read_bytes()
 
 
+def test_nothing_is_built_beside_what_lies_there(tmp_path: Path) -> None:
+    """A folder with something in it is refused: all that is in it would be published."""
+    (tmp_path / "lagmon-0.0.1.tar.gz").write_text("an old one")
+
+    done = run([ROOT / ".ci/release", tmp_path], BIN=str(BIN))
+
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"{tmp_path} is not empty")
+    assert [path.name for path in tmp_path.iterdir()] == ["lagmon-0.0.1.tar.gz"]
+
+
 def test_the_sums_are_those_of_the_files(release: Path) -> None:
     """SHA256SUMS names wheel, source and SBOM with their sums."""
     lines = [line.split() for line in (release / "SHA256SUMS").read_text().splitlines()]
