@@ -36,6 +36,7 @@ LAGMON = DEPLOY / "lagmon/lagmon.yml"
 BLACKBOX = DEPLOY / "blackbox/blackbox.yml"
 TOPIC, PARTITIONS = "game.slots.plays", 4  # as the compose file creates them
 PLAY = {"player_id": "p-1", "game": "lucky-sevens", "bet": 100}
+ACCEPTED = 202
 TOO_MANY = 1001  # unread messages, of which the shipped rule allows 1000
 COMMITTED = f'lagmon_partition_committed_offset{{topic="{TOPIC}", partition="0"}}'
 UP_SECONDS = 90  # a scrape_interval and the start of everything, on a machine that does much else
@@ -71,6 +72,15 @@ class Live:
     def play(self, **changed: Any) -> httpx.Response:
         """Ask the API for a play, *changed* from a good one."""
         return httpx.post(f"{self.api}/game/slots/play", json=PLAY | changed, timeout=30)
+
+    def settled_later(self) -> str:
+        """Have a play accepted, however long the start takes; give its trace id."""
+
+        def accepted() -> str | None:
+            answer = self.play()
+            return str(answer.json()["trace_id"]) if answer.status_code == ACCEPTED else None
+
+        return until(accepted, timeout=UP_SECONDS, every=1, what="a play to be accepted")
 
     def send(self, *values: bytes, partition: int = 0) -> None:
         """Write *values* to the topic of plays past the API."""

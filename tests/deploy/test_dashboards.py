@@ -136,17 +136,20 @@ def test_every_link_to_a_runbook_leads_to_one(uid: str) -> None:
 
 
 @each_dashboard
-def test_a_line_is_drawn_where_the_alert_is(uid: str) -> None:
-    """The limit that a graph draws is a number in the expression of an alert that it leads to."""
+def test_a_limit_is_where_the_alert_is(uid: str) -> None:
+    """One of the limits of a panel is a number in the expression of an alert that it leads to.
+
+    Where the alert is on anything above 0, the panel may say how much is much.
+    """
     wrong = {}
     for panel in panels(dashboards()[uid]):
-        steps = panel.get("fieldConfig", {}).get("defaults", {}).get("thresholds", {})
-        if panel["type"] != "timeseries" or not steps["steps"][1:] or not runbooks_of(panel):
-            continue
-        numbers = NUMBER.findall(" ".join(ALERTS[name]["expr"] for name in runbooks_of(panel)))
-        limit = steps["steps"][-1]["value"]
-        if limit not in {float(each) for each in numbers}:
-            wrong[panel["title"]] = limit
+        field = panel.get("fieldConfig", {}).get("defaults", {})
+        _, *steps = field.get("thresholds", {}).get("steps", [None])
+        expressions = " ".join(ALERTS[name]["expr"] for name in runbooks_of(panel))
+        numbers = {float(each) for each in NUMBER.findall(expressions)}
+        limits = {step["value"] for step in steps}
+        if limits and numbers and 0 not in numbers and not limits & numbers:
+            wrong[panel["title"]] = limits
 
     assert not wrong
 

@@ -65,7 +65,7 @@ ABSENT = {
 def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
     """Give the whole stack, scraped, after a play, a refused one and a dead letter."""
     for live in running(Live(tmp_path_factory.mktemp("live"))):
-        assert live.play().status_code == 202
+        live.settled_later()
         assert live.play(bet=-1).status_code == 400
         live.send(b"no play")
         live.wait_until_up()
@@ -210,7 +210,7 @@ def test_a_line_leads_to_the_page_of_its_group(live: Live) -> None:
 
 def test_a_slow_bucket_leads_to_a_trace(live: Live) -> None:
     """The end-to-end histogram in Prometheus has the trace id of a play as an exemplar."""
-    trace_id = live.play().json()["trace_id"]
+    trace_id = live.settled_later()
 
     def exemplars() -> set[str]:
         now = time.time()
