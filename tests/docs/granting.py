@@ -15,6 +15,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined] # documented t
 )
 
 from tests.docs.commands import typed
+from tests.infra.wait import until
 
 if TYPE_CHECKING:
     from confluent_kafka.admin import AdminClient
@@ -48,23 +49,25 @@ def right(words: tuple[str, ...]) -> Right:
 
 
 def give(admin: AdminClient, one: Right) -> None:
-    """Grant *one* to who comes with a certificate."""
+    """Grant *one* to who comes with a certificate; it is in force then."""
     for done in admin.create_acls([_binding(one)]).values():
         done.result(ANSWER_SECONDS)
+    until(lambda: one in known(admin, one[0]), timeout=ANSWER_SECONDS, what=f"{one} in force")
 
 
 def take(admin: AdminClient, one: Right) -> None:
-    """Take *one* back."""
+    """Take *one* back; it is no longer in force then."""
     exact = _binding(one)
     fields = ("restype", "name", "resource_pattern_type", "principal")
     more = ("host", "operation", "permission_type")
     wanted = AclBindingFilter(*(getattr(exact, field) for field in (*fields, *more)))
     for done in admin.delete_acls([wanted]).values():
         assert len(done.result(ANSWER_SECONDS)) == 1
+    until(lambda: one not in known(admin, one[0]), timeout=ANSWER_SECONDS, what=f"{one} gone")
 
 
 def known(admin: AdminClient, who: str) -> list[Right]:
-    """Ask the broker which rights *who* has."""
+    """Ask the broker which rights of *who* are in force: its authorizer answers."""
     anything = AclBindingFilter(
         ResourceType.ANY,
         None,  # type: ignore[arg-type]  # any name: the client documents it
