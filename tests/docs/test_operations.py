@@ -1,4 +1,4 @@
-"""The pages on data loss and on replay, done as they stand: on real Kafka, Postgres and worker."""
+"""Pages on data loss, replay and rollback, done as they stand: on real Kafka, Postgres, worker."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import psycopg
 import pytest
 
 from consumers.game.events import Play, encode
+from consumers.game.migrate import migrate
 from propagation import Producer
 from tests.docs.operator import Operator, lines
 from tests.infra.product import Product, address
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from tests.infra.kafka import KafkaBroker
 
 LOSS, REPLAY = "playbooks/data-loss.md", "operations/replay.md"
+ROLLBACK = "operations/rollback.md"
 WAIT_SECONDS = 90
 TOPIC, GROUP, TIME = "game.slots.plays", "game-consumer", "2026-11-21T08:00:00.000"
 PARTITIONS, PLAYERS = 2, 3
@@ -152,3 +154,19 @@ def test_kafka_refuses_while_a_worker_runs(kafka: KafkaBroker, plays: str, tmp_p
         printed = on_call.types(dry_run)
 
     assert "Assignments can only be reset if the group" in printed
+
+
+def test_tables_go_back_as_the_page_says(database: str, tmp_path: Path) -> None:
+    """Saved, taken back by one revision, and seen to be there: what the page warns of is lost."""
+    with psycopg.connect(database, autocommit=True) as connection:
+        migrate(connection)
+    with Product(kafka="localhost:9092", database=database) as product:
+        on_call = Operator(product, tmp_path, {})
+
+        *_, revision = [on_call.types(line) for line in lines(ROLLBACK, "The tables")]
+
+    assert (tmp_path / "game.dump").stat().st_size
+    assert "0001_plays" in revision
+    with psycopg.connect(database) as connection:
+        left = connection.execute("select * from plays").description or []
+    assert "settlement_id" not in {column.name for column in left}
