@@ -24,12 +24,16 @@ def health_url(name: str) -> httpx.URL:
 
 
 def options(name: str) -> list[str]:
-    """Give the command of service *name* for a program on this machine."""
+    """Give the command of service *name* for a program on this machine.
+
+    Which collectors run is left out for Postgres: Debian's exporter is too old to be asked.
+    """
     moved = {"/etc/blackbox": str(DEPLOY / "blackbox"), "=/host": "=/"}
     command = " ".join(services()[name].get("command", [])).replace("$$", "$")
     for inside, here in moved.items():
         command = command.replace(inside, here)
-    return command.split()
+    words = command.split()
+    return [word for word in words if name != "postgres-exporter" or "collector." not in word]
 
 
 @pytest.mark.parametrize("name", ["node-exporter", "blackbox-exporter", "postgres-exporter"])

@@ -97,7 +97,7 @@ def test_a_second_run_changes_the_password_alone(monitored: Monitored) -> None:
 
 
 def test_the_exporter_can_work_as_the_role(monitored: Monitored) -> None:
-    """Configured as in the compose file, a real exporter reaches the database and sees sessions."""
+    """Configured as in the compose file, a real exporter reaches the database and sees statistics."""
     exporter = need("prometheus-postgres-exporter", "apt-get install prometheus-postgres-exporter")
     given = services()["postgres-exporter"]["environment"]
     place, port = urlsplit(monitored.url), free_port()
@@ -123,4 +123,4 @@ def test_the_exporter_can_work_as_the_role(monitored: Monitored) -> None:
 
     assert given["DATA_SOURCE_PASS_FILE"] == SECRET
     assert "\npg_up 1" in text
-    assert "\npg_stat_activity_count{" in text
+    assert "\npg_stat_database_numbackends{" in text
