@@ -97,7 +97,7 @@ def test_a_second_run_changes_the_password_alone(monitored: Monitored) -> None:
 
 
 def test_the_exporter_can_work_as_the_role(monitored: Monitored) -> None:
-    """Configured as in the compose file, a real exporter reaches the database and sees statistics."""
+    """Configured as in the compose file, a real exporter sees the statistics of the base."""
     exporter = need("prometheus-postgres-exporter", "apt-get install prometheus-postgres-exporter")
     given = services()["postgres-exporter"]["environment"]
     place, port = urlsplit(monitored.url), free_port()
