@@ -12,6 +12,7 @@ import pytest
 from opentelemetry import trace
 
 from propagation.integrations.postgres import transaction
+from tests.deploy.alloy import parse
 from tests.deploy.dashboards import GRAFANA, dashboards, panels
 from tests.deploy.exported import unknown
 from tests.deploy.files import DEPLOY, listening, read, services
@@ -91,7 +92,7 @@ def test_a_bucket_leads_to_its_trace() -> None:
 
 def test_a_line_leads_to_its_trace_by_its_metadata() -> None:
     """A log line with the metadata trace_id leads to that trace in Jaeger."""
-    by_label, _ = sources()["loki"]["jsonData"]["derivedFields"]
+    (by_label,) = sources()["loki"]["jsonData"]["derivedFields"]
 
     assert by_label["matcherType"] == "label"
     # Grafana takes one `$` for a variable of its environment.
@@ -100,11 +101,17 @@ def test_a_line_leads_to_its_trace_by_its_metadata() -> None:
 
 
 def test_a_line_of_postgres_leads_to_its_trace(postgres: Postgres, database: str) -> None:
-    """The expression finds the trace id in a line that a real server wrote in our transaction.
+    """Alloy finds the metadata trace_id in a line that a real server wrote in our transaction.
 
     Its lines begin as those of the stack's server do.
     """
-    _, by_text = sources()["loki"]["jsonData"]["derivedFields"]
+    alloy = parse((DEPLOY / "alloy/config.alloy").read_text())
+    (lines,) = alloy.all("loki.process")
+    (finding,) = [
+        each.attributes["expression"]
+        for each in lines.all("stage.regex")
+        if "?P<trace_id>" in each.attributes["expression"]
+    ]
     context = trace.SpanContext(0xABC << 100, 1, is_remote=False)
     with (
         psycopg.connect(database) as connection,
@@ -113,8 +120,8 @@ def test_a_line_of_postgres_leads_to_its_trace(postgres: Postgres, database: str
     ):
         connection.execute("SELECT 'looked for'")
 
-    lines = [line for line in postgres.log_text().splitlines() if "looked for" in line]
-    found = {match[1] for line in lines for match in re.finditer(by_text["matcherRegex"], line)}
+    written = [line for line in postgres.log_text().splitlines() if "looked for" in line]
+    found = {match["trace_id"] for line in written for match in re.finditer(finding, line)}
     assert found == {f"{0xABC << 100:032x}"}
     prefix = f"log_line_prefix={SETTINGS['log_line_prefix']}"
     assert prefix in services()["postgres"]["command"]
