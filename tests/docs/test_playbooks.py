@@ -12,7 +12,7 @@ import pytest
 from tests.deploy.exported import unknown
 from tests.deploy.files import ROOT, RULES
 from tests.docs.commands import pages
-from tests.docs.pages import DOCS, text
+from tests.docs.pages import DOCS, table, text
 from tests.infra.require import need
 
 NAMES = ["database-failure", "high-latency", "degradation", "security-incident", "data-loss"]
@@ -49,6 +49,25 @@ def test_there_is_a_playbook_for_each_kind_of_incident() -> None:
 
     assert linked == [page.partition("/")[2] for page in PLAYBOOKS]
     assert {path.name for path in (DOCS / "playbooks").glob("*.md")} == {*linked, "index.md"}
+
+
+def test_the_operations_are_linked_from_their_index() -> None:
+    """Each of them, and nothing else."""
+    linked = re.findall(
+        r"^\| \[[\w ]+\]\(([\w-]+\.md)\)", text("operations/index.md"), re.MULTILINE
+    )
+
+    assert [f"operations/{name}" for name in linked] == OPERATIONS
+    assert {path.name for path in (DOCS / "operations").glob("*.md")} == {*linked, "index.md"}
+
+
+def test_priorities_are_answered_as_fast_as_paging_says() -> None:
+    """The playbooks and the reference of paging name the same times."""
+    here = {row[0]: row[2] for row in table("playbooks/index.md", "Priorities")[1:]}
+    there = {row[0]: row[6] for row in table("reference/paging.md", "Priorities")[1:]}
+
+    assert len(here) == 4
+    assert here.items() <= there.items()
 
 
 @pytest.mark.parametrize("page", PLAYBOOKS)
