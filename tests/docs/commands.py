@@ -16,7 +16,10 @@ from tests.docs.pages import DOCS
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-FOLDERS = ("runbooks", "playbooks", "operations", "how-to", "tutorial")
+FOLDERS = (
+    *("runbooks", "playbooks", "operations", "how-to", "tutorial"),
+    *("reference", "explanation", "adr"),
+)
 MARK = "# Example"
 BLOCK = re.compile(r"^(?P<indent> *)```sh\n(?P<text>.*?)^(?P=indent)```$", re.MULTILINE | re.DOTALL)
 SET = re.compile(r"[A-Z][A-Z0-9_]*=")
@@ -36,7 +39,7 @@ class Typed(NamedTuple):
 
 
 def pages() -> list[str]:
-    """Name the pages on what to do, as paths below docs/."""
+    """Name the pages, as paths below docs/."""
     return sorted(
         str(page.relative_to(DOCS)) for folder in FOLDERS for page in (DOCS / folder).glob("*.md")
     )
