@@ -43,6 +43,7 @@ PROPAGATION = {"exporting", "http", "logging", "telemetry", "w3c"}  # pages with
 LINK = re.compile(r"(?<=\]\()(?!\w+:|#|/)([^)#\s]+)")
 ITEM = re.compile(r"(?:\d+\.|[-*]) +(?=\S)")
 WIDE = 4  # columns
+SEARCH = '<div class="md-search" data-md-component="search" role="dialog"'
 PICTURE = re.compile(r'(?<= src=")(?!\w+:|/)([^"]+)')  # in HTML, which mkdocs leaves as it is
 FENCE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 
@@ -88,6 +89,12 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
         return os.path.relpath(picture, page.file.url)
 
     return PICTURE.sub(shown, LINK.sub(led, widened(markdown)))
+
+
+def on_post_page(output: str, page: Page, config: MkDocsConfig) -> str:
+    """Give the search a name for those who hear the page: the theme leaves it without one."""
+    del page, config
+    return output.replace(SEARCH, f'{SEARCH} aria-label="Search"', 1)
 
 
 def widened(markdown: str) -> str:

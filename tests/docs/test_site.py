@@ -7,7 +7,6 @@ import os
 import re
 import subprocess
 import threading
-from contextlib import contextmanager
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
@@ -16,6 +15,7 @@ from urllib.parse import unquote, urljoin, urlsplit
 import pytest
 
 from tests.docs.pages import DOCS
+from tests.infra.axe import violations
 from tests.infra.browser import Browser
 from tests.infra.product import command
 from tests.infra.require import required
@@ -134,21 +134,38 @@ def test_steps_with_code_between_stay_one_list(texts: dict[str, str]) -> None:
     )
 
 
-def test_a_person_finds_a_page(site: Path) -> None:
+@pytest.fixture(scope="module")
+def address(site: Path) -> Iterator[str]:
+    """Serve the site on loopback; give its address."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(site))) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Give a Chromium."""
+    with required(), Browser() as chromium:
+        yield chromium
+
+
+def test_a_person_finds_a_page(address: str, browser: Browser) -> None:
     """In a browser, on a dark phone: search finds a page, nothing fails, nothing is cut off."""
-    with serving(site) as address, required(), Browser() as browser:
-        tab = browser.tab(width=PHONE, height=800, dark=True)
-        tab.go(f"{address}/reference/lagmon-configuration")
-        wide = tab.js("document.documentElement.scrollWidth")
-        scheme = tab.js("document.body.getAttribute('data-md-color-scheme')")
-        tab.js("document.querySelector('input[name=query]').focus()")
-        tab.js("document.querySelector('label[for=__search]').click()")
-        tab.ask("Input.insertText", text="KafkaConsumerLag")
-        first = until(
-            lambda: tab.js("document.querySelector('.md-search-result__link')?.href"),
-            timeout=60,
-            what="a result",
-        )
+    tab = browser.tab(width=PHONE, height=800, dark=True)
+    tab.go(f"{address}/reference/lagmon-configuration")
+    wide = tab.js("document.documentElement.scrollWidth")
+    scheme = tab.js("document.body.getAttribute('data-md-color-scheme')")
+    tab.js("document.querySelector('label[for=__search]').click()")
+    tab.js("document.querySelector('input[name=query]').focus()")
+    tab.ask("Input.insertText", text="KafkaConsumerLag")
+    first = until(
+        lambda: tab.js("document.querySelector('.md-search-result__link')?.href"),
+        timeout=60,
+        what="a result",
+    )
 
     assert (wide, scheme) == (PHONE, "slate")
     assert "KafkaConsumerLag" in first
@@ -156,22 +173,22 @@ def test_a_person_finds_a_page(site: Path) -> None:
     assert [url for url in tab.asked if not url.startswith((address, "data:", "blob:"))] == []
 
 
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_a_page_can_be_read_by_everybody(address: str, browser: Browser, *, dark: bool) -> None:
+    """Text and code have the contrast that WCAG asks for, and the search has a name."""
+    tab = browser.tab(dark=dark)
+    tab.go(f"{address}/runbooks/KafkaConsumerLag")
+    until(lambda: tab.js("!document.getAnimations().length"), timeout=60, what="what fades in")
+
+    found = [line for line in violations(tab) if line.startswith(("color-contrast", "aria-"))]
+    assert found == []
+
+
 class Quiet(SimpleHTTPRequestHandler):
     """Serve files without a line for each."""
 
     def log_message(self, *_: object) -> None:
         """Say nothing."""
-
-
-@contextmanager
-def serving(folder: Path) -> Iterator[str]:
-    """Serve *folder* on loopback; give its address."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder))) as server:
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        thread.join()
 
 
 def address_of(page: Path) -> str:
