@@ -19,6 +19,7 @@ from tests.docs.commands import BLOCK, is_example
 from tests.docs.pages import text
 from tests.docs.programs import KAFKA
 from tests.infra import kafka_jvm, postgres_wheel
+from tests.infra.require import required
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -86,7 +87,8 @@ class Operator:
 
     def _kafka(self) -> str:
         """Give shell functions that are called as the scripts of Kafka are."""
-        run = shlex.join(kafka_jvm.command())
+        with required():
+            run = shlex.join(kafka_jvm.command())
         return "".join(f'{name}.sh() {{ {run} {of} "$@"; }}\n' for name, of in KAFKA.items())
 
     def _real(self, line: str) -> str:
@@ -104,7 +106,8 @@ class Operator:
         return line
 
     def _environment(self) -> dict[str, str]:
-        programs = [str(postgres_wheel.installed()), str(Path(sys.executable).parent)]
+        with required():
+            programs = [str(postgres_wheel.installed()), str(Path(sys.executable).parent)]
         return {
             **os.environ,
             **self._product.environment,
