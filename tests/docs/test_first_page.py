@@ -31,9 +31,9 @@ OTHER = re.compile(
     r"""(?<=date:)[\w,:\ ]+|(?<=127\.0\.0\.1:)\d+|(?<=test_)[0-9a-f]{12}|(?<=WORKER=)\d+
     |^\[\ *[\d.]+\ s\]
     |(?<="symbols":)\[[^]]*\]|(?<="payout":)\d+|(?<="span_id":)"\w+"|(?<="offset":)\ ?\d+
-    |\d\d:\d\d:\d\d(?:\.\d+)?|\b20\d\d-\d\d-\d\d|\d+\.\d+|\b\d+[sm]\b
+    |\d\d:\d\d:\d\d(?:\.\d+)?|\b20\d\d-\d\d-\d\d|\d+\.\d+|\b\d+[smh](?:\ \d+[sm])?\b
     |(?<=P1\ \ game-consumer\ \ )\w+
-    |(?<="settlement_id":)"[^"]+"|even|[+-][\d.,]+/s""",
+    |(?<="settlement_id":)"[^"]+"|even|[+-][\d.,]+/\w+|(?<=\ )-(?=\s)""",
     re.VERBOSE | re.MULTILINE,
 )
 
@@ -76,7 +76,7 @@ class Follower:
             return plain(printed) == shown
 
         try:
-            until(same, timeout=SOON_SECONDS, every=2, what=line)
+            until(same, timeout=SOON_SECONDS, every=4, what=line)
         except TimeoutError:
             assert plain(printed) == shown  # it shows where they differ
 
