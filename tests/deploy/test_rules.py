@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from consumers.errors import ConsumersError, Unavailable
+from consumers.game.answers import settlement_id
 from consumers.metrics import register
 from tests.deploy.exported import TARGET, exported, recorded
 from tests.deploy.files import DEPLOY, RULES, RUNBOOKS, alerting_rules, every_rule
@@ -129,6 +131,28 @@ def labels_of(name: str) -> set[str]:
     if name in recorded():
         return {"slo"} if name.startswith("slo:") else {"kafka_cluster", "group"}
     return set(exported()[name] | TARGET)
+
+
+def waits(status: int) -> bool:
+    """Say whether the worker keeps a play because the partner answered *status*."""
+    try:
+        settlement_id(status, b'{"settlement_id": "s-1"}')
+    except Unavailable:
+        return True
+    except ConsumersError:
+        return False
+    return False
+
+
+def test_a_partner_fails_where_plays_wait_for_it() -> None:
+    """The alert counts the statuses for which the worker waits, and what got no answer at all."""
+    rule = by_code("FINTECH_API_ERROR_RATE")
+    (failed,) = re.findall(r'status=~"([^"]+)"', rule["expr"])
+
+    counted = {status for status in range(100, 600) if re.fullmatch(failed, str(status))}
+
+    assert counted == {status for status in range(100, 600) if waits(status)}
+    assert all(re.fullmatch(failed, ended) for ended in ("timeout", "error"))
 
 
 def test_what_is_counted_up_to_is_a_bound_of_a_bucket() -> None:

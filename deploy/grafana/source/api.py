@@ -13,7 +13,9 @@ ASKED: Final = f'{OWN}, route!~"/metrics|/healthz|/readyz"'
 REQUESTS: Final = "consumers_http_requests_total"
 SECONDS: Final = "consumers_http_request_duration_seconds_bucket"
 PARTNER: Final = 'peer=~".+"'
-PARTNER_FAILED: Final = 'peer=~".+", status=~"5..|timeout|error"'
+PARTNER_FAILED: Final = (
+    'peer=~".+", status=~"3..|401|403|404|405|407|408|425|429|5..|timeout|error"'
+)
 
 
 def rate(metric: str, labels: str, *by: str) -> str:
@@ -197,7 +199,7 @@ DASHBOARD: Final = dashboard(
                 ),
                 graph(
                     "Failed calls",
-                    "Share of the calls with 5xx, a late answer, or none. Over 10 % alerts.",
+                    "Share of calls with no answer, 5xx, or 401 and its like. Over 10 % alerts.",
                     "percentunit",
                     query(
                         share("http_client_requests_total", PARTNER_FAILED, PARTNER, "peer"),
