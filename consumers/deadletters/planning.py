@@ -36,7 +36,9 @@ def refusal(
         return "from this very topic"
     if topic in topics and not topic.startswith(INTERNAL):
         return None
-    return f"from {topic}, which is {'gone' if topic not in topics else 'internal to Kafka'}"
+    # Who may not see a topic is not told that it exists.
+    unseen = "gone, or not to be seen by this user"
+    return f"from {topic}, which is {unseen if topic not in topics else 'internal to Kafka'}"
 
 
 class Plan(NamedTuple):

@@ -20,7 +20,7 @@ def test_a_letter_is_replayed_unless_something_speaks_against_it() -> None:
     [
         ({"topic": ""}, "does not say where"),
         ({"topic": "plays.dlq"}, "this very topic"),
-        ({"topic": "orders"}, "from orders, which is gone"),
+        ({"topic": "orders"}, "from orders, which is gone, or not to be seen by this user"),
         ({"topic": "__consumer_offsets"}, "internal to Kafka"),
         ({"group": "audit"}, "replayed already"),
         ({"headers": [("dlq.replays", b"3")]}, "died after 3 replays"),
@@ -71,5 +71,5 @@ def test_what_may_not_be_written_is_left_out_and_the_rest_goes_back() -> None:
     assert planned.origins() == {"plays", "orders"}
     assert allowed.origins() == {"plays"}
     assert allowed.chosen == [mine]
-    assert allowed.left_out == [(gone, "from old, which is gone")]
+    assert allowed.left_out == [(gone, "from old, which is gone, or not to be seen by this user")]
     assert allowed.forbidden == [(theirs, "this user may not write to orders: grant it WRITE")]
