@@ -244,3 +244,25 @@ def test_chart_and_overlay_tell_the_game_the_same() -> None:
         "CONSUMERS_BOOTSTRAP_SERVERS",
         "OTEL_EXPORTER_OTLP_ENDPOINT",
     }
+
+
+def test_the_page_says_what_each_part_is_called() -> None:
+    """Whoever types kubectl finds the name of each part, by the overlays and by the chart."""
+    page = (manifests.ROOT / "docs/reference/kubernetes.md").read_text()
+    rows = re.findall(r"^\| (\w+) \| `(\w+/\S+)` \| `(\w+/[a-z-]+)", page, re.MULTILINE)
+    told = {(part.lower(), overlay, chart) for part, overlay, chart in rows}
+
+    called = {
+        (part, name(workload("kustomize development", key)), name(workload("helm game", key)))
+        for part, key in (("lagmon", "lagmon"), ("worker", "worker"), ("api", "api"))
+    }
+    migration = name(workload("kustomize development", "migrate"))
+    made = name(workload("helm game", "migrate"))
+
+    assert told == {*called, ("migration", migration, re.sub(r"\w+$", "", made))}
+
+
+def name(found: Workload) -> str:
+    """Give what kubectl calls *found*."""
+    document = found.document
+    return f"{document['kind'].lower()}/{document['metadata']['name']}"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import psycopg
 import pytest
+import yaml
 
 import consumers.cli
 import lagmon.cli
@@ -76,7 +77,7 @@ def unfolded(one: Typed) -> Iterator[Typed]:
     inner: tuple[str, ...] = ()
     if one.words[:2] == ("docker", "compose"):
         inner = compose.read(one.words[2:], set(services())).inner
-    elif one.words[:2] == ("kubectl", "exec"):
+    elif one.words[:1] == ("kubectl",) and {"exec", "--"} <= {*one.words}:
         inner = one.words[one.words.index("--") + 1 :]
     # `docker compose run` may give the image a command that is an option of its entrypoint.
     if inner and not inner[0].startswith("-"):
@@ -89,6 +90,7 @@ def problems(one: Typed) -> list[str]:
         *_program(one),
         *_parsed(one),
         *_composed(one),
+        *_deployed(one),
         *_made(one),
         *_optioned(one),
         *_served(one),
@@ -126,6 +128,19 @@ def _composed(one: Typed) -> list[str]:
     if one.words[1:2] != ("compose",):
         return ["docker is used by docker compose alone"]
     return compose.read(one.words[2:], set(services())).problems
+
+
+def _deployed(one: Typed) -> list[str]:
+    if one.words[:1] != ("kubectl",):
+        return []
+    objects = [
+        f"{each['kind'].lower()}/{each['metadata']['name']}"
+        for path in (ROOT / "deploy/kubernetes/base").glob("*.yaml")
+        for each in yaml.safe_load_all(path.read_text())
+        if "metadata" in each
+    ]
+    named = [word for word in one.words if re.fullmatch(r"[a-z]+/[a-z-]+", word)]
+    return [f"no object of the overlays: {word}" for word in named if word not in objects]
 
 
 def _made(one: Typed) -> list[str]:
@@ -287,6 +302,8 @@ def _run(connection: psycopg.Connection, statement: str) -> str:
         ("kafka-topics.sh --bootstrap-sever x --list", "kafka-topics.sh has no option "),
         ("kafka-transactions abort --topics x", "kafka-transactions has no option --topics"),
         ("kubectl get pods --selectors x", "kubectl has no option --selectors"),
+        ("kubectl --namespace x exec job/migrate -- lagmen", "nobody knows the program lagmen"),
+        ("kubectl rollout restart deployment/wroker", "no object of the overlays: deployment/"),
         ("curl localhost:8080/readz", "nothing answers at 8080/readz"),
         ("curl localhost:10308/api/v1/group", "nothing answers at 10308/api/v1/group"),
         ("cat < x | cat deploy/lagmon/lagmon.yaml", "no file of the tree: deploy/lagmon/"),
