@@ -50,7 +50,7 @@ class KafkaCluster:
         return described(self._properties, topics)
 
     def create(self, topic: str, partitions: int, properties: dict[str, str]) -> None:
-        """Create *topic*; fine if another worker was faster."""
+        """Create *topic*; fine if another worker was faster. Raises `KafkaException`."""
         admin = _admin(self._properties)
         wanted = NewTopic(topic, partitions, replication_factor=BY_DEFAULT, config=properties)
         try:
@@ -58,6 +58,8 @@ class KafkaCluster:
         except KafkaException as error:
             if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
                 raise
+        except TimeoutError as error:
+            raise KafkaException(KafkaError(KafkaError._TIMED_OUT)) from error  # noqa: SLF001 - its public name
 
 
 def described(properties: dict[str, Any], topics: Collection[str]) -> dict[str, TopicFacts]:
@@ -91,11 +93,12 @@ def _admin(properties: dict[str, Any]) -> AdminClient:
 def _facts(rights: Any, configs: Any) -> TopicFacts:
     """Take from two answers of an AdminClient what they say; either may be an error."""
     facts = TopicFacts()
-    with suppress(KafkaException):
+    # The client gives up after as long as is waited for it here: either may be first.
+    with suppress(KafkaException, TimeoutError):
         allowed = rights.result(ANSWER_SECONDS).authorized_operations
         if allowed is not None:
             facts = facts._replace(writable=AclOperation.WRITE in allowed)
-    with suppress(KafkaException):
+    with suppress(KafkaException, TimeoutError):
         values = {name: entry.value for name, entry in configs.result(ANSWER_SECONDS).items()}
         facts = facts._replace(
             max_message_bytes=int(values["max.message.bytes"]),
