@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.deploy.files import ALERTMANAGER, ROOT, alerting_rules, read
+from tests.deploy.files import ALERTMANAGER, ROOT, RULE_TESTS, alerting_rules, read
 from tests.deploy.paging import Paging
 from tests.infra.wait import until
 
@@ -148,6 +148,55 @@ def test_what_holds_back_and_what_waits_are_alerts() -> None:
     assert names
     assert [
         name for name in names if not any(re.fullmatch(name, each) for each in PRIORITIES)
+    ] == []
+
+
+def labels_fired(name: str) -> list[set[str]]:
+    """Give the names of the labels with which the alert *name* fires in its cases, each time."""
+    cases = read(RULE_TESTS / f"{name}.yml")["tests"]
+    return [
+        set(alert["exp_labels"])
+        for case in cases
+        for moment in case.get("alert_rule_test", [])
+        for alert in moment["exp_alerts"]
+        if moment["alertname"] == name
+    ]
+
+
+def test_what_both_must_have_alike_both_have() -> None:
+    """A label that only one of the two fires with is never equal: such a rule holds nothing."""
+    pairs = [
+        (source, target, label)
+        for rule in inhibitions()
+        for source in named(rule["source_matchers"])
+        for target in named(rule["target_matchers"])
+        for label in rule.get("equal", [])
+    ]
+
+    assert pairs
+    assert [
+        (source, target, label)
+        for source, target, label in pairs
+        if not all(label in labels for name in (source, target) for labels in labels_fired(name))
+    ] == []
+
+
+def test_what_a_rule_looks_at_is_a_label_of_the_alert() -> None:
+    """Beside its name an alert is chosen by labels with which it fires."""
+    chosen = [
+        (name, matcher.split(" ")[0])
+        for rule in inhibitions()
+        for side in ("source_matchers", "target_matchers")
+        for matcher in rule[side]
+        for name in named(rule[side])
+        if not matcher.startswith("alertname ")
+    ]
+
+    assert chosen
+    assert [
+        (name, label)
+        for name, label in chosen
+        if not all(label in labels for labels in labels_fired(name))
     ] == []
 
 
