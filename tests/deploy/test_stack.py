@@ -141,6 +141,16 @@ def test_grafana_finds_its_dashboards_where_they_are_mounted() -> None:
     assert mounted["/etc/grafana/provisioning"] == "./deploy/grafana/provisioning"
 
 
+def test_grafana_runs_what_its_image_holds() -> None:
+    """Nothing is fetched at the start, which a read-only root refuses; its memory has a bound."""
+    grafana = services()["grafana"]
+    environment = grafana["environment"]
+
+    assert grafana["read_only"]
+    assert environment["GF_PLUGINS_PREINSTALL_DISABLED"] == "true"
+    assert int(environment["GOMEMLIMIT"].removesuffix("MiB")) < megabytes(grafana)
+
+
 def test_one_image_has_one_tag() -> None:
     """Wherever in the tree an image is named, it is the same release."""
     files = [
