@@ -27,7 +27,9 @@ echo "$folder: the passwords and database_url are there; grafana_admin_password 
 for secret in "pagerduty_routing_key: PagerDuty's key" "slack_api_url: the address of Slack's webhook"
 do
   file="$folder/alertmanager/${secret%%:*}"
-  if [ ! -s "$file" ]; then
+  if [ -s "$file" ]; then
+    chmod 644 "$file"
+  else
     echo "$file: put ${secret#*: } here to be told by it; what is meant for it is seen on" \
       "http://localhost:9093 alone until then"
   fi

@@ -79,6 +79,19 @@ def test_a_missing_secret_of_who_is_told_is_named(tmp_path: Path, name: str) -> 
     assert name not in make(tmp_path)
 
 
+@pytest.mark.parametrize("name", ["pagerduty_routing_key", "slack_api_url"])
+def test_a_secret_that_was_put_there_can_be_read_inside(tmp_path: Path, name: str) -> None:
+    """Alertmanager runs as another user: a file closed to it would silence the channel."""
+    make(tmp_path)
+    secret = tmp_path / "alertmanager" / name
+    secret.write_text("a secret")
+    secret.chmod(0o600)
+
+    make(tmp_path)
+
+    assert secret.stat().st_mode & stat.S_IROTH
+
+
 def test_git_takes_no_secret() -> None:
     """What the script writes is ignored by git, in whichever folder below deploy/secrets."""
     names = [*PASSWORDS, "database_url", "alertmanager/pagerduty_routing_key"]
