@@ -56,6 +56,7 @@ docs: $(READY)  ## build the site of docs/ into site/; a warning is an error
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 up:  ## start the stack with docker compose and wait until it serves; PROFILE=full: with Grafana, Loki and exporters
+	@docker compose version > /dev/null 2>&1 || { echo 'Docker with its compose plugin is needed; without Docker there is: make demo' >&2; exit 1; }
 	sh deploy/secrets.sh
 	docker compose $(if $(PROFILE),--profile $(PROFILE) )up --build --detach --wait
 
