@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -86,6 +87,21 @@ def test_the_test_alert_of_the_page_rings(
     assert event["payload"]["summary"] == (
         "P1 Cluster production: a test of notifications; there is nothing to do"
     )
+
+
+@pytest.mark.parametrize(
+    ("priority", "receiver"), [("P0", "phone"), ("P1", "phone"), ("P2", "screen"), ("P3", "screen")]
+)
+def test_what_wakes_somebody_rings(tmp_path: Path, priority: str, receiver: str) -> None:
+    """With the page's routes an alert that is worse than a P1 rings as well."""
+    routes = placed(tmp_path, yaml.safe_load(texts("yaml")[0]), "alertmanager.yml")
+    command = [need("amtool", INSTALL), "config", "routes", "test", f"--config.file={routes}"]
+
+    done = subprocess.run(
+        [*command, f"priority={priority}"], capture_output=True, text=True, timeout=60, check=True
+    )
+
+    assert done.stdout.split() == [receiver]
 
 
 def test_what_stands_beside_it_is_read(tmp_path: Path) -> None:
