@@ -155,6 +155,26 @@ def test_a_limit_is_where_the_alert_is(uid: str) -> None:
 
 
 @each_dashboard
+def test_a_panel_with_a_limit_counts_as_its_alert_does(uid: str) -> None:
+    """What an alert takes the highest of is not summed up where its limit is drawn.
+
+    Where the alert is on anything above 0 a sum is above 0 as well.
+    """
+    wrong = []
+    for panel in panels(dashboards()[uid]):
+        field = panel.get("fieldConfig", {}).get("defaults", {})
+        _, *steps = field.get("thresholds", {}).get("steps", [None])
+        drawn = " ".join(target.get("expr", "") for target in panel.get("targets", []))
+        for expression in [ALERTS[name]["expr"] for name in runbooks_of(panel) if steps]:
+            if "0" not in NUMBER.findall(expression):
+                highest = "|".join(re.findall(r"max by \([^)]*\) \((\w+)\)", expression)) or "-"
+                summed = re.findall(rf"sum ?\((?:max by \([^)]*\) \()?(?:{highest})\b", drawn)
+                wrong += [(panel["title"], each) for each in summed]
+
+    assert not wrong
+
+
+@each_dashboard
 def test_a_dashboard_leads_on(uid: str) -> None:
     """Each dashboard leads to the others, to lagmon's page as it is published, and to runbooks."""
     links = {each["title"]: each for each in dashboards()[uid]["links"]}

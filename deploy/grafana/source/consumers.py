@@ -12,9 +12,9 @@ from deploy.grafana.source.parts import graph, number, query, states
 GLANCE: Final = [
     number(
         "Lag",
-        "Messages that the chosen groups have not read yet. More than 1000 in a group pages.",
+        "Messages that the chosen group most behind has not read yet. More than 1000 pages.",
         "short",
-        query(f"sum({LAG})", "messages"),
+        query(f"max({LAG})", "messages"),
         limits=(500, 1000),
         alerts=("KafkaConsumerLag",),
     ),

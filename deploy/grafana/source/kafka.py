@@ -61,7 +61,7 @@ DASHBOARD: Final = dashboard(
                     "Partitions without a leader: nobody can read or write them.",
                     "none",
                     query(
-                        f"sum(kafka_controller_kafkacontroller_offlinepartitionscount{{{OWN}}})",
+                        f"max(kafka_controller_kafkacontroller_offlinepartitionscount{{{OWN}}})",
                         "offline",
                     ),
                     limits=(1,),
@@ -197,15 +197,16 @@ DASHBOARD: Final = dashboard(
                         f" / node_filesystem_size_bytes{DISKS})",
                         "{{mountpoint}}",
                     ),
+                    limits=(0.1,),
                     alerts=("DiskFilling", "DiskAlmostFull"),
                 ),
                 graph(
                     "Busy processors",
-                    "Share of each machine's processors that is not idle. Over 90 % alerts.",
+                    "Share of the processors at work, without waiting for disks. Over 90 % alerts.",
                     "percentunit",
                     query(
-                        "1 - avg by (instance)"
-                        ' (rate(node_cpu_seconds_total{mode="idle"}[$__rate_interval]))',
+                        "avg by (instance) (sum by (instance, cpu)"
+                        ' (rate(node_cpu_seconds_total{mode!~"idle|iowait"}[$__rate_interval])))',
                         "{{instance}}",
                     ),
                     limits=(0.9,),

@@ -12,7 +12,10 @@ IN_DATABASE: Final = f'{OWN}, datname=~"$datname"'
 HIT: Final = rate("pg_stat_database_blks_hit", IN_DATABASE)
 READ: Final = rate("pg_stat_database_blks_read", IN_DATABASE)
 BACKENDS: Final = "pg_stat_database_numbackends"
-USED: Final = f"sum({BACKENDS}{{{OWN}}}) / sum(pg_settings_max_connections{{{OWN}}})"
+USED: Final = (
+    f"max(sum by (instance) ({BACKENDS}{{{OWN}}})"
+    f" / max by (instance) (pg_settings_max_connections{{{OWN}}}))"
+)
 OLDEST: Final = f"max(pg_long_running_transactions_oldest_timestamp_seconds{{{OWN}}})"
 
 REPLICATION: Final = """\
