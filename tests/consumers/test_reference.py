@@ -6,7 +6,7 @@ import json
 import re
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 import pytest
 
@@ -22,11 +22,13 @@ from consumers.metrics import REGISTER
 from consumers.runtime.backoff import RetryPolicy
 from tests.consumers.game.builders import bet, record
 from tests.consumers.game.served import Api
+from tests.docs.pages import table, text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 PAGE = (Path(__file__).parents[2] / "docs/reference/consumers.md").read_text()
+RUN = "reference/consumers-run.md"
 SETTINGS = sorted({name for kind in SERVICES.values() for name in kind.model_fields})
 
 
@@ -156,3 +158,13 @@ def test_the_commands_are_listed() -> None:
 def test_a_bound_is_the_real_one(sentence: str) -> None:
     """Numbers on the page are those of the code."""
     assert sentence in PAGE
+
+
+def test_where_a_group_begins_is_told_with_its_default() -> None:
+    """The page of `consumers run` has each value of the setting, and whose default is which."""
+    ours, games = (SERVICES[name].model_fields["offset_reset"] for name in ("run", "worker"))
+    values = [row[0].strip("`") for row in table(RUN, "Where a group begins")[1:]]
+
+    assert values == [*get_args(ours.annotation)]
+    assert f"`{ours.default}` is the default of `consumers run`" in text(RUN)
+    assert (games.default, "begins at the oldest play" in text(RUN)) == ("earliest", True)
