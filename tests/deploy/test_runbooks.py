@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from lagmon.collector.grants import HIDES
 from tests.deploy.exported import TARGET, exported, recorded
 from tests.deploy.files import COMPOSE, ROOT, RULES, alerting_rules
 from tests.deploy.promql import metrics_of
@@ -190,3 +191,11 @@ def test_the_index_names_alerts_that_exist() -> None:
 
     assert named
     assert named <= {path.stem for path in PAGES}
+
+
+def test_what_a_missing_right_may_hide_is_what_lagmon_says() -> None:
+    """The page's table has each kind that is counted, and what lagmon itself says of it."""
+    page = (ROOT / "docs/runbooks/LagmonMissingRights.md").read_text()
+    rows = dict(re.findall(r"^ *\| `(\w+)` \| (\w+)", page, re.MULTILINE))
+
+    assert rows == {str(kind): said.partition(" ")[0] for kind, said in HIDES.items()}
