@@ -22,6 +22,7 @@ from tests.deploy.dashboards import (
 from tests.deploy.exported import TARGET, exported, unknown
 from tests.deploy.files import DEPLOY, RUNBOOKS, alerting_rules, read
 from tests.deploy.linter import SELECTOR, promql
+from tests.deploy.promql import metrics_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -38,6 +39,14 @@ COLUMNS = 24
 RUNBOOK = "https://lagmon.example/runbooks/"
 NUMBER = re.compile(r"(?<![\w.])\d+(?:\.\d+)?(?![\w.])")
 ALERTS = {rule["alert"]: rule for rule in alerting_rules()}
+PART = re.compile(r"_(?:bucket|count|sum)$")  # of a histogram
+# What is drawn beside what these alerts look at.
+BESIDE = {
+    "KafkaClusterBlind": "the brokers that answer Prometheus: is it they, or lagmon's way to them?",
+    "KafkaConsumerFallingBehind": "how fast the lag grows, which made the state",
+    "LagmonAbsent": "what lagmon last said of its clusters",
+    "WorkerAbsent": "what workers had in work",
+}
 each_dashboard = pytest.mark.parametrize("uid", dashboards())
 
 
@@ -121,6 +130,22 @@ def test_an_alert_is_found_on_its_dashboard(name: str) -> None:
     assert marked
     assert name in marked[1].split("|")
     assert any(name in runbooks_of(panel) for panel in panels(dashboard))
+
+
+@pytest.mark.parametrize("name", sorted(ALERTS.keys() - BESIDE.keys()))
+def test_what_an_alert_counts_is_drawn_where_it_leads(name: str) -> None:
+    """On the dashboard that an alert names, the panel with its runbook draws what it looks at."""
+    asked = metrics_of(ALERTS[name]["expr"])
+    dashboard = dashboards()[ALERTS[name]["annotations"]["dashboard"]]
+    drawn = {
+        metric
+        for panel in panels(dashboard)
+        if name in runbooks_of(panel)
+        for target in panel["targets"]
+        for metric in metrics_of(substituted(target["expr"], chosen(dashboard)))
+    }
+
+    assert {PART.sub("", each) for each in asked} & {PART.sub("", each) for each in drawn}
 
 
 @each_dashboard

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from deploy.grafana.source.api import OWN, quantiles, rate
+from deploy.grafana.source.api import OWN, PARTNER_FAILED, quantiles, rate, share
 from deploy.grafana.source.frame import chosen, dashboard, job_and_instance
 from deploy.grafana.source.groups import BEHIND, CLUSTER, GROUP, JUDGED, LAG, WATCHING, of_group
 from deploy.grafana.source.parts import graph, number, query, states
@@ -125,7 +125,17 @@ WORK: Final = [
             "{{breaker}}: {{state}}",
         ),
         width=8,
-        alerts=("CircuitBreakerOpen", "FintechApiErrorRate"),
+        alerts=("CircuitBreakerOpen",),
+    ),
+    graph(
+        "Failed calls of the partner",
+        "Share of calls with no answer, 5xx, or 401 and its like. Over 10 % alerts.",
+        "percentunit",
+        query(
+            share("http_client_requests_total", f"{OWN}, {PARTNER_FAILED}", OWN, "peer"), "{{peer}}"
+        ),
+        limits=(0.1,),
+        alerts=("FintechApiErrorRate",),
     ),
 ]
 
