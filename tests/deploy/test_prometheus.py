@@ -25,6 +25,7 @@ from tests.deploy.files import (
     services,
 )
 from tests.deploy.promql import metrics_of
+from tests.deploy.unittested import tried_by_file
 from tests.infra.require import need
 
 if TYPE_CHECKING:
@@ -60,27 +61,15 @@ def test_the_configuration_is_one_that_prometheus_takes() -> None:
 @pytest.fixture(scope="module")
 def checked() -> dict[str, str]:
     """Give what promtool says about each file of rules, by its name."""
-    return by_file("Checking", promtool("check", "rules", *sorted(RULES.glob("*.yml"))))
+    said = promtool("check", "rules", *sorted(RULES.glob("*.yml")))
+    parts = re.split(r"^Checking (\S+)$", said, flags=re.MULTILINE)
+    return {Path(path).stem: text for path, text in zip(parts[1::2], parts[2::2], strict=True)}
 
 
 @pytest.fixture(scope="module")
 def tried() -> dict[str, str]:
     """Give what promtool says about each file of cases, by its name. It tries them all at once."""
-    program = need("promtool", INSTALL)
-    done = subprocess.run(
-        [program, "test", "rules", *sorted(RULE_TESTS.glob("*.yml"))],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
-    return by_file("Unit Testing: ", done.stdout)
-
-
-def by_file(before: str, said: str) -> dict[str, str]:
-    """Part what promtool *said* at the lines that name a file after the words *before*."""
-    parts = re.split(rf"^{before} (\S+)$", said, flags=re.MULTILINE)
-    return {Path(path).stem: text for path, text in zip(parts[1::2], parts[2::2], strict=True)}
+    return tried_by_file(sorted(RULE_TESTS.glob("*.yml")))
 
 
 @pytest.mark.parametrize("path", sorted(RULES.glob("*.yml")), ids=lambda path: str(path.stem))
