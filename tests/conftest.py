@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import os
 import re
+import signal
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn, Protocol, TypeVar
@@ -53,6 +54,12 @@ class ProxyFactory(Protocol):
 
     def __call__(self, target_host: str, target_port: int, port: int | None = None) -> TcpProxy:
         """Lead *port*, or any free one, to *target_host* and *target_port*."""
+
+
+def pytest_configure() -> None:
+    """Have Ctrl-C end what tests start, though a shell that put the tests behind has it ignored."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_report_header() -> list[str]:

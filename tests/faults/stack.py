@@ -290,11 +290,14 @@ class Stack:
     def drain(self) -> None:
         """Wait until the group has committed everything that is in the topic."""
         wanted = {at: end for at, end in ends(self.kafka, TOPIC, PARTITIONS).items() if end}
-        until(
-            lambda: self.watch.committed == wanted,
-            timeout=DRAIN_SECONDS,
-            what=f"commits of {wanted}",
-        )
+        try:
+            until(
+                lambda: self.watch.committed == wanted,
+                timeout=DRAIN_SECONDS,
+                what=f"commits of {wanted}",
+            )
+        except TimeoutError as error:
+            raise TimeoutError(f"{error}; committed were {self.watch.committed}") from error
 
     def committed_more(self) -> None:
         """Wait for a commit that was not seen yet."""
