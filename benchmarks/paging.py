@@ -56,7 +56,7 @@ def paged(*, telling: bool) -> float:
         live.wait_until_up()
         live.fall_behind()
         began = time.monotonic()
-        events = live.paging.pagerduty.events
+        events = live.paging.pagerduty.taken
         until(
             lambda: any(each["payload"].get("class") == CODE for each in list(events)),
             timeout=PAGE_SECONDS,

@@ -35,17 +35,18 @@ KEY = "0123456789abcdef0123456789abcdef"
 ROUNDS = "alertmanager_nflog_queries_total "
 
 
-class PagerDuty:
-    """Accepts events as PagerDuty's Events API v2 does, and keeps them. A context manager."""
+class Receiver:
+    """Accepts JSON at *path* with *answer*, and keeps it. A context manager."""
 
-    def __init__(self) -> None:
-        self.events: list[dict[str, Any]] = []
+    def __init__(self, path: str, answer: Response) -> None:
+        self.taken: list[dict[str, Any]] = []
+        self._path, self._answer = path, answer
         self._endpoint = Endpoint(self._take)
 
     @property
     def url(self) -> str:
-        """Where events are posted to."""
-        return f"{self._endpoint.address}/v2/enqueue"
+        """Where to post."""
+        return f"{self._endpoint.address}{self._path}"
 
     def __enter__(self) -> Self:
         self._endpoint.start()
@@ -55,33 +56,19 @@ class PagerDuty:
         self._endpoint.stop()
 
     def _take(self, request: Request) -> Response:
-        self.events.append(json.loads(request.body))
-        return Response(202, b"{}")
+        assert request.path == self._path
+        self.taken.append(json.loads(request.body))
+        return self._answer
 
 
-class Slack:
-    """Takes messages as an incoming webhook of Slack does, and keeps them. A context manager."""
+def pagerduty() -> Receiver:
+    """Stand in for PagerDuty's Events API v2; what is taken are events."""
+    return Receiver("/v2/enqueue", Response(202, b"{}"))
 
-    def __init__(self) -> None:
-        self.messages: list[dict[str, Any]] = []
-        self._endpoint = Endpoint(self._take)
 
-    @property
-    def url(self) -> str:
-        """The address that is the webhook's secret."""
-        return f"{self._endpoint.address}/services/T0/B0/secret"
-
-    def __enter__(self) -> Self:
-        self._endpoint.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._endpoint.stop()
-
-    def _take(self, request: Request) -> Response:
-        assert request.path == "/services/T0/B0/secret"
-        self.messages.append(json.loads(request.body))
-        return Response(200, b"ok", "text/plain")
+def slack() -> Receiver:
+    """Stand in for an incoming webhook of Slack, whose address is the secret."""
+    return Receiver("/services/T0/B0/secret", Response(200, b"ok", "text/plain"))
 
 
 class Paging:
@@ -107,8 +94,8 @@ class Paging:
         self._webhook = webhook
         self._working_hours = working_hours
         self._config = config or read(ALERTMANAGER)
-        self.pagerduty = PagerDuty()
-        self.slack = Slack()
+        self.pagerduty = pagerduty()
+        self.slack = slack()
         self.key_file = folder / "pagerduty_routing_key"
         self.webhook_file = folder / "slack_api_url"
         if key:
@@ -150,13 +137,13 @@ class Paging:
 
     def paged(self, count: int) -> list[dict[str, Any]]:
         """Wait until PagerDuty has got *count* events; give all it has."""
-        events = self.pagerduty.events
+        events = self.pagerduty.taken
         until(lambda: len(events) >= count, what=f"{count} events at PagerDuty")
         return list(events)
 
     def told(self, count: int) -> list[dict[str, Any]]:
         """Wait until Slack has got *count* messages; give the attachment of all it has."""
-        messages = self.slack.messages
+        messages = self.slack.taken
         until(lambda: len(messages) >= count, what=f"{count} messages at Slack")
         return [attachment for each in messages for attachment in each["attachments"]]
 

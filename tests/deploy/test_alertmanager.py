@@ -125,7 +125,7 @@ def test_the_copy_waits_while_lagmon_pages(paging: Paging) -> None:
     until(lambda: len(paging.states()) == 2, what="both alerts")
     paging.wait_for_rounds(2)
     assert paging.states() == {"lagmon": "active", "": "suppressed"}
-    assert len(paging.pagerduty.events) == 1
+    assert len(paging.pagerduty.taken) == 1
 
 
 def test_the_copy_pages_when_lagmon_cannot(paging: Paging) -> None:
@@ -189,7 +189,7 @@ def test_the_copy_of_a_rule_of_ones_own_waits_too(paging: Paging) -> None:
     until(lambda: len(paging.states()) == 2, what="both alerts")
     paging.wait_for_rounds(2)
     assert paging.states() == {"lagmon": "active", "": "suppressed"}
-    assert len(paging.pagerduty.events) == 1
+    assert len(paging.pagerduty.taken) == 1
 
 
 def test_a_partition_does_not_speak_for_another(paging: Paging) -> None:
@@ -209,7 +209,7 @@ def test_partitions_of_a_group_are_one_page_that_says_of_each(paging: Paging) ->
     paging.post(own_page(0), own_page(1))
 
     def of_both() -> list[dict[str, Any]]:
-        known = [each["payload"] for each in paging.pagerduty.events]
+        known = [each["payload"] for each in paging.pagerduty.taken]
         return [each for each in known if "2 alerts in all" in each["summary"]]
 
     told = until(of_both, what="a page on both")[0]
@@ -253,5 +253,5 @@ def test_without_a_key_nothing_leaves_the_machine(tmp_path: Path) -> None:
             what="the missing file in the log",
         )
 
-        assert paging.pagerduty.events == []
+        assert paging.pagerduty.taken == []
         assert paging.states() == {"lagmon": "active"}

@@ -114,7 +114,7 @@ def test_the_heartbeat_of_the_page_beats(tmp_path: Path) -> None:
             paging.post({"labels": rule["labels"] | {"alertname": rule["alert"]}})
 
             until(lambda: len(outside.notifications()) >= 2, what="two beats")
-            assert paging.slack.messages == []
-            assert paging.pagerduty.events == []
+            assert paging.slack.taken == []
+            assert paging.pagerduty.taken == []
 
     assert rule["expr"] == "vector(1)"

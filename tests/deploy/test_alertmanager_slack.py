@@ -145,8 +145,8 @@ def test_in_maintenance_a_p2_waits_and_a_p1_rings(tmp_path: Path) -> None:
         paging.paged(1)
         paging.wait_for_rounds(2)
 
-        assert {each["payload"]["class"] for each in paging.pagerduty.events} == {"POSTGRESDOWN"}
-        assert paging.slack.messages == []
+        assert {each["payload"]["class"] for each in paging.pagerduty.taken} == {"POSTGRESDOWN"}
+        assert paging.slack.taken == []
         assert len(paging.alerts()) == 3
 
 
@@ -162,7 +162,7 @@ def test_a_missing_address_of_slack_keeps_no_page_back(tmp_path: Path) -> None:
         )
 
         assert event["payload"]["summary"] == "P0 ApiAbsent says so"
-        assert paging.slack.messages == []
+        assert paging.slack.taken == []
 
 
 def test_a_missing_key_of_pagerduty_keeps_no_message_back(tmp_path: Path) -> None:
@@ -175,4 +175,4 @@ def test_a_missing_key_of_pagerduty_keeps_no_message_back(tmp_path: Path) -> Non
         (event, *_) = paging.paged(1)
 
         assert event["routing_key"] == "0" * 32
-        assert paging.pagerduty.events[0]["payload"]["class"] == "APIABSENT"
+        assert paging.pagerduty.taken[0]["payload"]["class"] == "APIABSENT"

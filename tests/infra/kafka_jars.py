@@ -95,19 +95,28 @@ def locked(path: Path) -> Iterator[None]:
         yield
 
 
+def run_maven(maven: str, arguments: list[str], scratch: str, what: str) -> None:
+    """Have *maven* fetch *what* from within *scratch*, or raise `Missing` with what it said.
+
+    Where the tests run may lie a pom.xml that is none of ours.
+    """
+    done = subprocess.run(
+        [maven, "--quiet", "--batch-mode", *arguments],
+        cwd=scratch,
+        capture_output=True,
+        text=True,
+        timeout=FETCH_SECONDS,
+        check=False,
+    )
+    if done.returncode:
+        said = "\n".join((done.stdout + done.stderr).splitlines()[-10:])
+        raise Missing(what, f"let mvn fetch it once; it said\n{said}")
+
+
 def _fetch(maven: str, kept: Path) -> None:
     with tempfile.TemporaryDirectory(dir=kept.parent, prefix="fetch-") as scratch:
         pom, libs = Path(scratch, "pom.xml"), Path(scratch, "libs")
         pom.write_text(POM)
         goal = ["dependency:copy-dependencies", f"-DoutputDirectory={libs}"]
-        done = subprocess.run(
-            [maven, "--quiet", "--batch-mode", "--file", str(pom), *goal],
-            capture_output=True,
-            text=True,
-            timeout=FETCH_SECONDS,
-            check=False,
-        )
-        if done.returncode:
-            said = "\n".join((done.stdout + done.stderr).splitlines()[-10:])
-            raise Missing("the jars of Kafka", f"let mvn fetch them once; it said\n{said}")
+        run_maven(maven, [*goal, f"--file={pom}"], scratch, "the jars of Kafka")
         libs.rename(kept)

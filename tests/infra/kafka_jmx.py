@@ -6,13 +6,12 @@ to `KafkaBroker` as *java_options*, and read `page_url`.
 
 from __future__ import annotations
 
-import subprocess
 import tempfile
 from hashlib import sha256
 from pathlib import Path
 
-from tests.infra.kafka_jars import FETCH_SECONDS, INSTALL, folder, locked
-from tests.infra.require import Missing, program
+from tests.infra.kafka_jars import INSTALL, folder, locked, run_maven
+from tests.infra.require import program
 
 AGENT = "io.prometheus.jmx:jmx_prometheus_javaagent"
 AGENT_VERSION = "1.0.1"
@@ -48,17 +47,7 @@ def jar() -> Path:
 def _fetch(maven: str, kept: Path) -> None:
     with tempfile.TemporaryDirectory(dir=kept.parent, prefix="fetch-") as scratch:
         goal = ["dependency:copy", f"-Dartifact={AGENT}:{AGENT_VERSION}"]
-        done = subprocess.run(
-            [maven, "--quiet", "--batch-mode", *goal, f"-DoutputDirectory={scratch}"],
-            cwd=scratch,  # a pom.xml where the tests run is none of ours
-            capture_output=True,
-            text=True,
-            timeout=FETCH_SECONDS,
-            check=False,
-        )
-        if done.returncode:
-            said = "\n".join((done.stdout + done.stderr).splitlines()[-10:])
-            raise Missing("Kafka's JMX agent", f"let mvn fetch it once; it said\n{said}")
+        run_maven(maven, [*goal, f"-DoutputDirectory={scratch}"], scratch, "Kafka's JMX agent")
         (fetched,) = Path(scratch).glob("*.jar")
         if (found := sha256(fetched.read_bytes()).hexdigest()) != AGENT_SHA256:
             raise RuntimeError(f"{fetched.name} has the sum {found}, not {AGENT_SHA256}")

@@ -333,3 +333,7 @@ def test_a_pool_says_who_has_a_connection_and_who_waits(tables: str) -> None:
 
         busy = Connections(in_use=2, idle=0, limit=2, waiting=1)
         until(lambda: store.connections() == busy, what="two connections in use, one wanted")
+        other.rollback()
+        threads.shutdown()
+
+        assert store.connections() == Connections(in_use=0, idle=2, limit=2, waiting=0)
