@@ -27,23 +27,31 @@ CAME = message(headers={"traceparent": TRACEPARENT})
 
 
 def sending(settings: dict[str, Any], topic: str) -> tuple[Any, Callable[[], object]]:
-    """Give a producer, and what makes it send or hear."""
+    """Give a producer, and what makes it send and hear."""
     producer = Producer(settings)
-    for _ in range(4):
+
+    def hear() -> None:
         producer.produce(topic, SOME)
         producer.flush(10)
-    return producer, lambda: producer.poll(0.1)
+
+    return producer, hear
 
 
 def receiving(settings: dict[str, Any], topic: str) -> tuple[Any, Callable[[], object]]:
-    """Give a consumer, and what makes it receive or hear."""
+    """Give a consumer, and what makes it receive and hear, from the start again at the end."""
     with Producer({"bootstrap.servers": settings["bootstrap.servers"]}) as producer:
         for _ in range(20):
             producer.produce(topic, SOME)
     small = {"fetch.max.bytes": 20_000, "message.max.bytes": 20_000}
     consumer = Consumer({**settings, **small, "group.id": topic})
-    consumer.assign([TopicPartition(topic, 0, 0)])
-    return consumer, lambda: consumer.poll(0.1)
+    start = [TopicPartition(topic, 0, 0)]
+    consumer.assign(start)
+
+    def hear() -> None:
+        if consumer.poll(0.1) is None:
+            consumer.assign(start)
+
+    return consumer, hear
 
 
 @pytest.mark.parametrize(
@@ -52,7 +60,10 @@ def receiving(settings: dict[str, Any], topic: str) -> tuple[Any, Callable[[], o
 def test_a_throttled_client_is_told_where_no_trace_is(
     kafka: KafkaBroker, topic: str, work: Any, quota: str
 ) -> None:
-    """The callback gets its event, and nothing of the scope in which the client is polled."""
+    """The callback gets its event, and nothing of the scope in which the client is polled.
+
+    A broker hears of a quota some time after it was set, so the client works until it is told.
+    """
     told: list[tuple[Any, Context]] = []
 
     with throttled(kafka.bootstrap_servers, topic, quota, BYTES_A_SECOND), processing(CAME):

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 
 def fired(*, cluster: str = CLUSTER, at: float = 0.0, resolved: bool = False) -> Notice:
-    """Build a notice about the test's group, of now."""
-    at = at or round(time.time())
+    """Build a notice about the test's group, of the second that has begun: none to come."""
+    at = at or int(time.time())
     about = incident(GROUP)
     about = replace(
         about,
@@ -47,7 +47,7 @@ async def sent(url: str, *notices: Notice) -> None:
 
 def test_what_was_sent_is_open(alertmanager: RealAlertmanager) -> None:
     """Rule, group, times and value come back as they were; other clusters and ends do not."""
-    now = round(time.time())
+    now = int(time.time())
     odd = 'a "quoted" \\ name'
 
     async def story() -> tuple[OpenAlert, ...] | None:
