@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import socket
 
@@ -15,11 +16,20 @@ _given: set[int] = set()
 
 def free_port() -> int:
     """Give a port of 127.0.0.1 that nothing listens on and that was not given before."""
-    for port in random.sample(range(LOWEST, HIGHEST), k=200):
+    ours = share(
+        int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")),
+        int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")),
+    )
+    for port in random.sample(ours, k=200):
         if port not in _given and _is_free(port):
             _given.add(port)
             return port
-    raise RuntimeError(f"200 ports between {LOWEST} and {HIGHEST} were tried and none was free")
+    raise RuntimeError(f"200 ports of {ours} were tried and none was free")
+
+
+def share(number: int, workers: int) -> range:
+    """Give the ports of one of several *workers*: what another has given may not be bound yet."""
+    return range(LOWEST + number % workers, HIGHEST + 1, workers)
 
 
 def _is_free(port: int) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import socket
 
-from tests.infra.ports import HIGHEST, free_port
+from tests.infra.ports import HIGHEST, LOWEST, free_port, share
 
 
 def test_a_port_can_be_bound() -> None:
@@ -30,3 +30,10 @@ def test_a_port_is_given_once() -> None:
 def test_a_port_is_no_outgoing_one() -> None:
     """No connection that somebody makes can occupy the port of a server that is away."""
     assert all(free_port() <= HIGHEST < 32_768 for _ in range(50))
+
+
+def test_no_two_workers_give_the_same_port() -> None:
+    """Tests that run side by side know nothing of each other: every port is of one worker alone."""
+    shares = [share(number, 3) for number in range(3)]
+
+    assert sorted(port for one in shares for port in one) == list(range(LOWEST, HIGHEST + 1))
