@@ -12,7 +12,7 @@ import pytest
 from starlette.applications import Starlette
 
 from consumers.metrics import Metrics
-from consumers.serving import health
+from consumers.serving import health, readiness
 from consumers.serving.access import Access
 from tests.infra.wait import until
 
@@ -23,6 +23,13 @@ if TYPE_CHECKING:
     from structlog.typing import EventDict
 
     from consumers.serving.health import Check
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let there be one round of checks, and let it take as long as a loaded machine needs."""
+    monkeypatch.setattr(readiness, "REFRESH_SECONDS", 3600)
+    monkeypatch.setattr(readiness, "PATIENCE_SECONDS", 60)
 
 
 def asked(
@@ -119,12 +126,12 @@ def test_probes_need_no_thread_of_the_requests(path: str) -> None:
     async def ask() -> int:
         shared = anyio.to_thread.current_default_thread_limiter()
         waiting = [
-            asyncio.ensure_future(anyio.to_thread.run_sync(held.wait, 10))
+            asyncio.ensure_future(anyio.to_thread.run_sync(held.wait, 60))
             for _ in range(int(shared.total_tokens))
         ]
         await asyncio.to_thread(until, lambda: not shared.available_tokens, what="no thread left")
         try:
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(20):
                 return (await got(Starlette(routes=routes), path)).status_code
         finally:
             held.set()
@@ -139,7 +146,7 @@ def test_probes_that_come_at_once_share_one_round() -> None:
 
     def slow() -> str | None:
         asked.append(1)
-        held.wait(10)
+        held.wait(60)
         return "down"
 
     app = Starlette(routes=health.routes(Metrics().registry, ready={"database": slow}))
@@ -159,7 +166,7 @@ def test_probes_that_come_at_once_share_one_round() -> None:
 
 def test_checks_wait_side_by_side() -> None:
     """Two checks that block are asked at the same time: readiness waits for the slower alone."""
-    both = threading.Barrier(2, timeout=5)
+    both = threading.Barrier(2, timeout=30)
 
     def meet() -> str | None:
         both.wait()

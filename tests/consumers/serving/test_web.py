@@ -18,6 +18,7 @@ from starlette.routing import Route
 from consumers.errors import BindError
 from consumers.metrics import Metrics
 from consumers.serving.web import Server, measured
+from tests.infra.wait import PATIENCE_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -36,8 +37,12 @@ async def broken(_: Request) -> PlainTextResponse:
     raise RuntimeError("a bug")
 
 
+ASKED_IN_VAIN = threading.Event()
+
+
 async def endless(_: Request) -> PlainTextResponse:
     """Never answer."""
+    ASKED_IN_VAIN.set()
     await anyio.sleep_forever()
     return PlainTextResponse("never")
 
@@ -53,7 +58,7 @@ def serving(app: ASGIApp) -> Iterator[tuple[Server, str]]:
     server = Server(app, host="127.0.0.1", port=0)
     address = server.start()
     yield server, address
-    assert server.stop(2)
+    assert server.stop(PATIENCE_SECONDS)
 
 
 def test_a_started_server_answers() -> None:
@@ -66,14 +71,16 @@ def test_a_started_server_answers() -> None:
 
 
 def test_an_answer_does_not_wait_for_an_acknowledgement() -> None:
-    """On one connection 300 answers come in less than the 40 ms that each would wait for Nagle."""
-    with serving(APP) as (_, address), httpx.Client(trust_env=False, timeout=10) as client:
-        began = time.monotonic()
-        for _ in range(300):
+    """On one connection the quick ones take less than the 40 ms that each would wait for Nagle."""
+    took: list[float] = []
+    with serving(APP) as (_, address), httpx.Client(trust_env=False, timeout=30) as client:
+        for _ in range(100):
+            began = time.monotonic()
             client.get(f"{address}/hello/you")
-        took = time.monotonic() - began
+            took.append(time.monotonic() - began)
 
-    assert took < 300 * 0.040
+    # Others may have waited for a processor. With Nagle a few come early, the rest after 43 ms.
+    assert sorted(took)[10] < 0.040
 
 
 def test_a_stopped_server_is_gone() -> None:
@@ -81,7 +88,7 @@ def test_a_stopped_server_is_gone() -> None:
     with serving(APP) as (server, address):
         assert server.running() is None
 
-        assert server.stop(2)
+        assert server.stop(PATIENCE_SECONDS)
 
     assert server.running() == "the web server has ended"
     with pytest.raises(httpx.ConnectError):
@@ -118,6 +125,7 @@ def test_stopping_does_not_wait_for_ever() -> None:
     with serving(APP) as (server, address):
         asking = threading.Thread(target=ask_until_cut, args=(address,))
         asking.start()
+        assert ASKED_IN_VAIN.wait(PATIENCE_SECONDS)
         began = time.monotonic()
 
         server.stop(2)
@@ -145,7 +153,7 @@ def test_an_application_that_does_not_stop_is_left_behind() -> None:
 def ask_until_cut(address: str) -> None:
     """Ask what is never answered."""
     try:
-        httpx.get(f"{address}/endless", timeout=10)
+        httpx.get(f"{address}/endless", timeout=PATIENCE_SECONDS)
     except httpx.HTTPError:
         return
 
@@ -166,7 +174,7 @@ def test_requests_are_counted_by_route(
     """The labels are the declared route and known methods, so that no client can make new ones."""
     metrics = Metrics()
     with serving(measured(APP, metrics)) as (_, address):
-        httpx.request(method, f"{address}{path}")
+        httpx.request(method, f"{address}{path}", timeout=30)
 
     names = ("method", "route", "status")
     of = metrics.registry.get_sample_value
