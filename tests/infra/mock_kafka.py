@@ -27,8 +27,7 @@ if TYPE_CHECKING:
     from typing import Self
 
 ROOT = Path(__file__).parent.parent.parent
-START_SECONDS = 30
-ANSWER_SECONDS = 10
+ANSWER_SECONDS = 60
 EVENT = "mock_kafka_started"
 
 
@@ -53,7 +52,7 @@ class MockKafka:
     def start(self) -> None:
         """Start it and wait until it has its topics."""
         self._service.start()
-        started = self._service.wait_for_log(EVENT, timeout=START_SECONDS)
+        started = self._service.wait_for_log(EVENT)
         self.bootstrap_servers = str(started["bootstrap_servers"])
 
     def stop(self) -> None:

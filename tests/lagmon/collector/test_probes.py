@@ -28,6 +28,12 @@ FORBIDDEN = KafkaException(KafkaError(KafkaError.TOPIC_AUTHORIZATION_FAILED))
 TIMED_OUT = KafkaException(KafkaError(KafkaError._TIMED_OUT))
 
 
+@pytest.fixture(autouse=True)
+def enough_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have a cycle's time for probes last longer than a machine stands still."""
+    monkeypatch.setattr(probes, "PROBE_SECONDS", 60.0)
+
+
 class Log:
     """Stands for a client whose partitions answer as *answer* says: offset, milliseconds.
 
@@ -75,7 +81,7 @@ def ended(answer: tuple[int, int] | Exception | None) -> Future[Any]:
 def through(log: Log, fan_out: int = 50) -> Questions:
     """Build what asks *log*."""
     client: Client = log  # type: ignore[assignment] # has what is used of it
-    return Questions(Calls(client, request_timeout=5, fan_out=fan_out), client)
+    return Questions(Calls(client, request_timeout=60, fan_out=fan_out), client)
 
 
 def asked(
@@ -83,7 +89,7 @@ def asked(
 ) -> Any:
     """Ask *log* about partitions that have all answered, or about *topics*."""
     known = topics or tuple(offsets(number) for number in {q.at.partition for q in asked})
-    return probe(asked, known, through(log, fan_out), Deadline(30))
+    return probe(asked, known, through(log, fan_out), Deadline(60))
 
 
 def test_the_answer_is_the_records_offset_and_its_own_time() -> None:

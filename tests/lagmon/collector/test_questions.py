@@ -54,9 +54,9 @@ def test_after_a_list_with_errors_the_client_is_replaced(
 ) -> None:
     """A client that lost a broker does not heal; one that was refused is as good as ever."""
     client = Listing(*codes)
-    questions = Questions(Calls(client, request_timeout=1, fan_out=1), client)
+    questions = Questions(Calls(client, request_timeout=60, fan_out=1), client)
 
-    _, errors = questions.groups(Deadline(5))
+    _, errors = questions.groups(Deadline(60))
 
     assert len(errors) == len(codes)
     assert client.generation == replaced
@@ -77,9 +77,10 @@ def test_ends_are_asked_stable_first(
 
     monkeypatch.setattr(Questions, "ends", growing)
     mock_kafka.create_topic("growing")
-    made = collecting(mock_kafka.bootstrap_servers, groups={"static": {"g": ["growing"]}})
+    groups = {"static": {"g": ["growing"]}}
+    made = collecting(mock_kafka.bootstrap_servers, request_timeout=60, groups=groups)
 
-    logs = Cycle(made).run(Plan()).topics
+    logs = Cycle(made.model_copy(update={"cycle_deadline": 60.0})).run(Plan()).topics
 
     assert asked == [Isolation.READ_COMMITTED, Isolation.READ_UNCOMMITTED]
     assert {(log.stable, log.high) for log in logs} == {(1, 2)}

@@ -64,7 +64,7 @@ async def after(takeover: Takeover, *snapshots: Snapshot) -> list[tuple[Incident
 
 def play(story: Coroutine[None, None, None]) -> None:
     """Run *story*."""
-    asyncio.run(asyncio.wait_for(story, 10))
+    asyncio.run(asyncio.wait_for(story, 60))
 
 
 def test_what_is_open_comes_with_the_share() -> None:

@@ -39,9 +39,12 @@ KEYS = st.builds(
     st.none() | NAMES,
     st.none() | st.integers(0, 99),
 )
-PENDINGS = st.lists(st.builds(Pending, KEYS, TIMES, TIMES, st.none() | TIMES, TIMES)).map(tuple)
+PENDINGS = st.lists(
+    st.builds(Pending, KEYS, TIMES, TIMES, st.none() | TIMES, TIMES), max_size=3
+).map(tuple)
 INCIDENTS = st.lists(
-    st.builds(Incident, KEYS, TIMES, TIMES, TIMES, TIMES, st.none() | TIMES, st.booleans())
+    st.builds(Incident, KEYS, TIMES, TIMES, TIMES, TIMES, st.none() | TIMES, st.booleans()),
+    max_size=3,
 ).map(tuple)
 STATES = st.builds(State, PENDINGS, INCIDENTS, INCIDENTS, PENDINGS)
 JSON = st.recursive(
