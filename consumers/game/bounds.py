@@ -54,7 +54,9 @@ async def _within(seconds: float, late: Entry) -> AsyncIterator[None]:
     try:
         async with asyncio.timeout(seconds) as bound:
             yield
-    except TimeoutError as error:
+    # Cancelled, and not too late: so it looks when the loop stood still until the time around this
+    # was over as well. What was late first says so.
+    except (TimeoutError, asyncio.CancelledError) as error:
         if bound.expired():
             raise Refusal(late) from error
         raise

@@ -17,6 +17,7 @@ from consumers.game.store import SettledPlay
 from consumers.metrics import Metrics
 from propagation.integrations.asgi import traced
 from tests.consumers.game.builders import ACCEPTED_AT, bet
+from tests.infra.wait import PATIENCE_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -56,7 +57,7 @@ class InMemory:
     def find(self, play_id: str) -> SettledPlay | None:
         """Give what was settled, unless this is away; only while it answers."""
         self.reading += 1
-        assert self.answers.wait(10)
+        assert self.answers.wait(PATIENCE_SECONDS)
         if self.away:
             raise self.away
         return self.settled.get(play_id)

@@ -10,11 +10,12 @@ import pytest
 
 from consumers.errors import Unavailable
 from consumers.game.api import MAX_BODY, MAX_READS
+from consumers.game.bounds import Bounds
 from consumers.game.events import MAX_BET, decode, encode
 from propagation.testing import captured_spans
 from tests.consumers.game.builders import ACCEPTED_AT, bet
 from tests.consumers.game.served import SETTLED, Api, error_of
-from tests.infra.wait import until
+from tests.infra.wait import PATIENCE_SECONDS, until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -246,8 +247,9 @@ def test_a_database_that_is_away_is_no_missing_play(api: Api) -> None:
     )
 
 
-def test_reads_do_not_pile_up_behind_a_database_that_hangs(api: Api) -> None:
+def test_reads_do_not_pile_up_behind_a_database_that_hangs() -> None:
     """When as many reads wait as may, the next is refused at once; afterwards all is well."""
+    api = Api(bounds=Bounds(timeout_seconds=PATIENCE_SECONDS))
     api.behind.settled["play-1"] = SETTLED
     api.behind.answers.clear()
 

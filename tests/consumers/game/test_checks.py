@@ -6,7 +6,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 from consumers.game.checks import Cached
-from tests.infra.wait import until
+from tests.infra.wait import PATIENCE_SECONDS, until
 
 
 class Question:
@@ -21,7 +21,7 @@ class Question:
     def __call__(self) -> str | None:
         """Answer, once it may."""
         self.asked += 1
-        assert self.open.wait(10)
+        assert self.open.wait(PATIENCE_SECONDS)
         return self.answer
 
 
@@ -50,7 +50,7 @@ def test_nobody_waits_long() -> None:
     """A question that hangs is a reason of its own; it is not asked twice; its answer counts."""
     question = Question()
     question.open.clear()
-    check = Cached(question, patience_seconds=0.01, fresh_seconds=60)
+    check = Cached(question, patience_seconds=0.01, fresh_seconds=3600)
 
     hanging = [check(), check()]
     question.open.set()
@@ -64,7 +64,7 @@ def test_many_who_ask_at_once_ask_once() -> None:
     """Ten probes at the same moment are one question."""
     question = Question("no broker")
     question.open.clear()
-    check = Cached(question, patience_seconds=10)
+    check = Cached(question, patience_seconds=PATIENCE_SECONDS, fresh_seconds=3600)
 
     with ThreadPoolExecutor(10) as pool:
         answers = [pool.submit(check) for _ in range(10)]

@@ -13,6 +13,7 @@ from consumers.game.bounds import Bounds
 from consumers.serving.web import Server
 from tests.consumers.game.builders import bet
 from tests.consumers.game.served import Api
+from tests.infra.wait import PATIENCE_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,10 +28,10 @@ def connected(api: Api) -> Iterator[socket.socket]:
     server = Server(api.app, host="127.0.0.1", port=0)
     port = int(server.start().rpartition(":")[2])
     try:
-        with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+        with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_SECONDS) as connection:
             yield connection
     finally:
-        assert server.stop(5)
+        assert server.stop(PATIENCE_SECONDS)
 
 
 def until_closed(connection: socket.socket) -> bytes:
