@@ -33,6 +33,9 @@ OURS = "it may want a certificate of ours, --cert and --key"
 
 T = TypeVar("T", bound="Part")
 
+# Whoever hangs up is heard of by an end or by a reset: by what was not read yet.
+_ENDED = (httpx.RemoteProtocolError, ConnectionResetError, BrokenPipeError)
+
 _STATUS = {
     401: "wants to know who asks: name --user with --password-file, or --token-file",
     403: "does not let you in",
@@ -134,7 +137,7 @@ class Asking:
                 return "has no address: its name is not known"
         if isinstance(error, httpx.TimeoutException):
             return f"did not answer in {ANSWER_SECONDS:.0f} s"
-        if isinstance(error, httpx.RemoteProtocolError):
+        if any(isinstance(cause, _ENDED) for cause in causes):
             way = "try https://" if self.url.startswith("http:") else OURS
             return f"ends the connection without an answer: {way}"
         return f"is not reached: {visible(str(causes[-1]) or type(error).__name__)}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import threading
 from typing import TYPE_CHECKING, NamedTuple
 
 import bcrypt
@@ -225,6 +226,23 @@ def test_somebody_who_only_listens(top: Top) -> None:
         with Endpoint(lambda _: Response(200, b"")) as other:
             assert "Invalid JSON" in refused(top(other.address))
     assert "refuses the connection" in refused(top(f"{address[0]}:{address[1]}"))
+
+
+def test_a_connection_that_is_reset_has_just_ended(top: Top) -> None:
+    """Which of the two it is hangs on how much of a question was read before the refusal."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def refuse() -> None:
+            came, _ = listener.accept()
+            came.recv(1)
+            came.close()  # with what is left unread, which makes it a reset
+
+        refusing = threading.Thread(target=refuse)
+        refusing.start()
+        line = refused(top(f"http://127.0.0.1:{listener.getsockname()[1]}"))
+        refusing.join()
+
+    assert "ends the connection without an answer: try https://" in line
 
 
 @pytest.mark.parametrize(
