@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse, StreamingResponse
 from starlette.routing import Route
 
+from lagmon.web.connections import Limits
 from lagmon.web.server import WebServer
+from tests.infra.wait import PATIENCE_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -20,10 +23,13 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
-    from lagmon.web.connections import Limits
     from lagmon.webconfig.live import LiveWebConfig
 
-PATIENCE_SECONDS = 20
+LONG_SECONDS = 3600.0
+# Nobody is late by these, however busy the machine is.
+PATIENT = Limits(
+    handshake_seconds=LONG_SECONDS, request_seconds=LONG_SECONDS, answer_seconds=LONG_SECONDS
+)
 LARGE = 30_000_000  # more than the kernel takes in on a client's behalf
 ASK = b"GET / HTTP/1.1\r\nHost: lagmon\r\n\r\n"
 
@@ -48,7 +54,7 @@ async def _stream(_: Request) -> StreamingResponse:
 class Served:
     """Serves a page at ``/``, one that is large, and a stream without an end."""
 
-    def __init__(self, limits: Limits | None = None, live: LiveWebConfig | None = None) -> None:
+    def __init__(self, limits: Limits = PATIENT, live: LiveWebConfig | None = None) -> None:
         routes = [Route("/", _page), Route("/large", _large), Route("/stream", _stream)]
         self._app = Starlette(routes=routes)
         self._given = (limits, live)
@@ -65,7 +71,7 @@ class Served:
         self.stop()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
-        self._loop.close()
+        close(self._loop)
 
     def stop(self, timeout_seconds: float = 0.5) -> None:
         """Have the server stop, with *timeout_seconds* for what is under way."""
@@ -88,15 +94,28 @@ class Served:
         self.address = await self.server.start()
 
 
+def close(loop: asyncio.AbstractEventLoop) -> None:
+    """End what is left in *loop*, which does not run any more, and close it."""
+    loop.run_until_complete(_cancelled(asyncio.all_tasks(loop)))
+    loop.run_until_complete(loop.shutdown_default_executor())
+    loop.close()
+
+
+async def _cancelled(tasks: set[asyncio.Task[Any]]) -> None:
+    """End *tasks*: one that has just taken a connection would leave it open."""
+    for each in tasks:
+        each.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    await asyncio.sleep(0)
+
+
 def ended(connection: socket.socket) -> bytes:
     """Read until the other side ends the connection; give what it said."""
-    said = b""
-    try:
+    said = bytearray()
+    with contextlib.suppress(ConnectionError):
         while part := connection.recv(65_536):
             said += part
-    except ConnectionError:
-        pass
-    return said
+    return bytes(said)
 
 
 def answer(connection: socket.socket, request: bytes = ASK) -> bytes:

@@ -9,7 +9,7 @@ import asyncio
 import threading
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from lagmon.alerts.rules import SHIPPED
 from lagmon.board import Board, Cycle
@@ -20,6 +20,7 @@ from lagmon.web.app import create_app
 from lagmon.web.events import Streams
 from lagmon.web.server import WebServer
 from tests.lagmon.builders import CLUSTER, NOON, TRACE, at, group, part
+from tests.lagmon.web.serving import PATIENT, close
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -149,7 +150,7 @@ def shown(
     thread.start()
     streams = streams or Streams()
     app = create_app(board, SHIPPED, LINKS, now, streams=streams)
-    server = WebServer(app, "127.0.0.1", 0, live=live)
+    server = WebServer(app, "127.0.0.1", 0, live=live, limits=PATIENT)
 
     async def stop() -> None:
         streams.close()
@@ -161,14 +162,4 @@ def shown(
         asyncio.run_coroutine_threadsafe(stop(), loop).result(30)
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
-        loop.run_until_complete(_ended(asyncio.all_tasks(loop)))
-        loop.run_until_complete(loop.shutdown_default_executor())
-        loop.close()
-
-
-async def _ended(tasks: set[asyncio.Task[Any]]) -> None:
-    """End *tasks*: one that has just taken a connection would leave it open."""
-    for each in tasks:
-        each.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
-    await asyncio.sleep(0)
+        close(loop)

@@ -558,7 +558,7 @@ def test_a_name_as_kafka_has_it_is_found_too(name: str) -> None:
         server = WebServer(app_of(cycle(lags(group(7, name)))), "127.0.0.1", 0)
         address = await server.start()
         try:
-            async with httpx.AsyncClient(base_url=address) as client:
+            async with httpx.AsyncClient(base_url=address, timeout=60, trust_env=False) as client:
                 return await client.get(f"{ROOT}/groups/{quote(name, safe='')}")
         finally:
             await server.stop(5)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import statistics
 import time
 
 import httpx
@@ -16,19 +17,19 @@ PAGES, DELAY_SECONDS = 300, 0.040  # that a delayed acknowledgement takes on Lin
 
 
 def test_a_page_does_not_wait_for_an_acknowledgement() -> None:
-    """On one connection 300 pages come in less than the 40 ms that each would wait for Nagle."""
+    """Of 300 on one connection most come in less than the 40 ms that each would wait for Nagle."""
     app = Starlette(routes=[Route("/", lambda _: PlainTextResponse("page"))])
 
     async def served() -> float:
         server = WebServer(app, "127.0.0.1", 0)
         address = await server.start()
-        async with httpx.AsyncClient(trust_env=False, timeout=10) as client:
-            await client.get(address)
-            began = time.monotonic()
+        took = []
+        async with httpx.AsyncClient(trust_env=False, timeout=60) as client:
             for _ in range(PAGES):
+                began = time.monotonic()
                 await client.get(address)
-            took = time.monotonic() - began
+                took.append(time.monotonic() - began)
         await server.stop(5)
-        return took
+        return statistics.median(took)
 
-    assert asyncio.run(served()) < PAGES * DELAY_SECONDS
+    assert asyncio.run(served()) < DELAY_SECONDS
