@@ -31,6 +31,7 @@ from lagmon.readings import (
     TopicId,
 )
 from lagmon.state.keeper import Keeper, Saved, dumps
+from tests.infra.wait import PATIENCE_SECONDS
 from tests.lagmon.builders import CLUSTER, GROUP, NOON, TOPIC, TRACE, FakeClock, at, peek
 
 if TYPE_CHECKING:
@@ -128,7 +129,7 @@ def broken(_: Plan, now: float) -> Snapshot:
 
 def play(story: Coroutine[None, None, None]) -> None:
     """Run *story*."""
-    asyncio.run(asyncio.wait_for(story, 10))
+    asyncio.run(asyncio.wait_for(story, PATIENCE_SECONDS))
 
 
 def watching(collector: FakeCollector, *mailboxes: Mailbox) -> tuple[Watch, Board, FakeClock]:
@@ -172,7 +173,7 @@ def test_a_lag_above_the_limit_pages_with_its_trace_after_its_time() -> None:
         for _ in range(4):
             await watch.cycle()
             await clock.sleep(5)
-        await mailbox.stop(5)
+        await mailbox.stop(PATIENCE_SECONDS)
 
         (opened,) = inbox.notices
         assert opened.change.change is Change.OPENED
@@ -428,7 +429,7 @@ def cycles(count: int, collector: FakeCollector, *, slow_seconds: float = 0) -> 
         await run([collector], POLICY, Board("1.0", [CLUSTER]), [], clock=clock, until=stop)
         return [when - NOON for when in collector.times[:count]]
 
-    return asyncio.run(asyncio.wait_for(story(), 10))
+    return asyncio.run(asyncio.wait_for(story(), PATIENCE_SECONDS))
 
 
 def test_a_cycle_begins_an_interval_after_the_last_one_began() -> None:
@@ -526,7 +527,7 @@ def test_an_incident_survives_a_restart(tmp_path: Path) -> None:
             await watch.cycle()
             await watch.cycle()
             await watch.stop()
-            await mailbox.stop(5)
+            await mailbox.stop(PATIENCE_SECONDS)
 
         changes = [each.change.change for each in inbox.notices]
         assert changes[0] is Change.OPENED
@@ -552,7 +553,7 @@ def test_whoever_collects_anew_is_told_whom_to_miss(tmp_path: Path) -> None:
             collector.is_fresh = True
             await watch.cycle()
             await watch.stop()
-            await mailbox.stop(5)
+            await mailbox.stop(PATIENCE_SECONDS)
 
         told = [[plan.known for plan in each.plans] for each in (first, second)]
         known = (KnownGroup(GROUP, (at(),)),)
@@ -606,7 +607,7 @@ def test_arrivals_that_are_wrong_cost_the_arrivals_alone(tmp_path: Path) -> None
             watch, mailbox = restarted(path, collector, inbox)
         await watch.cycle()
         await watch.stop()
-        await mailbox.stop(5)
+        await mailbox.stop(PATIENCE_SECONDS)
 
         assert [line["event"] for line in lines] == ["state_restored", "arrivals_not_restored"]
         assert [each.change.change for each in inbox.notices] == [Change.RESOLVED]
@@ -627,7 +628,7 @@ def test_progress_that_is_wrong_costs_the_progress_alone(tmp_path: Path) -> None
             watch, mailbox = restarted(path, FakeCollector(lambda *_: snapshot(0)), inbox)
         await watch.cycle()
         await watch.stop()
-        await mailbox.stop(5)
+        await mailbox.stop(PATIENCE_SECONDS)
 
         assert "progress_not_restored" in [line["event"] for line in lines]
         assert [each.change.change for each in inbox.notices] == [Change.RESOLVED]

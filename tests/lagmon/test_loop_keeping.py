@@ -15,7 +15,7 @@ from lagmon.loop import Watch
 from lagmon.model import Change, Incident, IncidentKey
 from lagmon.notify import Mailbox
 from lagmon.state.keeper import Keeper, Saved, dumps, loads
-from tests.infra.wait import until
+from tests.infra.wait import PATIENCE_SECONDS, until
 from tests.lagmon.builders import CLUSTER, GROUP, NOON, FakeClock
 from tests.lagmon.test_loop import POLICY, FakeCollector, Inbox, play, snapshot
 
@@ -81,7 +81,7 @@ def test_whoever_was_killed_goes_on_where_it_was(tmp_path: Path) -> None:
         watch, mailbox = watching(path, 300, inbox=inbox)
         mailbox.start()
         await watch.cycle()
-        await mailbox.stop(5)
+        await mailbox.stop(PATIENCE_SECONDS)
 
         assert [each.change.change for each in inbox.notices] == [Change.REMINDED]
 

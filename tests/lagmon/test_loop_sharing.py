@@ -16,6 +16,7 @@ from lagmon.sharding.lease import Lease
 from lagmon.sharding.ownership import home
 from lagmon.sharding.takeover import Takeover
 from lagmon.sharding.tenancy import Tenancy
+from tests.infra.wait import PATIENCE_SECONDS
 from tests.lagmon.builders import CLUSTER, GROUP, NOON, FakeClock
 from tests.lagmon.test_loop import POLICY, FakeCollector, Inbox, play, shown, snapshot
 
@@ -50,7 +51,7 @@ class Replica:
     async def end(self) -> list[Change]:
         """Stop; give the changes that were sent."""
         self.mailbox.start()
-        await self.mailbox.stop(5)
+        await self.mailbox.stop(PATIENCE_SECONDS)
         await self.watch.stop()
         return [notice.change.change for notice in self.inbox.notices]
 
@@ -189,7 +190,7 @@ def test_what_runs_out_while_the_cluster_is_silent_is_taken_down() -> None:
 
 async def taken_down(replica: Replica) -> None:
     """Wait until *replica* does not show the group any more; whoever called it looks."""
-    for _ in range(100):
+    for _ in range(300):
         if SERIES not in shown(replica.board):
             return
         await asyncio.sleep(0.1)

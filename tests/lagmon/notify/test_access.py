@@ -44,7 +44,7 @@ def served(authority: Authority, *, asks: bool) -> ssl.SSLContext:
 
 def receiver(url: str, access: Access) -> Alertmanager:
     """Give the notifier for the receiver at *url*."""
-    return Alertmanager(url, Links(), holds_seconds=240, access=access, timeout_seconds=20)
+    return Alertmanager(url, Links(), holds_seconds=240, access=access, timeout_seconds=60)
 
 
 async def sent(url: str, access: Access) -> Outcome:

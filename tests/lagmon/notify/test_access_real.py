@@ -60,7 +60,7 @@ class Guarded:
     def ask(self, path: str) -> httpx.Response:
         """Ask as a client of its own."""
         auth = ("lagmon", SECRET)
-        return httpx.get(f"{self.url}{path}", verify=self._context, auth=auth, timeout=5)
+        return httpx.get(f"{self.url}{path}", verify=self._context, auth=auth, timeout=30)
 
     def ready(self) -> bool:
         """Tell whether it answers."""
@@ -94,7 +94,9 @@ def sent(to: Guarded, access: Access) -> Outcome:
     """Send an alert once."""
 
     async def story() -> Outcome:
-        receiver = Alertmanager(to.url, Links(), holds_seconds=240, access=access)
+        receiver = Alertmanager(
+            to.url, Links(), holds_seconds=240, access=access, timeout_seconds=60
+        )
         try:
             return await receiver.send([notice(about=incident(since=now), when=now)])
         finally:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 LINKS = Links("http://jaeger:16686", "https://runbooks/lag", "http://lagmon:10308")
 
 
-async def sending(url: str, *notices: Notice, timeout_seconds: float = 5) -> Outcome:
+async def sending(url: str, *notices: Notice, timeout_seconds: float = 60) -> Outcome:
     """Send *notices* in one batch; give the outcome."""
     receiver = Alertmanager(url, LINKS, holds_seconds=240, timeout_seconds=timeout_seconds)
     try:
@@ -228,16 +228,16 @@ def test_a_slow_alertmanager_does_not_delay_another(alertmanager: RealAlertmanag
     """While one does not answer, the other one has the alert."""
 
     async def story() -> None:
-        async with answering(b"", after=60) as (silent, _):
+        async with answering(b"", after=600) as (silent, _):
             boxes = [
-                Mailbox(Alertmanager(url, LINKS, holds_seconds=240))
+                Mailbox(Alertmanager(url, LINKS, holds_seconds=240, timeout_seconds=600))
                 for url in (silent, alertmanager.url)
             ]
             for box in boxes:
                 box.start()
                 box.put([opened(time.time())])
 
-            held = await asyncio.to_thread(until, alertmanager.alerts, timeout=5, what="the alert")
+            held = await asyncio.to_thread(until, alertmanager.alerts, what="the alert")
 
             assert len(held) == 1
             assert boxes[0].sent() == ()

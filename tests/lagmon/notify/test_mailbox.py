@@ -11,6 +11,7 @@ import pytest
 from lagmon.model import Change
 from lagmon.notify import Mailbox, Outcome
 from lagmon.notify.mailbox import BATCH
+from tests.infra.wait import PATIENCE_SECONDS
 from tests.lagmon.builders import incident, notice
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ def counts(mailbox: Mailbox) -> dict[str, int]:
 
 def play(story: Coroutine[None, None, None]) -> None:
     """Run *story*."""
-    asyncio.run(asyncio.wait_for(story, 10))
+    asyncio.run(asyncio.wait_for(story, PATIENCE_SECONDS))
 
 
 def test_what_is_put_is_sent_and_counted() -> None:
@@ -76,7 +77,7 @@ def test_what_is_put_is_sent_and_counted() -> None:
         mailbox.start()
 
         mailbox.put([notice(about=incident("a")), notice(about=incident("b"))])
-        await mailbox.stop(5)
+        await mailbox.stop(PATIENCE_SECONDS)
 
         assert [len(batch) for batch in receiver.batches] == [2]
         assert counts(mailbox) == {"sent": 2}
@@ -117,7 +118,7 @@ def test_only_the_newest_notice_of_an_incident_waits() -> None:
         mailbox.put([notice(about=incident("a"))])
         mailbox.put([notice(Change.RESOLVED, incident("a", resolved_at=1.0))])
         receiver.gate.set()
-        await mailbox.stop(5)
+        await mailbox.stop(PATIENCE_SECONDS)
 
         assert [each.change.change for each in receiver.batches[1]] == [Change.RESOLVED]
 
@@ -133,7 +134,7 @@ def test_a_batch_is_bounded() -> None:
         mailbox.start()
 
         mailbox.put(notice(about=incident(str(number))) for number in range(1000))
-        await mailbox.stop(5)
+        await mailbox.stop(PATIENCE_SECONDS)
 
         assert [len(batch) for batch in receiver.batches] == [BATCH, BATCH, BATCH, 232]
 
@@ -164,7 +165,7 @@ def test_a_notifier_that_breaks_gets_the_next_batch() -> None:
         await asyncio.sleep(0.01)
 
         mailbox.put([notice(about=incident("b"))])
-        await mailbox.stop(5)
+        await mailbox.stop(PATIENCE_SECONDS)
 
         assert counts(mailbox) == {"failed": 1, "sent": 1}
 
@@ -182,7 +183,7 @@ def test_what_did_not_get_through_is_tried_again(failure: Outcome) -> None:
 
         mailbox.put([notice(about=incident("a"))])
         await receiver.has(3)
-        await mailbox.stop(5)
+        await mailbox.stop(PATIENCE_SECONDS)
 
         assert counts(mailbox) == {failure.value: 2, "sent": 1}
 
@@ -198,7 +199,7 @@ def test_what_was_refused_is_not_tried_again() -> None:
         mailbox.start()
 
         mailbox.put([notice(about=incident("a"))])
-        await mailbox.stop(5)
+        await mailbox.stop(PATIENCE_SECONDS)
 
         assert counts(mailbox) == {"rejected": 1}
 
@@ -218,7 +219,7 @@ def test_trying_again_has_an_end() -> None:
 
         mailbox.put([notice(about=incident("b"))])
         await receiver.has(5)
-        await mailbox.stop(5)
+        await mailbox.stop(PATIENCE_SECONDS)
 
         assert counts(mailbox) == {"failed": 4, "sent": 1}
         assert [each[0].change.incident.key.group for each in receiver.batches] == list("aaabb")
@@ -239,7 +240,7 @@ def test_a_further_try_tells_the_newest() -> None:
         mailbox.put([notice(Change.RESOLVED, incident("a", resolved_at=1.0))])
         receiver.gate.set()
         await receiver.has(2)
-        await mailbox.stop(5)
+        await mailbox.stop(PATIENCE_SECONDS)
 
         said = {each.change.incident.key.group: each.change.change for each in receiver.batches[1]}
         assert said == {"a": Change.RESOLVED, "b": Change.OPENED}
@@ -276,7 +277,7 @@ def test_what_maintenance_holds_back_is_told_to_the_log_alone() -> None:
 
         for box in boxes:
             box.put([notice(about=replace(incident("a"), held=True)), notice(about=incident("b"))])
-            await box.stop(5)
+            await box.stop(PATIENCE_SECONDS)
 
         assert [each.change.incident.key.group for each in pager.batches[0]] == ["b"]
         assert [each.change.incident.key.group for each in diary.batches[0]] == ["a", "b"]
@@ -294,7 +295,7 @@ def test_what_is_another_replicas_by_then_is_not_sent() -> None:
         mailbox.put([notice(about=incident("theirs")), notice(about=incident("mine"))])
 
         mailbox.start()
-        await mailbox.stop(5)
+        await mailbox.stop(PATIENCE_SECONDS)
 
         assert [[one.change.incident.key for one in b] for b in receiver.batches] == [[mine]]
 

@@ -37,7 +37,7 @@ def test_a_thousand_incidents_are_at_a_real_alertmanager_by_four_requests(
     names = [f"group-{number}" for number in range(MANY)]
 
     async def story() -> tuple[int, dict[str, int]]:
-        notifier = Counted(alertmanager.url, Links(), holds_seconds=1e9)
+        notifier = Counted(alertmanager.url, Links(), holds_seconds=1e9, timeout_seconds=60)
         mailbox = Mailbox(notifier)
         mailbox.start()
         mailbox.put(

@@ -23,6 +23,12 @@ if TYPE_CHECKING:
     from tests.infra.alertmanager import Alertmanager as RealAlertmanager
 
 
+@pytest.fixture(autouse=True)
+def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have a busy machine's answers waited for."""
+    monkeypatch.setattr("lagmon.notify.open_alerts.TIMEOUT_SECONDS", 60.0)
+
+
 def fired(*, cluster: str = CLUSTER, at: float = 0.0, resolved: bool = False) -> Notice:
     """Build a notice about the test's group, of the second that has begun: none to come."""
     at = at or int(time.time())
@@ -40,7 +46,7 @@ def fired(*, cluster: str = CLUSTER, at: float = 0.0, resolved: bool = False) ->
 
 async def sent(url: str, *notices: Notice) -> None:
     """Send *notices* as lagmon does."""
-    sender = Alertmanager(url, Links(), holds_seconds=240)
+    sender = Alertmanager(url, Links(), holds_seconds=240, timeout_seconds=60)
     assert await sender.send(notices) is Outcome.SENT
     await sender.close()
 

@@ -184,7 +184,8 @@ def test_what_is_not_answered_is_counted_by_receiver(key: Path) -> None:
 
     async def story() -> tuple[str, list[tuple[str, str, int]]]:
         async with answering(b"", after=60) as (silent, _):
-            box = Mailbox(webhook(silent, key, timeout_seconds=0.1), pauses=())
+            # Within that time the secret has to be read, too.
+            box = Mailbox(webhook(silent, key, timeout_seconds=2), pauses=())
             box.start()
             box.put([OPENED])
             await asyncio.to_thread(until, box.sent, what="the outcome")
