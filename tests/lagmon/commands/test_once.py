@@ -39,6 +39,8 @@ def config(kafka: KafkaBroker, tmp_path: Path) -> Path:
         f"  - {{name: night, bootstrap_servers: '{kafka.bootstrap_servers}',"
         " groups: {include: ['once-.*']}}\n"
         "rules: {KafkaConsumerLag: {threshold: 3}}\n"
+        "request_timeout: 20s\n"
+        "cycle_deadline: 60s\n"
     )
     return path
 

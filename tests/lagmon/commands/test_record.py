@@ -34,7 +34,8 @@ def logging_as_it_was() -> Iterator[None]:
 
 def lines(path: Path) -> list[bytes]:
     """Give the whole lines of the file at *path*, none while there is no file."""
-    return path.read_bytes().splitlines() if path.exists() else []
+    written = path.read_bytes() if path.exists() else b""
+    return written[: written.rfind(b"\n") + 1].splitlines()
 
 
 def enough(recorded: list[bytes]) -> bool:
@@ -60,6 +61,8 @@ def test_what_is_recorded_can_be_replayed(kafka: KafkaBroker, topic: str, tmp_pa
     settings = {
         "clusters": [{**cluster, "groups": {"include": [group]}}],
         "poll_interval": "300ms",
+        "request_timeout": "20s",
+        "cycle_deadline": "60s",
         "rules": rules,
     }
     config.write_text(yaml.safe_dump(settings))
@@ -67,7 +70,7 @@ def test_what_is_recorded_can_be_replayed(kafka: KafkaBroker, topic: str, tmp_pa
 
     with Service([*command, "--out", str(out)], name="lagmon") as service:
         until(lambda: enough(lines(out)), timeout=60, what="three seconds and a look in them")
-        code = service.stop(10)
+        code = service.stop()
         stopped = service.logs()[-1]
     replayed = subprocess.run(
         [sys.executable, "-m", "lagmon", "replay", str(out), "--config", str(config)],

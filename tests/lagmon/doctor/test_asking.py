@@ -58,9 +58,12 @@ pathlib.Path({str(noted)!r}).write_text(str(os.getpid()))
 signal.pause()
 """
 
-    found = examined(program, grace_seconds=9)
+    for seconds in (1.5, 10, 60):  # in which it comes to hang, on a busy machine late
+        found = examined(program, grace_seconds=seconds - 1)
+        assert found.error == f"it was not examined within {seconds:g} s"
+        if noted.exists() and noted.read_text():
+            break
 
-    assert found.error == "it was not examined within 10 s"
     assert not Path(f"/proc/{noted.read_text()}").exists()
 
 
