@@ -6,10 +6,11 @@ import json
 import os
 import signal
 import socket
-import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 import httpx
 import psycopg
@@ -18,7 +19,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from tests.infra.ports import free_port
 from tests.infra.product import Product, address, new_game
-from tests.infra.wait import until
+from tests.infra.wait import PATIENCE_SECONDS, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,8 +29,10 @@ if TYPE_CHECKING:
     from tests.infra.mock_kafka import MockKafka
     from tests.infra.otlp import OtlpReceiver
 
-STOP_SECONDS = 10
-HANGING_SECONDS = 20
+STOP_SECONDS = 20  # a service has 8 to stop, and the machine may be slow
+HANGING_SECONDS = 120
+# What a broker that is there gets, and who sends half a request: to be slow is no fault here.
+PATIENT = {"CONSUMERS_PRODUCE_TIMEOUT": "60s", "CONSUMERS_REQUEST_TIMEOUT": "60s"}
 NOWHERE = "postgresql://ada:sesame@127.0.0.1:1/game"
 PLAY = {"player_id": "lovelace", "game": "sevens", "bet": 250}
 BOTH = pytest.mark.parametrize("command", ["api", "worker"])
@@ -39,6 +42,7 @@ BOTH = pytest.mark.parametrize("command", ["api", "worker"])
 def product(mock_kafka: MockKafka, database: str) -> Iterator[Product]:
     """Give the game on fresh topics and an empty database; nothing is started or migrated yet."""
     with new_game(mock_kafka, database) as product:
+        product.environment |= PATIENT
         yield product
 
 
@@ -139,15 +143,16 @@ def test_migrate_without_a_database_is_one_line(nothing: Product) -> None:
 
 
 def test_a_slow_request_is_warned_of(nothing: Product) -> None:
-    """A request beyond CONSUMERS_SLOW_REQUEST is a warning with its trace id; by default 1s."""
-    api, usual = nothing.api(CONSUMERS_SLOW_REQUEST="0.001ms"), nothing.api()
+    """A request beyond CONSUMERS_SLOW_REQUEST is a warning with its trace id; others are none."""
+    api = nothing.api(CONSUMERS_SLOW_REQUEST="0.001ms")
+    usual = nothing.api(CONSUMERS_SLOW_REQUEST="10m")
 
-    answer = httpx.get(f"{address(api)}/nowhere", timeout=30)
-    httpx.get(f"{address(usual)}/nowhere", timeout=30)
+    answer = get(f"{address(api)}/nowhere")
+    get(f"{address(usual)}/nowhere")
 
-    line = api.wait_for_log("request_slow", timeout=10)
+    line = api.wait_for_log("request_slow")
     assert line["trace_id"] == answer.headers["x-trace-id"]
-    usual.wait_for_log("request_served", timeout=10)
+    usual.wait_for_log("request_served")
     assert "request_slow" not in {line.get("event") for line in usual.logs()}
 
 
@@ -157,50 +162,68 @@ def test_a_play_goes_the_whole_way(product: Product) -> None:
     api, worker = product.api(), product.worker()
     url = address(api)
 
-    accepted = httpx.post(f"{url}/game/slots/play", json=PLAY, timeout=10)
+    accepted = played(url)
     play_id = accepted.json()["play_id"]
-    settled = worker.wait_for_log("play_settled", timeout=30, play_id=play_id)
-    shown = httpx.get(f"{url}/game/plays/{play_id}", timeout=10)
+    settled = worker.wait_for_log("play_settled", play_id=play_id)
+    # The first connection to the database has three seconds, however slow the machine is.
+    shown = until(lambda: unless_unavailable(f"{url}/game/plays/{play_id}"), what="the play")
 
     assert accepted.status_code == 202
     assert shown.json()["trace_id"] == settled["trace_id"] == accepted.headers["x-trace-id"]
     assert "lovelace" not in "".join([*api.lines(), *worker.lines()])
 
 
+def get(url: str) -> httpx.Response:
+    """Ask a service that may be slow."""
+    return httpx.get(url, timeout=PATIENCE_SECONDS)
+
+
+def played(url: str, player_id: str = "lovelace") -> httpx.Response:
+    """Post a play to an API that may be slow."""
+    play = PLAY | {"player_id": player_id}
+    return httpx.post(f"{url}/game/slots/play", json=play, timeout=PATIENCE_SECONDS)
+
+
+def unless_unavailable(url: str) -> httpx.Response | None:
+    """Give the answer, unless it is that there is none now."""
+    answer = get(url)
+    return None if answer.status_code == 503 else answer
+
+
 def test_ready_means_that_it_can_work(product: Product) -> None:
     """Both are alive at once, and ready when they have their tables and partitions."""
     urls = [address(product.api()), address(product.worker())]
 
-    before = [httpx.get(f"{url}/readyz", timeout=5) for url in urls]
-    alive = [httpx.get(f"{url}/healthz", timeout=5).status_code for url in urls]
+    before = [until(partial(without_tables, url), what="the lack of tables") for url in urls]
+    alive = [get(f"{url}/healthz").status_code for url in urls]
     product.migrate()
 
     assert alive == [200, 200]
     assert [response.status_code for response in before] == [503, 503]
-    for response in before:
-        assert "0001_plays" in response.json()["checks"]["database"]
     for url in urls:
-        until(
-            lambda url=url: httpx.get(f"{url}/readyz", timeout=5).status_code == 200,  # type: ignore[misc]
-            timeout=20,
-            what=f"{url} to be ready",
-        )
+        until(partial(unless_unavailable, f"{url}/readyz"), what=f"{url} to be ready")
+
+
+def without_tables(url: str) -> httpx.Response | None:
+    """Give what the service at *url* says of its readiness, once that is what it lacks."""
+    answer = get(f"{url}/readyz")
+    return answer if "0001_plays" in answer.json()["checks"]["database"] else None
 
 
 def test_without_anything_behind_it_the_api_says_so(nothing: Product) -> None:
     """Kafka and Postgres away: alive, not ready, 503 for a play and for its result."""
-    url = address(nothing.api(CONSUMERS_PRODUCE_TIMEOUT="500ms"))
+    url = address(nothing.api(**PATIENT | {"CONSUMERS_PRODUCE_TIMEOUT": "500ms"}))
 
-    ready = httpx.get(f"{url}/readyz", timeout=5)
-    played = httpx.post(f"{url}/game/slots/play", json=PLAY, timeout=10)
-    shown = httpx.get(f"{url}/game/plays/play-1", timeout=10)
-    alive = httpx.get(f"{url}/healthz", timeout=5)
+    ready = get(f"{url}/readyz")
+    refused = played(url)
+    shown = get(f"{url}/game/plays/play-1")
+    alive = get(f"{url}/healthz")
 
     assert alive.status_code == 200
     assert ready.status_code == 503
     assert "ok" not in ready.json()["checks"].values()
-    assert (played.status_code, shown.status_code) == (503, 503)
-    assert played.json()["error"]["code"] == "kafka_unavailable"
+    assert (refused.status_code, shown.status_code) == (503, 503)
+    assert refused.json()["error"]["code"] == "kafka_unavailable"
     assert shown.json()["error"]["code"] == "database_unavailable"
 
 
@@ -209,7 +232,7 @@ def test_metrics_are_served(product: Product, command: str) -> None:
     """Both services show the package's metrics."""
     service = product.api() if command == "api" else product.worker()
 
-    page = httpx.get(f"{address(service)}/metrics", timeout=5)
+    page = get(f"{address(service)}/metrics")
 
     assert page.status_code == 200
     assert "consumers_plays_accepted_total" in page.text
@@ -237,7 +260,7 @@ def test_sigterm_ends_it_when_nothing_answers(nothing: Product, command: str) ->
     }
     service = nothing.api(**nowhere) if command == "api" else nothing.worker(**nowhere)
     url = address(service)
-    httpx.get(f"{url}/game/plays/play-1", timeout=10)
+    get(f"{url}/game/plays/play-1")
 
     assert service.stop(STOP_SECONDS) == 0, service.tail()
 
@@ -248,6 +271,7 @@ def test_a_request_in_work_is_finished_first(product: Product, otlp: OtlpReceive
         OTEL_TRACES_EXPORTER="otlp",
         OTEL_EXPORTER_OTLP_ENDPOINT=otlp.endpoint,
         OTEL_BSP_SCHEDULE_DELAY="60000",
+        CONSUMERS_SHUTDOWN_TIMEOUT="60s",
     )
     url = address(api)
 
@@ -277,15 +301,30 @@ def test_the_bounds_that_are_set_hold(product: Product) -> None:
     }
     url = address(product.api(**bounds))
 
-    with half_a_play(url) as (connection, _):
-        second = httpx.post(f"{url}/game/slots/play", json=PLAY, timeout=10)
-        first = connection.makefile("rb").read().decode()
-    third, fourth = (httpx.post(f"{url}/game/slots/play", json=PLAY, timeout=10) for _ in range(2))
+    first = until(partial(beside_another, url), what="a play to be refused beside another")
+    third, fourth = until(partial(twice, url), what="two plays of one player to be answered")
 
-    assert second.json()["error"]["code"] == "overloaded"
     assert "body_timeout" in first
     assert (third.status_code, fourth.status_code) == (202, 429)
     assert 3000 < int(fourth.headers["retry-after"]) <= 3600
+
+
+def beside_another(url: str) -> str | None:
+    """Play while half a play waits; give the answer to that, unless it came too soon for the other.
+
+    The half is given up after two seconds: a machine that is slow lets the other play pass.
+    """
+    with half_a_play(url) as (connection, _):
+        second = played(url, player_id=uuid4().hex).json()
+        first = connection.makefile("rb").read().decode()
+    return first if second.get("error", {}).get("code") == "overloaded" else None
+
+
+def twice(url: str) -> list[httpx.Response] | None:
+    """Play twice as one player; give the answers, unless one of them took too long."""
+    player_id = uuid4().hex
+    answers = [played(url, player_id) for _ in range(2)]
+    return None if 503 in {answer.status_code for answer in answers} else answers
 
 
 @contextmanager
@@ -297,7 +336,8 @@ def half_a_play(url: str) -> Iterator[tuple[socket.socket, bytes]]:
         "POST /game/slots/play HTTP/1.1\r\nHost: api\r\nContent-Type: application/json\r\n"
         f"Content-Length: {len(body)}\r\nExpect: 100-continue\r\n\r\n"
     )
-    with socket.create_connection((host, int(port)), timeout=10) as connection:
+    place = (host, int(port))
+    with socket.create_connection(place, timeout=PATIENCE_SECONDS) as connection:
         connection.sendall(head.encode())
         assert connection.recv(1024).startswith(b"HTTP/1.1 100 ")
         yield connection, body
@@ -306,9 +346,11 @@ def half_a_play(url: str) -> Iterator[tuple[socket.socket, bytes]]:
 def listening(url: str) -> bool:
     """Tell whether somebody takes connections at *url*."""
     try:
-        httpx.get(f"{url}/healthz", timeout=5)
-    except httpx.TransportError:
+        get(f"{url}/healthz")
+    except httpx.ConnectError:
         return False
+    except httpx.TransportError:  # it was just closing
+        return True
     return True
 
 
@@ -326,35 +368,30 @@ def test_a_database_that_hangs_takes_nothing_else_along(
         )
     )
     until(
-        lambda: httpx.get(f"{url}/game/plays/none", timeout=30).status_code == 404,
+        lambda: get(f"{url}/game/plays/none").status_code == 404,
         what="the database",
     )
     between.delay(HANGING_SECONDS)
 
     # A kept connection may be closed by the server just as the next read goes out on it.
     unkept = httpx.Limits(max_connections=None, max_keepalive_connections=0)
-    with httpx.Client(timeout=60, limits=unkept) as client, ThreadPoolExecutor(300) as readers:
+    with httpx.Client(timeout=120, limits=unkept) as client, ThreadPoolExecutor(300) as readers:
         reads = [readers.submit(client.get, f"{url}/game/plays/none") for _ in range(300)]
         until(lambda: any(read.done() for read in reads), what="a read that is refused")
-        began = time.monotonic()
-        alive = httpx.get(f"{url}/healthz", timeout=10)
-        scraped = httpx.get(f"{url}/metrics", timeout=10)
-        ready = httpx.get(f"{url}/readyz", timeout=10)
-        played = httpx.post(f"{url}/game/slots/play", json=PLAY, timeout=10)
-        took = time.monotonic() - began
+        alive, scraped, ready = (get(f"{url}/{one}") for one in ("healthz", "metrics", "readyz"))
+        accepted = played(url)
         waiting = not all(read.done() for read in reads)
         between.cut()
 
-    assert (alive.status_code, scraped.status_code, played.status_code) == (200, 200, 202)
+    assert (alive.status_code, scraped.status_code, accepted.status_code) == (200, 200, 202)
     assert ready.status_code == 503
     assert waiting
-    assert took < HANGING_SECONDS
     assert {read.result().status_code for read in reads} == {503}
 
 
 def test_a_second_sigterm_ends_it_at_once(product: Product) -> None:
     """While the first stop still waits for a request, a second one kills the process."""
-    api = product.api()
+    api = product.api(CONSUMERS_SHUTDOWN_TIMEOUT="60s")
     url = address(api)
 
     with half_a_play(url):
@@ -362,7 +399,7 @@ def test_a_second_sigterm_ends_it_at_once(product: Product) -> None:
         until(lambda: not listening(url), what="the API to take no more requests")
         running = api.returncode is None
         os.kill(api.pid, signal.SIGTERM)
-        until(lambda: api.returncode is not None, timeout=2, what="the API to end")
+        until(lambda: api.returncode is not None, what="the API to end")
 
     assert running
     assert api.returncode == -signal.SIGTERM
