@@ -98,4 +98,5 @@ def _height(lag: float, top: float) -> float:
 def _round_up(value: float) -> float:
     """Give the next of 1, 2, 5, 10, 20, 50, … from *value* on."""
     power = 10.0 ** max(0, ceil(log10(max(value, 1))) - 1)
-    return next(step * power for step in (1, 2, 5, 10) if value <= step * power)
+    # The logarithm of what is just above a large power of ten is rounded to that of the power.
+    return next(step * power for step in (1, 2, 5, 10, 20) if value <= step * power)

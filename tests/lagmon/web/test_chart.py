@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from lagmon.past import KEPT_SECONDS, Sample
@@ -80,6 +80,7 @@ READINGS = st.lists(
 
 
 @given(READINGS, st.none() | st.floats(0, 1e18))
+@example([(60, 0), (30, 10**15 + 1)], None)
 def test_every_line_stays_within_its_frame(
     readings: list[tuple[float, int | None]], limit: float | None
 ) -> None:
