@@ -59,10 +59,9 @@ class Door:
         self._listener.close()
 
     async def _accept(self) -> None:
-        loop = asyncio.get_running_loop()
         while True:
             try:
-                came, _ = await loop.sock_accept(self._listener)
+                came = await self._next()
             except OSError:
                 self._told("not_accepted")
                 self._make_room()
@@ -78,6 +77,27 @@ class Door:
             task.add_done_callback(partial(self._done, connection, came))
             self._entering[connection] = task
             await asyncio.sleep(0)  # accepting never waits while somebody comes: others have turns
+
+    async def _next(self) -> socket.socket:
+        """Wait for somebody, and take the connection once nothing can keep us from having it.
+
+        `loop.sock_accept` takes it before its caller goes on: cancelled in between, it is lost, and
+        stays open.
+        """
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                came, _ = self._listener.accept()
+            except (BlockingIOError, InterruptedError):
+                somebody = asyncio.Event()
+                loop.add_reader(self._listener, somebody.set)
+                try:
+                    await somebody.wait()
+                finally:
+                    loop.remove_reader(self._listener)
+            else:
+                came.setblocking(False)
+                return came
 
     def _open(self) -> int:
         # For a moment one is still entering that is inside already.
