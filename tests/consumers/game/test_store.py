@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
@@ -15,15 +14,22 @@ from psycopg.conninfo import make_conninfo
 from consumers.errors import Reaction, Unavailable, reaction_to
 from consumers.game.migrate import migrate
 from consumers.game.schema import REVISIONS
-from consumers.game.store import Settlement, Store
+from consumers.game.store import (
+    CONNECTION,
+    POOL_TIMEOUT_SECONDS,
+    RECONNECT_SECONDS,
+    Settlement,
+    Store,
+)
 from consumers.types import Connections
 from propagation.testing import captured_spans
 from tests.consumers.game.builders import ACCEPTED_AT, outcome, play
 from tests.infra.ports import free_port
-from tests.infra.wait import until
+from tests.infra.wait import PATIENCE_SECONDS, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from contextlib import AbstractContextManager
 
     from consumers.game.events import Play
     from tests.infra.postgres import Postgres
@@ -40,14 +46,24 @@ def tables(database: str) -> str:
 
 
 @contextmanager
-def opened(url: str, *, connections: int = 2) -> Iterator[Store]:
-    """Open a store and close it."""
-    store = Store(url, "game-consumer", connections=connections)
-    store.open()
-    try:
-        yield store
-    finally:
-        store.close(5)
+def opened(
+    url: str,
+    *,
+    connections: int = 2,
+    seconds: float = PATIENCE_SECONDS,
+    guard: AbstractContextManager[object] | None = None,
+) -> Iterator[Store]:
+    """Open a store that waits for a connection for *seconds*, and close it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("consumers.game.store.POOL_TIMEOUT_SECONDS", seconds)
+        patch.setattr("consumers.game.store.READY_TIMEOUT_SECONDS", seconds)
+        patch.setitem(CONNECTION, "connect_timeout", int(PATIENCE_SECONDS))
+        store = Store(url, "game-consumer", connections=connections, guard=guard)
+        store.open()
+        try:
+            yield store
+        finally:
+            store.close(5)
 
 
 @pytest.fixture
@@ -111,12 +127,10 @@ def test_a_guard_stands_around_every_transaction(tables: str) -> None:
             seen.append(kind)
 
     url = make_conninfo(tables, options="-c default_transaction_read_only=on")
-    store = Store(url, "game-consumer", connections=1, guard=Guard())
-    store.open()
-    store.find("play-1")
-    with pytest.raises(Unavailable):
-        store.settle(play(), outcome(), None)
-    store.close(5)
+    with opened(url, connections=1, guard=Guard()) as store:
+        store.find("play-1")
+        with pytest.raises(Unavailable):
+            store.settle(play(), outcome(), None)
 
     assert seen == [None, Unavailable]
 
@@ -189,7 +203,10 @@ def test_a_play_that_cannot_be_added_is_not_written(store: Store, tables: str) -
 
 def test_the_transaction_carries_the_trace(tables: str) -> None:
     """While a play waits for a lock, pg_stat_activity shows the service and the trace id."""
-    waiting = "SELECT application_name FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+    waiting = (
+        "SELECT application_name FROM pg_stat_activity"
+        " WHERE wait_event_type = 'Lock' AND datname = current_database()"
+    )
     with (
         captured_spans(),
         opened(tables) as store,
@@ -216,7 +233,7 @@ def _settle_in_trace(store: Store) -> str:
 
 def test_a_database_that_is_away_is_waited_for() -> None:
     """Nobody listens at the address: `Unavailable`, within the pool's time."""
-    with opened(f"postgresql://ada:secret@127.0.0.1:{free_port()}/game") as store:
+    with opened(f"postgresql://ada:secret@127.0.0.1:{free_port()}/game", seconds=0.5) as store:
         with pytest.raises(Unavailable) as refused:
             store.settle(play(), outcome(), None)
 
@@ -237,24 +254,28 @@ def test_a_restart_between_two_plays_costs_nothing(own_postgres: Postgres) -> No
         assert store.settle(play("play-1"), outcome(), None) is Settlement.WRITTEN
 
 
-def test_a_database_that_is_back_is_used_at_once(own_postgres: Postgres) -> None:
-    """After an outage of nine seconds the next play does not wait as long again."""
+def test_a_database_that_is_back_is_used_at_once(
+    own_postgres: Postgres, caplog: pytest.LogCaptureFixture
+) -> None:
+    """In an outage the pool gives up before a play does: the next one waits for no pause to end.
+
+    Its pauses between two attempts double; only when it has given up, who asks next begins anew.
+    """
     with psycopg.connect(own_postgres.url, autocommit=True) as connection:
         migrate(connection)
-    with opened(own_postgres.url) as store:
-        store.settle(play("play-0"), outcome(), None)
+    with opened(own_postgres.url, seconds=POOL_TIMEOUT_SECONDS) as store:
+        until(lambda: accepted(store, play("play-0")), what="a first play to be settled")
         own_postgres.stop()
-        for _ in range(3):
-            with pytest.raises(Unavailable):
-                store.settle(play("play-1"), outcome(), None)
+        with pytest.raises(Unavailable):
+            store.settle(play("play-1"), outcome(), None)
+        gave_up = f"failed after {RECONNECT_SECONDS} sec"
+        until(lambda: gave_up in caplog.text, what="the pool to give up")
 
         own_postgres.start()
-        began = time.monotonic()
         settled = until(lambda: accepted(store, play("play-1")), what="the play to be settled")
-        waited = time.monotonic() - began
 
     assert settled is Settlement.WRITTEN
-    assert waited < 4
+    assert RECONNECT_SECONDS < POOL_TIMEOUT_SECONDS
 
 
 def accepted(store: Store, some: Play) -> Settlement | None:
