@@ -14,17 +14,17 @@ FORK = """
     running = telemetry("game-api")
     tracer = trace.get_tracer("test")
     tracer.start_span("before").end()
-    assert running.flush(5)                 # a connection is open now
+    assert running.flush(50)                # a connection is open now
     tracer.start_span("queued").end()       # the parent's, still in its queue
     if (child := os.fork()) == 0:
         for _ in range(3):
             tracer.start_span("child").end()
-            assert running.flush(5)
+            assert running.flush(50)
         tracer.start_span("child, last").end()
         sys.exit(0)                         # stopped by its exit, as any process
     for _ in range(3):
         tracer.start_span("parent").end()
-        assert running.flush(5)
+        assert running.flush(50)
     print(os.waitpid(child, 0)[1])
 """
 FORKED_SPANS = sorted(["before", "queued", *["child"] * 3, "child, last", *["parent"] * 3])
@@ -56,6 +56,12 @@ FORKS_UNDER_LOAD = """
 """
 
 
+PATIENT = """
+from propagation.sdk.telemetry import Telemetry
+Telemetry.shutdown.__defaults__ = (50.0,)
+"""
+
+
 def run(script: str, **environ: str) -> subprocess.CompletedProcess[str]:
     """Run *script* as a service with the variables *environ*."""
     return subprocess.run(
@@ -64,13 +70,21 @@ def run(script: str, **environ: str) -> subprocess.CompletedProcess[str]:
         text=True,
         check=False,
         env={**os.environ, "PYTHONPATH": ".", **environ},
-        timeout=60,
+        timeout=120,
     )
+
+
+def run_patiently(script: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    """Run *script* and let it take its time to send what it has when it ends.
+
+    On a busy machine that can be more than the few seconds that a service has.
+    """
+    return run(PATIENT + textwrap.dedent(script), **environ)
 
 
 def succeed(script: str, **environ: str) -> str:
     """Run *script*, which must neither fail nor write to standard error; give what it printed."""
-    done = run(script, **environ)
+    done = run_patiently(script, **environ)
     assert (done.returncode, done.stderr) == (0, "")
     return done.stdout
 

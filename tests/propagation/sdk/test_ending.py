@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from propagation.sdk.telemetry import STOP_SECONDS
-from tests.propagation.sdk.scripts import FORK, FORKED_SPANS, FORKS_UNDER_LOAD, run, succeed
+from tests.propagation.sdk.scripts import (
+    FORK,
+    FORKED_SPANS,
+    FORKS_UNDER_LOAD,
+    run,
+    run_patiently,
+    succeed,
+)
 
 if TYPE_CHECKING:
     from tests.infra.otlp import OtlpReceiver
@@ -32,7 +39,7 @@ TERMINATED = """
 
 def test_sigterm_sends_what_has_ended(otlp: OtlpReceiver) -> None:
     """A process that SIGTERM ends has sent its spans, and still ends by SIGTERM."""
-    done = run(TERMINATED, OTEL_EXPORTER_OTLP_ENDPOINT=otlp.endpoint)
+    done = run_patiently(TERMINATED, OTEL_EXPORTER_OTLP_ENDPOINT=otlp.endpoint)
 
     assert (done.returncode, done.stderr) == (-signal.SIGTERM, "")
     assert [span.name for span in otlp.spans()] == ["play"]
@@ -110,7 +117,7 @@ def test_a_forked_child_exports_its_own_spans(otlp: OtlpReceiver) -> None:
 def test_a_fork_under_load_does_not_hang(otlp: OtlpReceiver) -> None:
     """Forking while the exporting thread is at work leaves every child able to record and end."""
     environ = {ENDPOINT: otlp.endpoint, "OTEL_BSP_SCHEDULE_DELAY": "1"}
-    done = run(FORKS_UNDER_LOAD, **environ)
+    done = run_patiently(FORKS_UNDER_LOAD, **environ)
 
     assert (done.returncode, done.stdout) == (0, "0\n")
     assert [span.name for span in otlp.spans()].count("child") == 10

@@ -16,6 +16,7 @@ from tests.propagation.sdk.scripts import (
     FORKED_SPANS,
     FORKS_UNDER_LOAD,
     run,
+    run_patiently,
     started,
     succeed,
 )
@@ -28,7 +29,7 @@ PLAY = """
     from propagation.sdk import telemetry
     with telemetry("game-api") as running:
         trace.get_tracer("test").start_span("play", attributes={"offset": 7}).end()
-        print(running.flush(10))
+        print(running.flush(60))
 """
 
 
@@ -62,7 +63,7 @@ def test_a_forked_child_exports_its_own_spans_by_grpc() -> None:
 def test_a_fork_in_the_middle_of_a_grpc_call_waits_for_it() -> None:
     """Every child can record and send, and gRPC has nothing to complain of."""
     with collector() as (taker, address):
-        done = run(
+        done = run_patiently(
             FORKS_UNDER_LOAD,
             OTEL_EXPORTER_OTLP_PROTOCOL="grpc",
             OTEL_EXPORTER_OTLP_ENDPOINT=address,
@@ -146,7 +147,7 @@ def test_spans_that_no_queue_takes_are_counted(otlp: OtlpReceiver) -> None:
         stock = FastOTLPSpanExporter.export
         def export(self, spans):
             busy.set()
-            go.wait(10)
+            go.wait(60)
             return stock(self, spans)
         FastOTLPSpanExporter.export = export    # a receiver that takes its time
         logs.configure("game-api")
@@ -155,13 +156,14 @@ def test_spans_that_no_queue_takes_are_counted(otlp: OtlpReceiver) -> None:
         for n in range(110):
             tracer.start_span("play").end()
             if n == 9:
-                busy.wait(10)                   # a batch of ten is being sent; twenty may wait
+                busy.wait(60)                   # a batch of ten is being sent; twenty may wait
         go.set()
-        print(running.flush(10), running.shutdown(10), running.dropped)
+        print(running.flush(60), running.shutdown(60), running.dropped)
     """
     out = succeed(
         script,
         OTEL_EXPORTER_OTLP_ENDPOINT=otlp.endpoint,
+        OTEL_BSP_SCHEDULE_DELAY="60000",  # or a slow start would send fewer than ten first
         OTEL_BSP_MAX_QUEUE_SIZE="20",
         OTEL_BSP_MAX_EXPORT_BATCH_SIZE="10",
     )
@@ -186,6 +188,7 @@ def test_a_batch_is_no_larger_than_asked_for() -> None:
             script,
             OTEL_EXPORTER_OTLP_PROTOCOL="grpc",
             OTEL_EXPORTER_OTLP_ENDPOINT=address,
+            OTEL_BSP_SCHEDULE_DELAY="60000",
             OTEL_BSP_MAX_EXPORT_BATCH_SIZE="10",
         )
 

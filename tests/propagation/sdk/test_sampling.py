@@ -82,7 +82,7 @@ def test_threads_share_one_bucket() -> None:
 @pytest.mark.parametrize(("flags", "expected"), [(1, 20), (0, 0)])
 def test_a_parents_decision_is_kept_and_takes_no_token(flags: int, expected: int) -> None:
     """A trace that was begun elsewhere stays whole, and the state it carries stays on it."""
-    sampler = rate_limited("1")
+    sampler = rate_limited("0.001")  # one at once, and no second one during the test
     assert isinstance(sampler, ParentBased)
     parent = context(span_context(flags=flags, state="a=1"))
 
@@ -117,8 +117,10 @@ def test_opentelemetry_finds_it_by_its_name() -> None:
 FORCED = """
 from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
-from propagation.sdk.sampling import rate_limited
-trace.set_tracer_provider(TracerProvider(rate_limited("3")))
+from opentelemetry.sdk.trace.sampling import ParentBased
+from propagation.sdk.sampling import RateLimited
+limited = RateLimited(3, clock=lambda: 0.0)  # all of it in one moment
+trace.set_tracer_provider(TracerProvider(ParentBased(limited)))
 from propagation import Options, TopicPolicy, processing
 from propagation.testing import message
 from tests.propagation.builders import TRACEPARENT
