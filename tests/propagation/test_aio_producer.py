@@ -231,11 +231,11 @@ def test_a_burst_of_reports_wakes_the_loop_once() -> None:
         futures = [loop.create_future() for _ in range(500)]
         with concurrent.futures.ThreadPoolExecutor(1) as elsewhere:
             for future in futures:
-                elsewhere.submit(reports.land, future, None, None, delivered).result(10)
+                elsewhere.submit(reports.land, future, None, None, delivered).result(60)
         return futures
 
     for burst in (1, 2):
-        done = loop.run_until_complete(asyncio.wait_for(gathered(land()), 10))
+        done = loop.run_until_complete(asyncio.wait_for(gathered(land()), 60))
         assert done == [delivered] * 500
         assert loop.woken == burst
     loop.close()
@@ -252,15 +252,16 @@ def test_a_report_after_the_loop_has_closed_is_dropped(
     """The span ends all the same; the thread that polls goes on, and ends with the producer."""
 
     async def send() -> tuple[AIOProducer, asyncio.Future[confluent_kafka.Message]]:
-        producer = make(**{"linger.ms": 500})
-        return producer, await producer.produce(topic, b"1")
+        producer = make(**{"linger.ms": 60_000, "batch.num.messages": 2})
+        return producer, await producer.produce(topic, b"1", partition=0)
 
     producer, future = asyncio.run(send())
+    producer._producer.produce(topic, b"2", partition=0)  # it fills the batch: now both leave
     held = [producer]
     del producer
     until(lambda: len(held[0]) == 0 and spans, what="the delivery")
 
-    assert [record.value() for record in records(topic, 1)] == [b"1"]
+    assert [record.value() for record in records(topic, 2)] == [b"1", b"2"]
     assert [span.status.status_code for span in spans] == [StatusCode.UNSET]
     assert not future.done()
     assert len(pollers()) == 1
@@ -336,7 +337,7 @@ def test_close_delivers_and_ends_the_thread(make: Make, topic: str, spans: Spans
     """Nothing is left: no message, no span, no thread; what comes later is refused."""
 
     async def send() -> None:
-        producer = make(**{"linger.ms": 500})
+        producer = make(**{"linger.ms": 60_000})  # all three wait until it is closed
         futures = [await producer.produce(topic, b"") for _ in range(3)]
         assert producer
         assert len(producer) == 3
@@ -375,9 +376,9 @@ def test_flush_and_poll_are_the_real_ones(make: Make, topic: str) -> None:
     """Flush gives the number that is left, with every future of the others done."""
 
     async def send() -> None:
-        async with make(**{"linger.ms": 500}) as producer:
+        async with make(**{"linger.ms": 60_000}) as producer:
             future = await producer.produce(topic, b"")
-            assert await producer.flush(10) == 0
+            assert await producer.flush(60) == 0
             assert future.done()
             assert await producer.poll(0) == 0
             assert (await producer.list_topics(topic)).topics[topic]
@@ -391,15 +392,15 @@ def test_transactions_are_the_real_ones(make: Make, topic: str, spans: Spans) ->
     async def send() -> list[Any]:
         group = confluent_kafka.Consumer({**NOWHERE, "group.id": topic})
         async with make(**{"transactional.id": topic}) as producer:
-            await producer.init_transactions(10)
+            await producer.init_transactions(60)
             await producer.begin_transaction()
             kept = await producer.produce(topic, b"kept")
             offsets = [confluent_kafka.TopicPartition(topic, 0, 1)]
-            await producer.send_offsets_to_transaction(offsets, group.consumer_group_metadata(), 10)
-            await producer.commit_transaction(10)
+            await producer.send_offsets_to_transaction(offsets, group.consumer_group_metadata(), 60)
+            await producer.commit_transaction(60)
             await producer.begin_transaction()
             dropped = await producer.produce(topic, b"dropped")
-            await producer.abort_transaction(10)
+            await producer.abort_transaction(60)
             group.close()
             return [await kept, await dropped]
 
@@ -432,7 +433,7 @@ def test_callbacks_run_in_the_loop_without_a_trace(
                 good = await producer.produce(topic, b"")
                 await producer.produce(topic, b"", on_delivery=callback("own"))
                 await asyncio.gather(lost, return_exceptions=True)
-                await asyncio.wait_for(good, 10)  # a success is always known here
+                await asyncio.wait_for(good, 60)  # a success is always known here
                 await producer.flush()
         await asyncio.sleep(0)
 
@@ -456,10 +457,9 @@ def test_configured_callbacks_are_coroutine_functions(spans: Spans) -> None:
         loop.set_exception_handler(lambda _, told: complaints.append(str(told["exception"])))
         with processing(message()):
             producer = AIOProducer({**NOWHERE, "error_cb": error_cb})
-            for _ in range(200):
-                await asyncio.sleep(0.05)
-                if len(told) >= 2:
-                    break
+            async with asyncio.timeout(60):
+                while len(told) < 2:  # noqa: ASYNC110  # another thread says so
+                    await asyncio.sleep(0.05)
         await producer.close()
 
     asyncio.run(wait())

@@ -13,6 +13,7 @@ from confluent_kafka import TopicPartition
 from propagation import AIOConsumer, AIOProducer, Consumer, Options, Producer, processing
 from propagation.receiving import ClientSpans
 from propagation.testing import message as message_of
+from tests.infra.wait import until
 
 if TYPE_CHECKING:
     import confluent_kafka
@@ -36,12 +37,18 @@ def settings(bootstrap_servers: str) -> dict[str, Any]:
 @pytest.fixture
 def cluster(broker: confluent_kafka.Producer) -> str:
     """Give the true id."""
-    return str(broker.cluster_id(timeout=10))
+    return str(broker.cluster_id(timeout=60))
 
 
 def told(spans: Spans) -> list[Any]:
     """List what *spans* say of the cluster."""
     return [(span.attributes or {}).get(CLUSTER) for span in spans]
+
+
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have a first message kept back for the cluster's id as long as a busy machine needs."""
+    monkeypatch.setattr("propagation.aio_consumer._MEETING_SECONDS", 60)
 
 
 def until_asked_again() -> None:
@@ -55,7 +62,7 @@ def test_a_send_names_the_cluster_once_it_is_known(
     """The first message may leave before the producer has met a broker."""
     with Producer(settings) as producer:
         producer.produce(topic, b"1")
-        producer.flush(10)
+        producer.flush(60)
         until_asked_again()
         producer.produce(topic, b"2")
         producer.produce(topic, b"3")
@@ -83,14 +90,16 @@ def test_an_async_send_names_it_too(
 def test_a_producer_without_a_broker_waits_for_nothing(spans: Spans) -> None:
     """A thousand messages are queued at once, and none says what is not known."""
     producer = Producer({"bootstrap.servers": "127.0.0.1:1", "log_level": 0})
-    began = time.monotonic()
 
-    for _ in range(1000):
-        producer.produce("plays", b"")
+    def at_once() -> bool:
+        began = time.monotonic()
+        for _ in range(1000):
+            producer.produce("plays", b"")
+        return time.monotonic() - began < 1
 
-    assert time.monotonic() - began < 1
+    until(at_once, what="a thousand within a second")  # a busy machine may not have that second
     producer.purge()
-    producer.flush(10)
+    producer.flush(60)
     assert set(told(spans)) == {None}
 
 
@@ -107,7 +116,7 @@ def test_a_consumer_knows_it_with_its_first_record(
     spans.clear()
     with Consumer({**settings, "group.id": topic}, options=EVERY) as consumer:
         consumer.assign([TopicPartition(topic, 0, 0)])
-        while (message := consumer.poll(10)) is None:
+        while (message := consumer.poll(60)) is None:
             """The timeout of the test bounds it."""
         with processing(message, consumer=consumer):
             consumer.commit(message)
@@ -121,6 +130,7 @@ def test_a_consumer_knows_it_with_its_first_record(
     assert CLUSTER not in data.to_json()
 
 
+@pytest.mark.usefixtures("patient")
 @pytest.mark.parametrize("batch", [False, True])
 def test_an_async_consumer_knows_it_with_its_first_record(
     settings: dict[str, Any], topic: str, cluster: str, spans: Spans, *, batch: bool
@@ -134,9 +144,9 @@ def test_an_async_consumer_knows_it_with_its_first_record(
         consumer = AIOConsumer({**settings, "group.id": topic}, options=EVERY)
         await consumer.assign([TopicPartition(topic, 0, 0)])
         if batch:
-            [message] = await consumer.consume(1, 10)
+            [message] = await consumer.consume(1, 60)
         else:
-            message = await consumer.poll(10)
+            message = await consumer.poll(60)
         async with processing(message, consumer=consumer):
             await consumer.commit(message)
         await consumer.close()
@@ -156,7 +166,7 @@ class Held(ClientSpans):
 
     def meet(self, client: confluent_kafka.Consumer) -> None:
         """Wait for the other task, then ask."""
-        assert self.polled_on.wait(10)
+        assert self.polled_on.wait(60)
         super().meet(client)
 
 
@@ -175,9 +185,11 @@ def test_an_async_message_does_not_wait_for_another_tasks_poll(
         consumer = AIOConsumer({**settings, "group.id": topic})
         consumer.client_spans = held = Held(consumer.process_spans)
         await consumer.assign([TopicPartition(topic, 0, 0)])
-        async with processing(await consumer.poll(10), consumer=consumer):
+        async with processing(await consumer.poll(60), consumer=consumer):
             held.polled_on.set()
-        async with processing(await consumer.poll(10), consumer=consumer):
+        assert consumer._meeting
+        await consumer._meeting
+        async with processing(await consumer.poll(60), consumer=consumer):
             pass
         await consumer.close()
 
@@ -198,7 +210,7 @@ def test_options_of_a_scope_know_it_too(
         consumer.assign([TopicPartition(topic, 0, 0)])
         with processing(message_of(topic="plays"), consumer=consumer, options=other):
             pass
-        while (message := consumer.poll(10)) is None:
+        while (message := consumer.poll(60)) is None:
             """The timeout of the test bounds it."""
         with processing(message, consumer=consumer, options=other):
             pass
@@ -215,7 +227,7 @@ def test_an_unmeasured_consumer_knows_it(
     spans.clear()
     with Consumer({**settings, "group.id": topic}) as consumer:
         consumer.assign([TopicPartition(topic, 0, 0)])
-        [message] = consumer.consume(1, 10)
+        [message] = consumer.consume(1, 60)
         with processing(message, consumer=consumer):
             pass
 

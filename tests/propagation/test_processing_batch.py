@@ -167,6 +167,7 @@ def test_a_log_line_inside_has_the_records_trace_id() -> None:
             with processing(one):
                 log.info("settled")
         log.info("committed")
+    logs.restore()
 
     told = [json.loads(line)["trace_id"] for line in lines.getvalue().splitlines()]
     batch_id, _ = ids(batch.get_span_context())

@@ -90,7 +90,9 @@ def call(
 @contextmanager
 def served(app: ASGIApp) -> Iterator[str]:
     """Serve *app* by uvicorn on loopback, and give its address without a scheme."""
-    server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None))
+    # A machine that stands still for the usual five seconds would find its connection closed.
+    config = uvicorn.Config(app, port=0, log_config=None, timeout_keep_alive=60)
+    server = uvicorn.Server(config)
     thread = Thread(target=server.run, daemon=True)
     thread.start()
     until(lambda: server.started, what="uvicorn to start")
@@ -99,7 +101,7 @@ def served(app: ASGIApp) -> Iterator[str]:
         yield f"127.0.0.1:{port}"
     finally:
         server.should_exit = True
-        thread.join(10)
+        thread.join(60)
 
 
 async def play(request: Request) -> Response:

@@ -228,7 +228,7 @@ def test_a_failure_behind_the_answer_is_logged(log: Log) -> None:
 def test_a_failure_in_the_middle_cuts_the_answer(spans: list[ReadableSpan], log: Log) -> None:
     """A response that breaks off is seen as broken by the client, the span and the log."""
     with served(APP) as address, pytest.raises(httpx.RemoteProtocolError):
-        httpx.get(f"http://{address}/stream?fail=1")
+        httpx.get(f"http://{address}/stream?fail=1", timeout=60)
 
     [span] = spans
     assert span.status.status_code is StatusCode.ERROR
@@ -306,7 +306,10 @@ def test_a_path_is_logged_short_and_without_its_query(log: Log) -> None:
 def test_uvicorn_serves_it(spans: list[ReadableSpan], log: Log) -> None:
     """Over a real connection: answers, errors, streams and lifespan are as they are called."""
     inner = application()
-    with served(traced(inner)) as address, httpx.Client(base_url=f"http://{address}") as client:
+    with (
+        served(traced(inner)) as address,
+        httpx.Client(base_url=f"http://{address}", timeout=60) as client,
+    ):
         replies = [
             client.get(path) for path in ("/game/plays/17", "/no", "/fail", "/stream", "/healthz")
         ]

@@ -347,11 +347,7 @@ def test_no_header_breaks_a_line(
 def test_librdkafka_speaks_in_the_same_shape(lines: Lines) -> None:
     """What a client's library says through `logger=` is a line like any other, and no trace's."""
     client = confluent_kafka.Producer(
-        {
-            "bootstrap.servers": f"127.0.0.1:{free_port()}",
-            "socket.connection.setup.timeout.ms": 1000,
-        },
-        logger=logging.getLogger("librdkafka"),
+        {"bootstrap.servers": f"127.0.0.1:{free_port()}"}, logger=logging.getLogger("librdkafka")
     )
     until(lambda: client.poll(0.05) or lines.all(), what="a line of librdkafka's")
 
