@@ -33,7 +33,7 @@ def broker() -> confluent_kafka.Producer:
 @pytest.fixture
 def bootstrap_servers(broker: confluent_kafka.Producer) -> str:
     """Give the address of the mock cluster."""
-    [one] = broker.list_topics(timeout=10).brokers.values()
+    [one] = broker.list_topics(timeout=60).brokers.values()
     return f"{one.host}:{one.port}"
 
 
@@ -41,7 +41,7 @@ def bootstrap_servers(broker: confluent_kafka.Producer) -> str:
 def topic(broker: confluent_kafka.Producer) -> str:
     """Give a topic that no other test uses; asking for it makes it, with four partitions."""
     name = f"plays.{uuid.uuid4().hex[:8]}"
-    broker.list_topics(name, timeout=10)
+    broker.list_topics(name, timeout=60)
     return name
 
 
@@ -53,7 +53,7 @@ def records(bootstrap_servers: str) -> Records:
         consumer = confluent_kafka.Consumer(
             {"bootstrap.servers": bootstrap_servers, "group.id": uuid.uuid4().hex, "log_level": 0}
         )
-        partitions = consumer.list_topics(topic, timeout=10).topics[topic].partitions
+        partitions = consumer.list_topics(topic, timeout=60).topics[topic].partitions
         consumer.assign([confluent_kafka.TopicPartition(topic, p, 0) for p in partitions])
         got: list[confluent_kafka.Message] = []
         deadline = time.monotonic() + 60

@@ -52,9 +52,9 @@ def settings(bootstrap_servers: str, topic: str, spans: Spans) -> dict[str, Any]
 async def received(consumer: Any, topic: str) -> tuple[Any, list[Any]]:
     """Poll the first message, then consume the other two."""
     await consumer.assign([TopicPartition(topic, 0, 0)])
-    while (first := await consumer.poll(10)) is None:
+    while (first := await consumer.poll(60)) is None:
         """The timeout of the test bounds it."""
-    return first, await consumer.consume(2, 10)
+    return first, await consumer.consume(2, 60)
 
 
 @KINDS

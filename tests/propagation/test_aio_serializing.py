@@ -267,7 +267,7 @@ def test_what_is_consumed_is_deserialized_and_keeps_its_trace(
         await consumer.subscribe([topic], on_assign=assigned)
         one = await first(consumer)
         async with consumer:
-            [other] = await consumer.consume(1, 10)
+            [other] = await consumer.consume(1, 60)
             for message in (one, other):
                 with processing(message, consumer=consumer):
                     await asyncio.sleep(0)

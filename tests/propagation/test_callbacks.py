@@ -87,7 +87,7 @@ def test_a_delivery_report(
 
     producer.produce(topic, b"own", on_delivery=seen)
     producer.produce(topic, b"configured")
-    producer.flush(10)
+    producer.flush(60)
 
     assert len(seen.contexts) == 2
     assert seen.only_nothing
@@ -232,7 +232,7 @@ came = message(headers={"traceparent": TRACEPARENT})
 producer = Producer({"bootstrap.servers": "m:1", "test.mock.num.brokers": "1", "log_level": 0})
 with processing(came) as span:
     producer.produce("t", b"", callback=lambda *_: seen.append(trace.get_current_span()))
-    producer.flush(10)
+    producer.flush(60)
     assert trace.get_current_span() is span
 assert not span.is_recording()
 assert seen == [trace.INVALID_SPAN], seen

@@ -50,7 +50,7 @@ def sent(bootstrap_servers: str, topic: str, spans: list[ReadableSpan]) -> None:
 
 def first(consumer: confluent_kafka.Consumer) -> confluent_kafka.Message:
     """Poll until a message comes."""
-    while (message := consumer.poll(10)) is None:
+    while (message := consumer.poll(60)) is None:
         """The timeout of the test bounds it."""
     return message
 
@@ -68,7 +68,7 @@ def test_poll_gives_the_untouched_message(consumer: Consumer) -> None:
 @pytest.mark.usefixtures("sent")
 def test_consume_gives_the_untouched_messages(consumer: Consumer) -> None:
     """A batch starts no span; each message keeps the trace it came with."""
-    messages = [first(consumer), *consumer.consume(1, timeout=10)]
+    messages = [first(consumer), *consumer.consume(1, timeout=60)]
 
     assert [message.value() for message in messages] == [b"1", b"2"]
     assert [len(message.headers() or []) for message in messages] == [1, 1]

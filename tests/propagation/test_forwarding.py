@@ -95,7 +95,7 @@ def test_end_to_end_counts_from_the_first_send(
     bootstrap_servers: str, topic: str, records: Records, metrics: InMemoryMetricReader
 ) -> None:
     """Through a retry topic; the queue time is that of the hop alone."""
-    first = message(timestamp=now_ms() - 60_000)
+    first = message(timestamp=now_ms() - 3_600_000)
     with Producer({"bootstrap.servers": bootstrap_servers, "log_level": 0}) as producer:
         producer.produce(topic, first.value(), headers=forwarded(first))
 
@@ -107,8 +107,8 @@ def test_end_to_end_counts_from_the_first_send(
         sums(metrics, "propagation.end_to_end_time"),
         sums(metrics, "propagation.queue_time"),
     )
-    assert 60 <= total < 120
-    assert waited < 30
+    assert 3600 <= total < 7200
+    assert waited < 600
 
 
 def test_a_message_that_was_not_sent_on_counts_from_its_own_time(

@@ -79,7 +79,7 @@ def test_what_the_client_accepts_is_sent_as_the_client_would(
     """A copy made here arrives just as the caller's own headers do."""
     broker.produce(topic, b"", headers=headers, partition=0)
     broker.produce(topic, b"", headers=replaced(headers, NAMES), partition=0)  # type: ignore[arg-type]  # a list is invariant
-    broker.flush(10)
+    broker.flush(60)
 
     theirs, ours = records(topic, 2)
 

@@ -371,7 +371,7 @@ def test_a_bound_function_leaves_its_thread_as_it_was() -> None:
 
 def test_a_bound_function_runs_in_several_threads_at_once() -> None:
     """Arguments and results pass; nobody waits for another's context."""
-    both = threading.Barrier(2, timeout=10)
+    both = threading.Barrier(2, timeout=60)
 
     def meet(number: int, *, add: int) -> tuple[int, int]:
         both.wait()

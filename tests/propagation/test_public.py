@@ -137,7 +137,7 @@ with Producer(mock) as producer:
         assert inject() == expected
         producer.produce("t", b"within", callback=lambda *report: told.append(report))
     producer.produce("t", b"outside", headers=came.headers())
-    producer.flush(10)
+    producer.flush(60)
     [broker] = producer.list_topics().brokers.values()
     settings = {"bootstrap.servers": f"{broker.host}:{broker.port}", "group.id": "g",
                 "group.protocol": "consumer", "auto.offset.reset": "earliest", "log_level": 0}
@@ -145,7 +145,7 @@ with Producer(mock) as producer:
         consumer.subscribe(["t"])
         got = {}
         while len(got) < 2:
-            message = consumer.poll(10)
+            message = consumer.poll(60)
             if message:
                 got[message.value()] = message
                 with processing(message, consumer=consumer):

@@ -62,7 +62,7 @@ def current(given: Context) -> Iterator[None]:
 
 def first(consumer: Consumer) -> Message:
     """Poll until a message comes."""
-    while (message := consumer.poll(10)) is None:
+    while (message := consumer.poll(60)) is None:
         """The timeout of the test bounds it."""
     return message
 
@@ -102,7 +102,7 @@ def test_a_batch_tells_its_size(make: Make, spans: Spans) -> None:
     got = [first(consumer)]
     spans.clear()
 
-    batch = consumer.consume(2, timeout=10)
+    batch = consumer.consume(2, timeout=60)
 
     [poll] = spans
     assert (poll.attributes or {})["messaging.batch.message_count"] == len(batch) == 2
@@ -137,7 +137,7 @@ def test_a_poll_of_several_partitions_names_none(
     consumer.assign([TopicPartition(topic, 0, 0), TopicPartition(topic, 1, 0)])
     spans.clear()
 
-    got = consumer.consume(4, timeout=10)
+    got = consumer.consume(4, timeout=60)
 
     assert {record.partition() for record in got} == {0, 1}
     assert spans[0].name == f"poll {topic}"
@@ -195,7 +195,7 @@ def test_suppressed_calls_are_told_nowhere(
 
     with suppress_instrumentation():
         first(consumer)
-        consumer.consume(1, timeout=10)
+        consumer.consume(1, timeout=60)
         consumer.commit(offsets=[TopicPartition(topic, 0, 2)], asynchronous=False)
 
     operations = {

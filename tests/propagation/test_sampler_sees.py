@@ -54,15 +54,15 @@ from propagation import Consumer, Options, Producer, processing, processing_batc
 host = confluent_kafka.Producer(
     {"bootstrap.servers": "mock:1", "test.mock.num.brokers": "1", "log_level": 0}
 )
-host.list_topics("t", timeout=10)
-[broker] = host.list_topics(timeout=10).brokers.values()
+host.list_topics("t", timeout=60)
+[broker] = host.list_topics(timeout=60).brokers.values()
 settings = {"bootstrap.servers": f"{broker.host}:{broker.port}", "log_level": 0}
 with Producer(settings) as producer:
     producer.produce("t", b"v", "k", 0)
 options = Options(poll_spans=True, commit_spans="always")
 with Consumer({**settings, "group.id": "g"}, options=options) as consumer:
     consumer.assign([confluent_kafka.TopicPartition("t", 0, 0)])
-    while (message := consumer.poll(10)) is None:
+    while (message := consumer.poll(60)) is None:
         pass
     with processing(message, consumer=consumer):
         consumer.commit(message=message, asynchronous=False)

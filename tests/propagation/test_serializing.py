@@ -114,7 +114,7 @@ def test_the_key_comes_before_the_value(
     producer = make()
 
     producer.produce(topic, 7, {"bet": 1}, 2, None, 1_700_000_000_000, [("a", b"1")])
-    producer.flush(10)
+    producer.flush(60)
 
     [record] = records(topic, 1)
     [span] = spans
@@ -142,7 +142,7 @@ def test_serializers_see_and_extend_what_is_sent(make: Make, topic: str, records
     own: list[tuple[str, str | bytes | None]] = [("traceparent", OTHER_TRACEPARENT), ("a", "1")]
 
     producer.produce(topic, "k", "v", headers=own)
-    producer.flush(10)
+    producer.flush(60)
 
     [record] = records(topic, 1)
     assert seen == [["a", "traceparent"], ["a", "traceparent", "schema-key"]]
@@ -209,10 +209,10 @@ def test_reports_and_settings_are_a_producers(
     producer = make(**settings, on_delivery=lambda e, _: told.append(e and e.name()))
 
     producer.produce(topic, 1, "delivered")
-    producer.flush(10)
+    producer.flush(60)
     producer.produce(topic, 2, "dropped")
     producer.purge()
-    producer.flush(10)
+    producer.flush(60)
 
     assert told == ["_PURGE_QUEUE"]
     assert [(s.attributes or {})["messaging.client.id"] for s in spans] == ["api-1", "api-1"]
@@ -223,7 +223,7 @@ def test_a_batch_is_not_serialized(make: Make, topic: str, records: Records) -> 
     producer = make()
 
     assert producer.produce_batch(topic, [{"value": b"1"}, {"value": b"2"}]) == 2
-    producer.flush(10)
+    producer.flush(60)
 
     got = records(topic, 2)
     assert sorted(record.value() or b"" for record in got) == [b"1", b"2"]
@@ -301,7 +301,7 @@ def test_what_is_consumed_is_deserialized_and_keeps_its_trace(
     """Key and value are objects then; the process span is in the trace of the send span."""
     producer = make()
     producer.produce(topic, 7, {"bet": 1})
-    producer.flush(10)
+    producer.flush(60)
 
     with consume(**{"client.id": "worker-1"}) as consumer:
         message = until(lambda: consumer.poll(0.5), what="the message")
@@ -324,7 +324,7 @@ def test_what_cannot_be_deserialized_has_a_trace_too(
     """The error of poll has the message, which can be processed, under the consumer's options."""
     producer = make()
     producer.produce(topic, 7, {"bet": 1})
-    producer.flush(10)
+    producer.flush(60)
     unrelated = Options(policies=(TopicPolicy(relation="link"),))
     consumer = consume(options=unrelated, **{"value.deserializer": fails})
 

@@ -80,19 +80,19 @@ def over_kafka() -> list[Sent]:
     host = confluent_kafka.Producer(
         {"bootstrap.servers": "mock:1", "test.mock.num.brokers": "1", "log_level": 0}
     )
-    [broker] = host.list_topics(timeout=10).brokers.values()
+    [broker] = host.list_topics(timeout=60).brokers.values()
     config = {"bootstrap.servers": f"{broker.host}:{broker.port}", "log_level": 0}
     into, out = f"into.{uuid4().hex}", f"out.{uuid4().hex}"
     with captured_spans(), confluent_kafka.Producer(config) as client:
         for number, case in enumerate(CASES):
             client.produce(into, str(number), partition=0, headers=[*case.headers])
-        client.flush(10)
+        client.flush(60)
         with Producer(config) as producer:
             for message in records(config, into, len(CASES)):
                 with processing(message):
                     for _ in range(CASES[number_of(message)].calls):
                         producer.produce(out, message.value(), partition=0)
-            producer.flush(10)
+            producer.flush(60)
     sent: list[Sent] = [[] for _ in CASES]
     for message in records(config, out, sum(case.calls for case in CASES)):
         fields = [(k, text) for k, text in found(message.headers(), None) if k in FIELDS]
@@ -104,7 +104,7 @@ def records(config: dict[str, object], topic: str, count: int) -> list[confluent
     """Read the first *count* records of partition 0 of *topic*."""
     consumer = Consumer({**config, "group.id": uuid4().hex})
     consumer.assign([confluent_kafka.TopicPartition(topic, 0, 0)])
-    messages = consumer.consume(count, timeout=20)
+    messages = consumer.consume(count, timeout=60)
     consumer.close()
     assert len(messages) == count
     return messages
@@ -204,7 +204,7 @@ def test_a_second_traceparent_restarts_a_real_request() -> None:
     headers = [("traceparent", FIRST_OF_TWO), ("traceparent", SAMPLED)]
 
     with served(app) as address:
-        reply = httpx.get(f"http://{address}/relay/1", headers=headers)
+        reply = httpx.get(f"http://{address}/relay/1", headers=headers, timeout=60)
 
     assert reply.headers["x-trace-id"] not in {TRACE, FIRST_OF_TWO.split("-")[1]}
 
