@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from typing import Self
 
 INSTALL = "install the Debian package prometheus-alertmanager"
-START_SECONDS = 30
-ANSWER_SECONDS = 30
+START_SECONDS = 60
+ANSWER_SECONDS = 60
 RECEIVER = "webhook"
 ROUTE = {
     "receiver": RECEIVER,

@@ -102,6 +102,7 @@ class Browser:
         tab = self._tabs[session] = Tab(self, session)
         for domain in ("Page", "Runtime", "Log", "Network"):
             tab.ask(f"{domain}.enable")
+        tab.begin()
         tab.look(width=width, height=height, dark=dark)
         return tab
 
@@ -143,12 +144,19 @@ class Tab:
     def __init__(self, browser: Browser, session: str) -> None:
         self._browser, self._session = browser, session
         self._loaded = 0
+        self._whole: set[str] = set()  # by the ids of their loaders
         self.problems: list[str] = []
         self.asked: list[str] = []
 
     def ask(self, method: str, **params: Any) -> dict[str, Any]:
         """Send one command about this page and give its answer."""
         return self._browser.ask(method, self._session, **params)
+
+    def begin(self) -> None:
+        """Wait until the empty page is loaded, which is counted as none."""
+        self.ask("Page.setLifecycleEventsEnabled", enabled=True)
+        self._wait_whole(self.ask("Page.getFrameTree")["frameTree"]["frame"]["loaderId"])
+        self._loaded = 0
 
     def look(self, *, width: int = 1280, height: int = 800, dark: bool = False) -> None:
         """Take the size of a window, or below 600 points of a phone, and a colour scheme."""
@@ -164,15 +172,17 @@ class Tab:
 
     def go(self, url: str) -> None:
         """Load *url* and wait until all of it is there."""
-        loaded = self._loaded
         answer = self.ask("Page.navigate", url=url)
         if answer.get("errorText"):
             raise RuntimeError(f"{url}: {answer['errorText']}")
-        self.wait_loaded(loaded)
+        self._wait_whole(answer["loaderId"])
 
     def wait_loaded(self, before: int) -> None:
         """Wait until more pages than *before* are loaded."""
         until(lambda: self._loaded > before, timeout=ANSWER_SECONDS, what="the page to load")
+
+    def _wait_whole(self, loader: str) -> None:
+        until(lambda: loader in self._whole, timeout=ANSWER_SECONDS, what="the page to load")
 
     @property
     def loaded(self) -> int:
@@ -210,6 +220,8 @@ class Tab:
         """Take in one event of the page."""
         if method == "Page.loadEventFired":
             self._loaded += 1
+        elif method == "Page.lifecycleEvent" and params["name"] == "load":
+            self._whole.add(params["loaderId"])
         elif method == "Network.requestWillBeSent":
             self.asked.append(params["request"]["url"])
         elif method == "Runtime.exceptionThrown":

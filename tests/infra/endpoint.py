@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from typing import Self
 
 POLL_SECONDS = 0.02  # how soon stop() is seen
-READ_SECONDS = 10  # for a client that sends nothing
+READ_SECONDS = 30  # for a client that sends nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +60,7 @@ class Endpoint:
 
     def start(self) -> None:
         """Begin to serve, at another port each time."""
-        server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self._answer, self._failures))
-        server.daemon_threads = False  # so that server_close() waits for requests in hand
+        server = _Server(("127.0.0.1", 0), _handler(self._answer, self._failures))
         thread = threading.Thread(target=server.serve_forever, args=[POLL_SECONDS], daemon=True)
         thread.start()
         self.address = f"http://127.0.0.1:{server.server_port}"
@@ -75,6 +74,11 @@ class Endpoint:
         failures, self._failures[:] = self._failures[:], []
         if failures:
             raise ExceptionGroup("requests that were not answered", failures)
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = False  # so that server_close() waits for requests in hand
+    request_queue_size = 128  # of five, a sixth that comes while we stand still waits for seconds
 
 
 def _handler(

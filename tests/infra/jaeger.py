@@ -25,7 +25,7 @@ CONFIG = Path(__file__).parents[2] / "deploy" / "jaeger" / "config.yaml"
 SHIPPED_FOLDER = "/tmp/jaeger"  # noqa: S108 - in its image the one folder that it may write to
 SHIPPED_SAMPLING = "/etc/jaeger/sampling.json"
 START_SECONDS = 60
-ANSWER_SECONDS = 30
+ANSWER_SECONDS = 60
 
 
 def binary() -> str | None:

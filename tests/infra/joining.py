@@ -17,7 +17,7 @@ STREAMS_HEARTBEAT, STREAMS_VERSION = 88, 0
 JOINS, LEAVES = 0, -1  # in place of a member's epoch
 NONE, NO_STRUCT = b"\x00", b"\xff"  # of a string, an array or the tags; of a structure
 SESSION_MS = 60_000
-ANSWER_SECONDS = 20
+ANSWER_SECONDS = 60
 NO_TOPICS = struct.pack(">hii", 0, 0, -1)  # a consumer's subscription: version 0, none, no more
 
 

@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
-from confluent_kafka.cimpl import NewTopic  # confluent_kafka.admin documents it, cimpl types it
 
-from tests.infra import docker
+from tests.infra import docker, kafka_topics
 from tests.infra.kafka_jars import INSTALL, KAFKA_VERSION, available
 from tests.infra.kafka_java import JavaBroker
 from tests.infra.kafka_ready import coordinates
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
 
 VARIABLE = "KAFKA_BOOTSTRAP_SERVERS"
 START_SECONDS = 120  # about 3 s on an idle machine; after a kill up to 13 s
-ANSWER_SECONDS = 20
+ANSWER_SECONDS = 60
 
 
 class Runner(Protocol):
@@ -155,16 +154,8 @@ class KafkaBroker:
 
         *config* are topic properties with ``_`` for ``.``: ``retention_ms=1000``.
         """
-        admin = self.admin()
         properties = {key.replace("_", "."): str(value) for key, value in config.items()}
-        wanted = NewTopic(name, num_partitions=partitions, replication_factor=1, config=properties)
-        admin.create_topics([wanted])[name].result(ANSWER_SECONDS)
-
-        def led() -> bool:
-            found = admin.list_topics(name, timeout=ANSWER_SECONDS).topics[name].partitions
-            return len(found) == partitions and all(p.leader >= 0 for p in found.values())
-
-        until(led, timeout=ANSWER_SECONDS, what=f"a leader of each partition of {name}")
+        kafka_topics.create(self.admin(), name, partitions, properties)
 
     def delete_topic(self, name: str) -> None:
         """Delete topic *name*, with what groups have committed of it; fine if it is gone."""

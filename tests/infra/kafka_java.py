@@ -17,7 +17,7 @@ from tests.infra.process import Service
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-STOP_SECONDS = 30  # a broker that hands over its partitions takes its time
+STOP_SECONDS = 120  # a broker that hands over its partitions takes its time
 NODE = 1
 
 

@@ -10,6 +10,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from confluent_kafka import KafkaException
 from confluent_kafka.admin import (  # type: ignore[attr-defined] # documented to be there
     AclBinding,
     AclOperation,
@@ -21,13 +22,14 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined] # documented t
     ScramMechanism,
     UserScramCredentialUpsertion,
 )
-from confluent_kafka.cimpl import NewTopic  # confluent_kafka.admin documents it, cimpl types it
 
+from tests.infra import kafka_topics
 from tests.infra.certificates import Authority
 from tests.infra.kafka_java import NODE, JavaBroker
 from tests.infra.kafka_ready import coordinates
 from tests.infra.kafka_settings import CLIENTS, CONTROLLER, FOR_TESTS, ONE_NODE, listeners
 from tests.infra.ports import free_port
+from tests.infra.rights import allow
 from tests.infra.wait import until
 
 if TYPE_CHECKING:
@@ -35,7 +37,7 @@ if TYPE_CHECKING:
 
 HOST = "127.0.0.1"
 START_SECONDS = 120
-ANSWER_SECONDS = 20
+ANSWER_SECONDS = 60
 USER, SECRET = "ada", "correct"
 PASSWORD, SAFE, TLS, MTLS = "PASSWORD", "SAFE", "TLS", "MTLS"
 PROTOCOLS = {
@@ -90,13 +92,14 @@ class SecuredKafka:
         return AdminClient({"bootstrap.servers": self.bootstrap_servers})
 
     def create_topic(self, name: str) -> None:
-        """Create topic *name* with one partition."""
-        admin = self.admin()
-        wanted = NewTopic(name, num_partitions=1, replication_factor=1)
-        admin.create_topics([wanted])[name].result(ANSWER_SECONDS)
+        """Create topic *name* with one partition, and wait until it has a leader."""
+        kafka_topics.create(self.admin(), name)
 
     def grant(self, principal: str) -> None:
-        """Let *principal* describe the cluster, every group and every topic, and nothing else."""
+        """Let *principal* describe the cluster, every group and every topic, and nothing else.
+
+        It may do so from here on.
+        """
         everything = [
             (ResourceType.BROKER, "kafka-cluster"),
             (ResourceType.GROUP, "*"),
@@ -114,9 +117,7 @@ class SecuredKafka:
             )
             for kind, name in everything
         ]
-        admin = self.admin()
-        for done in admin.create_acls(rights).values():
-            done.result(ANSWER_SECONDS)
+        allow(self.admin(), rights)
 
     def _know_by_scram(self) -> None:
         known = UserScramCredentialUpsertion(
@@ -127,6 +128,24 @@ class SecuredKafka:
         admin = self.admin()
         for done in admin.alter_user_scram_credentials([known]).values():
             done.result(ANSWER_SECONDS)
+        until(self._knows_by_scram, what=f"{USER} to be known by SCRAM")
+
+    def _knows_by_scram(self) -> bool:
+        """Log in: the broker hears of a password some time after it has answered."""
+        client = AdminClient(
+            {
+                "bootstrap.servers": self.servers(PASSWORD),
+                "security.protocol": PROTOCOLS[PASSWORD],
+                "sasl.mechanism": "SCRAM-SHA-512",
+                "sasl.username": USER,
+                "sasl.password": SECRET,
+                "log_level": 0,
+            }
+        )
+        try:
+            return bool(client.list_topics(timeout=5).brokers)
+        except KafkaException:
+            return False
 
     def _serves(self) -> bool:
         if end := self._broker.ended():

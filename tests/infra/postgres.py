@@ -116,7 +116,16 @@ class Postgres:
     def drop_database(self, url: str) -> None:
         """Drop the database at *url* and end its sessions."""
         name = sql.Identifier(urlsplit(url).path.removeprefix("/"))
-        self._run(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(name))
+        statement = sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(name)
+
+        def dropped() -> bool:
+            try:
+                self._run(statement)
+            except psycopg.errors.ObjectInUse:  # it ends sessions, and waits 5 s for that
+                return False
+            return True
+
+        until(dropped, what="the sessions in a database to end")
 
     def version(self) -> str:
         """Ask the server for its version, such as ``18.1``."""

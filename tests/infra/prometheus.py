@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 INSTALL = "install the Debian package prometheus"
-START_SECONDS = 30
-ANSWER_SECONDS = 30
+START_SECONDS = 60
+ANSWER_SECONDS = 60
 
 
 class Prometheus(Component):

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 _ALTER_CLIENT_QUOTAS: Final = 49
 _HEADER: Final = struct.Struct(">hhi")  # key, version, correlation id
 _BEFORE_ERROR: Final = 12  # correlation id, throttle time, number of entries
+_ANSWER_SECONDS: Final = 60
 
 
 @contextmanager
@@ -34,7 +35,7 @@ def _alter(servers: str, client_id: str, quota: str, rate: float, *, remove: boo
     body = _array(entity + change) + struct.pack(">?", False)
     request = _HEADER.pack(_ALTER_CLIENT_QUOTAS, 0, 1) + _text("tests") + body
     host, _, port = servers.split(",", maxsplit=1)[0].rpartition(":")
-    with socket.create_connection((host, int(port)), timeout=10) as connection:
+    with socket.create_connection((host, int(port)), timeout=_ANSWER_SECONDS) as connection:
         connection.sendall(struct.pack(">i", len(request)) + request)
         with connection.makefile("rb") as answers:
             [length] = struct.unpack(">i", answers.read(4))

@@ -15,7 +15,7 @@ from tests.infra.records import consume
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-READ_SECONDS = 20  # for what must already be there
+READ_SECONDS = 60  # for what must already be there
 
 
 def records(bootstrap_servers: str, topic: str, count: int) -> list[Message]:
@@ -87,7 +87,7 @@ def header(message: Message, name: str) -> str | None:
 
 def samples(url: str, name: str, labels: Mapping[str, str] | None = None) -> list[float]:
     """Read the values of *name* with *labels* from the metrics page at *url*."""
-    page = httpx.get(f"{url}/metrics", timeout=30).raise_for_status()
+    page = httpx.get(f"{url}/metrics", timeout=READ_SECONDS).raise_for_status()
     return values(page.text, name, labels)
 
 

@@ -8,14 +8,12 @@ from uuid import uuid4
 
 from confluent_kafka import Consumer, KafkaException, Producer
 
-from tests.infra.wait import until
+from tests.infra.wait import PATIENCE_SECONDS, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from confluent_kafka import Message
-
-DELIVERY_SECONDS = 30
 
 
 def produce(servers: str, topic: str, *values: bytes, partition: int = 0) -> None:
@@ -29,7 +27,7 @@ def produce(servers: str, topic: str, *values: bytes, partition: int = 0) -> Non
     producer = Producer({"bootstrap.servers": servers, "linger.ms": 0})
     for value in values:
         producer.produce(topic, value, partition=partition, on_delivery=delivered)
-    if (waiting := producer.flush(DELIVERY_SECONDS)) or undelivered:
+    if (waiting := producer.flush(PATIENCE_SECONDS)) or undelivered:
         raise RuntimeError(f"{topic}: {waiting} records without an answer, errors {undelivered}")
 
 
@@ -52,7 +50,9 @@ def subscribed(servers: str, topic: str, group: str = "") -> Iterator[Consumer]:
         consumer.close()
 
 
-def consume(consumer: Consumer, count: int = 1, *, timeout: float = 30) -> list[Message]:
+def consume(
+    consumer: Consumer, count: int = 1, *, timeout: float = PATIENCE_SECONDS
+) -> list[Message]:
     """Read *count* records, in *timeout* seconds each; raise KafkaException on an error."""
     return [
         until(lambda: polled(consumer), timeout=timeout, every=0, what=f"record {number}")

@@ -18,7 +18,7 @@ LONG_AGO = "2020-01-01T00:00:00Z"
 def send(alertmanager: Alertmanager, **alert: Any) -> None:
     """Post one alert with our labels by API v2."""
     alerts = [{"labels": LABELS, **alert}]
-    httpx.post(f"{alertmanager.url}/api/v2/alerts", json=alerts, timeout=30).raise_for_status()
+    httpx.post(f"{alertmanager.url}/api/v2/alerts", json=alerts, timeout=60).raise_for_status()
 
 
 def test_an_alert_is_taken(alertmanager: Alertmanager) -> None:
@@ -48,7 +48,7 @@ def test_the_webhook_gets_the_resolve(alertmanager: Alertmanager, webhook: Webho
 
     send(alertmanager, startsAt=LONG_AGO, endsAt=LONG_AGO)
 
-    told = until(lambda: webhook.notifications()[1:], timeout=30, what="the resolve")
+    told = until(lambda: webhook.notifications()[1:], what="the resolve")
     assert [alert["status"] for alert in told[0]["alerts"]] == ["resolved"]
 
 

@@ -10,6 +10,7 @@ from confluent_kafka import ConsumerGroupType, Producer, TopicPartition
 from tests.infra.kafka import KafkaBroker, described
 from tests.infra.records import consume, produce, subscribed
 from tests.infra.require import Missing
+from tests.infra.wait import until
 
 if TYPE_CHECKING:
     from confluent_kafka import Message
@@ -34,7 +35,7 @@ def test_a_topic_has_what_was_asked_for(kafka: KafkaBroker, topic: str) -> None:
 
     kafka.create_topic(name, partitions=3, retention_ms=60_000)
 
-    found = kafka.admin().list_topics(name, timeout=20).topics[name].partitions
+    found = kafka.admin().list_topics(name, timeout=60).topics[name].partitions
     assert sorted(found) == [0, 1, 2]
     assert all(partition.leader == 1 for partition in found.values())
     kafka.delete_topic(name)
@@ -50,7 +51,7 @@ def test_a_topic_does_not_appear_by_itself(kafka: KafkaBroker, topic: str) -> No
     producer.purge()
 
     assert undelivered == 1
-    assert name not in admin.list_topics(timeout=20).topics
+    assert name not in admin.list_topics(timeout=60).topics
 
 
 def test_deleting_a_topic_twice_is_fine(kafka: KafkaBroker, topic: str) -> None:
@@ -60,7 +61,7 @@ def test_deleting_a_topic_twice_is_fine(kafka: KafkaBroker, topic: str) -> None:
     kafka.delete_topic(topic)
 
     admin = kafka.admin()
-    assert topic not in admin.list_topics(timeout=10).topics
+    until(lambda: topic not in admin.list_topics(timeout=60).topics, what="the topic to be gone")
 
 
 def test_a_group_by_the_new_protocol_is_listed(kafka: KafkaBroker, topic: str) -> None:
@@ -70,7 +71,7 @@ def test_a_group_by_the_new_protocol_is_listed(kafka: KafkaBroker, topic: str) -
 
     with subscribed(kafka.bootstrap_servers, topic, group) as consumer:
         consume(consumer)
-        listed = admin.list_consumer_groups(request_timeout=20).result(30)
+        listed = admin.list_consumer_groups(request_timeout=60).result(60)
 
     assert {g.group_id: g.type for g in listed.valid}[group] == ConsumerGroupType.CONSUMER
 
@@ -88,7 +89,7 @@ def test_data_and_address_survive_a_kill(own_kafka: KafkaBroker) -> None:
 
     with subscribed(servers, "kept", "readers") as consumer:
         assert own_kafka.bootstrap_servers == servers
-        assert consumer.committed([TopicPartition("kept", 0)], timeout=20)[0].offset == 1
+        assert consumer.committed([TopicPartition("kept", 0)], timeout=60)[0].offset == 1
         assert values(consume(consumer)) == [b"too"]
 
 
@@ -98,7 +99,7 @@ def test_a_broker_can_be_restarted_in_order(own_kafka: KafkaBroker) -> None:
 
     own_kafka.restart()
 
-    assert len(own_kafka.admin().list_topics("kept", timeout=20).topics["kept"].partitions) == 2
+    assert len(own_kafka.admin().list_topics("kept", timeout=60).topics["kept"].partitions) == 2
 
 
 def test_a_given_broker_is_used_as_it_is(
@@ -113,4 +114,4 @@ def test_a_given_broker_is_used_as_it_is(
         with pytest.raises(Missing, match="unset KAFKA_BOOTSTRAP_SERVERS"):
             given.kill()
 
-    assert kafka.admin().list_topics(timeout=20).brokers
+    assert kafka.admin().list_topics(timeout=60).brokers

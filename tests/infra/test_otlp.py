@@ -14,6 +14,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.trace import Link, SpanKind, Status, StatusCode
 
 from tests.infra.otlp import OtlpReceiver, ReceivedLink
+from tests.infra.wait import PATIENCE_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,7 +24,9 @@ if TYPE_CHECKING:
 
 def provider(receiver: OtlpReceiver, compression: Compression) -> TracerProvider:
     """Make a provider that sends each span to *receiver* as it ends."""
-    exporter = OTLPSpanExporter(f"{receiver.endpoint}/v1/traces", compression=compression)
+    exporter = OTLPSpanExporter(
+        f"{receiver.endpoint}/v1/traces", compression=compression, timeout=PATIENCE_SECONDS
+    )
     made = TracerProvider(resource=Resource({"service.name": "game-api", "version": 3}))
     made.add_span_processor(SimpleSpanProcessor(exporter))
     return made
@@ -81,8 +84,9 @@ def test_spans_are_forgotten_on_demand(otlp: OtlpReceiver, tracer: Tracer) -> No
 
 def test_what_is_no_otlp_is_refused(otlp: OtlpReceiver) -> None:
     """Another path and another encoding get the status that the specification names."""
-    wrong_path = httpx.post(f"{otlp.endpoint}/v1/metrics")
-    json_body = httpx.post(f"{otlp.endpoint}/v1/traces", json={"resourceSpans": []})
+    with httpx.Client(base_url=otlp.endpoint, timeout=PATIENCE_SECONDS) as client:
+        wrong_path = client.post("/v1/metrics")
+        json_body = client.post("/v1/traces", json={"resourceSpans": []})
 
     assert (wrong_path.status_code, json_body.status_code) == (404, 415)
 
@@ -96,6 +100,7 @@ def test_what_cannot_be_decoded_is_not_swallowed() -> None:
         f"{receiver.endpoint}/v1/traces",
         content=b"not protobuf",
         headers={"content-type": "application/x-protobuf"},
+        timeout=PATIENCE_SECONDS,
     )
 
     assert answered.status_code == 500

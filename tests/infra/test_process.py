@@ -205,6 +205,6 @@ def alive(pid: int) -> bool:
     """Tell whether process *pid* exists and has not ended."""
     try:
         status = Path(f"/proc/{pid}/stat").read_text()
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):  # it may end between the open and the read
         return False
     return status.rpartition(")")[2].split()[0] != "Z"

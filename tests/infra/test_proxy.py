@@ -11,7 +11,7 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from tests.infra.endpoint import Endpoint, Request, Response
-from tests.infra.wait import until
+from tests.infra.wait import PATIENCE_SECONDS, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,7 +37,7 @@ def echo_port() -> Iterator[int]:
 
 def connected(port: int) -> socket.socket:
     """Connect to *port*."""
-    return socket.create_connection(("127.0.0.1", port), timeout=10)
+    return socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_SECONDS)
 
 
 def answer(client: socket.socket, body: bytes) -> bytes:
@@ -138,7 +138,7 @@ def test_kafka_is_reached_through_its_proxy_alone(
 ) -> None:
     """A client of the proxied listener loses Kafka by a cut, and finds it again when healed."""
     client = AdminClient({"bootstrap.servers": kafka.proxied_servers, "log_level": 0})
-    brokers = client.list_topics(timeout=20).brokers
+    brokers = client.list_topics(timeout=60).brokers
 
     kafka_proxy.cut()
     with pytest.raises(KafkaException):
@@ -146,7 +146,7 @@ def test_kafka_is_reached_through_its_proxy_alone(
     kafka_proxy.heal()
 
     assert [broker.port for broker in brokers.values()] == [kafka.advertised_port]
-    assert until(lambda: answers(client), timeout=30, what="Kafka behind the healed proxy")
+    assert until(lambda: answers(client), what="Kafka behind the healed proxy")
 
 
 def answers(client: AdminClient) -> bool:
