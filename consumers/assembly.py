@@ -12,6 +12,7 @@ from consumers.deadletters.queue import PROPERTIES, DeadLetterQueue
 from consumers.deadletters.topic import TopicCheck
 from consumers.errors import Fatal, reaction_to
 from consumers.kafka.client_log import ClientLog
+from consumers.kafka.lasting import LastingProducer
 from consumers.kafka.properties import (
     consumer_properties,
     poll_interval_seconds,
@@ -137,13 +138,14 @@ def make_dead_letters(settings: ConsumerSettings, metrics: Metrics) -> DeadLette
 
 def make_producer(
     settings: KafkaSettings, client_log: ClientLog, more: Mapping[str, Any] | None = None
-) -> Producer:
+) -> LastingProducer:
     """Make a producer that carries the current trace. Whoever made it polls and flushes it.
 
     *more* are properties that go before those of *settings*. Raises `Fatal` when it refuses them.
     """
-    wanted = {**producer_properties(settings), **(more or {}), **client_log.callbacks()}
+    heard = {**client_log.callbacks(), **client_log.listening()}
+    wanted = {**producer_properties(settings), **(more or {}), **heard}
     try:
-        return Producer(wanted)
+        return LastingProducer(lambda: Producer(wanted), client_log)
     except (KafkaException, ValueError, TypeError) as error:
         raise Fatal(f"the producer cannot be made: {error}") from error

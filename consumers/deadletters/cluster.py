@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
     from confluent_kafka import Producer
 
+    from consumers.kafka.lasting import LastingProducer
+
 ANSWER_SECONDS = 5.0
 WARNINGS = 4  # a level of syslog
 BY_DEFAULT = -1  # replication factor: as the broker is set up
@@ -36,7 +38,7 @@ BY_DEFAULT = -1  # replication factor: as the broker is set up
 class KafkaCluster:
     """The cluster of *producer*, whose *properties* an AdminClient is made of."""
 
-    def __init__(self, producer: Producer, properties: dict[str, Any]) -> None:
+    def __init__(self, producer: Producer | LastingProducer, properties: dict[str, Any]) -> None:
         self._producer = producer
         self._properties = properties
 

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from confluent_kafka import Message, Producer
 
     from consumers.deadletters.topic import TopicCheck
+    from consumers.kafka.lasting import LastingProducer
     from consumers.types import Headers, Record
 
 # For the producer of dead letters. By its own default librdkafka refuses what is larger than 1 MB,
@@ -56,7 +57,7 @@ class DeadLetterQueue:
 
     def __init__(
         self,
-        producer: Producer,
+        producer: Producer | LastingProducer,
         *,
         topic: str,
         group: str,

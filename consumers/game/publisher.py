@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from confluent_kafka import KafkaError, Message, Producer
 
     from consumers.game.events import Play
+    from consumers.kafka.lasting import LastingProducer
 
 POLL_SECONDS = 0.1  # a callback is served at once; this bounds how long a stop may take
 READY_TIMEOUT_SECONDS = 1.0
@@ -35,7 +36,9 @@ class KafkaPublisher:
     *timeout_seconds* bounds `publish`.
     """
 
-    def __init__(self, producer: Producer, topic: str, timeout_seconds: float) -> None:
+    def __init__(
+        self, producer: Producer | LastingProducer, topic: str, timeout_seconds: float
+    ) -> None:
         self._producer = producer
         self._topic = topic
         self._timeout_seconds = timeout_seconds

@@ -8,6 +8,11 @@ A broker that hangs is no error to librdkafka before a minute has passed: its co
 a member of a group is answered all the time: a fetch within half a second, a heartbeat every 3 s
 (5 s with the new protocol), also while all is paused. So a consumer looks at the number of answers
 in its statistics, and `ClientLog.silent` speaks up `SILENT_SECONDS` after the last one.
+
+A client drops the brokers that an answer does not name. A cluster that comes up, or has just stood
+still, may name none; if the client is unlucky then, it is left without any and asks nobody again,
+not even its bootstrap servers (confluentinc/librdkafka#5301). `ClientLog.forlorn` says so: whoever
+owns such a client makes another.
 """
 
 from __future__ import annotations
@@ -29,6 +34,10 @@ QUIET_SECONDS = 60.0
 STATISTICS_MS = 2000
 # Longer than the pause between two heartbeats of either protocol and one look at the statistics.
 SILENT_SECONDS = 8.0
+# Looks at the statistics in which no broker was known: one alone may fall between two of them.
+FORLORN_LOOKS = 3
+# Where a broker was learned of that a client can ask; the others are places for one.
+_BROKERS: Final = frozenset({"configured", "learned"})
 
 # A client that has failed says so by this code, without the mark of a fatal error: a member that
 # was fenced by another with its name, for one. The constant is public, as in librdkafka.
@@ -66,6 +75,8 @@ class ClientLog:
         self._quiet = Quiet(clock)
         self._clock = clock
         self._answers, self._answered_at = 0, clock()
+        self._name, self._looks_without = "", 0
+        self._replaced: set[str] = set()
         self.fatal: KafkaError | None = None
 
     def callbacks(self) -> dict[str, Any]:
@@ -73,7 +84,7 @@ class ClientLog:
         return {"logger": self, "error_cb": self.error}
 
     def listening(self) -> dict[str, Any]:
-        """Give the properties that let `silent` know; for a client that is never idle."""
+        """Give the properties that let `silent` and `forlorn` know, of a client that is polled."""
         return {"statistics.interval.ms": STATISTICS_MS, "stats_cb": self.statistics}
 
     def silent(self) -> str | None:
@@ -81,15 +92,33 @@ class ClientLog:
         seconds = self._clock() - self._answered_at
         return f"no broker has answered for {seconds:.0f} s" if seconds > SILENT_SECONDS else None
 
+    def forlorn(self) -> bool:
+        """Say whether the client has lost every broker for good."""
+        return self._looks_without >= FORLORN_LOOKS
+
+    def renewed(self) -> None:
+        """Hear that another client is in the place of one that was `forlorn`.
+
+        Statistics that the old one sends while it is closed count no more.
+        """
+        self._replaced.add(self._name)
+        self._looks_without = 0
+        self._log.warning("kafka_client_renewed")
+
     def left_out(self, records: int) -> None:
         """Count *records* that the client had to leave out."""
         self._left_out.inc(records)
 
     def statistics(self, text: str) -> None:
         """Take librdkafka's statistics, a JSON object; ``rx`` counts the answers of all brokers."""
-        answers = json.loads(text)["rx"]
-        if answers != self._answers:
-            self._answers, self._answered_at = answers, self._clock()
+        told = json.loads(text)
+        if told["name"] in self._replaced:
+            return
+        self._name = told["name"]
+        known = any(one["source"] in _BROKERS for one in told["brokers"].values())
+        self._looks_without = 0 if known else self._looks_without + 1
+        if told["rx"] != self._answers:
+            self._answers, self._answered_at = told["rx"], self._clock()
 
     def log(self, level: int, _: str, facility: str, name: str, text: str) -> None:
         """Take one line of librdkafka's, called as `logging.Logger.log` is."""

@@ -9,6 +9,9 @@ What the client library does that is easy to get wrong, and is kept right here:
 - A partition whose offset is no longer kept is moved on by us, and never silently, see
   `consumers.kafka.beginnings`.
 - For the same reason ``close()`` may take most of a minute, and is left to a thread.
+- A client that has lost every broker for good is replaced by another, which joins anew, see
+  `consumers.kafka.client_log`. The old one stays in the group until its session ends, and what it
+  says from then on is heard by nobody.
 """
 
 from __future__ import annotations
@@ -26,7 +29,7 @@ from consumers.types import Record, TopicPartition
 from propagation import Consumer
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
     from confluent_kafka import Message
 
@@ -75,31 +78,20 @@ class KafkaSource:
         self._topic, self._client_log = topic, client_log
         self._listener: Listener | None = None
         self._unannounced: list[TopicPartition] | None = None
+        self._owned: set[TopicPartition] = set()
+        self._underway: Mapping[TopicPartition, int] = {}  # a commit that is not answered
         self._beginnings = Beginnings(properties, client_log)
-        try:
-            self.consumer = Consumer(
-                {
-                    **reporting(properties),
-                    **client_log.callbacks(),
-                    **client_log.listening(),
-                    "on_commit": self._on_commit,
-                }
-            )
-        except (KafkaException, ValueError, TypeError) as error:
-            raise Fatal(f"the consumer cannot be made: {_words(error)}") from error
+        self._properties = {
+            **reporting(properties),
+            **client_log.callbacks(),
+            **client_log.listening(),
+        }
+        self.consumer = self._make()
 
     def subscribe(self, listener: Listener) -> None:
         """Join the group."""
         self._listener = listener
-        try:
-            self.consumer.subscribe(
-                [self._topic],
-                on_assign=self._on_assign,
-                on_revoke=self._on_revoke,
-                on_lost=self._on_lost,
-            )
-        except KafkaException as error:
-            raise Fatal(f"cannot subscribe to {self._topic}: {_words(error)}") from error
+        self._join()
 
     def fetch(self, most: int, timeout_seconds: float) -> list[Record]:
         """Serve callbacks and give the next records, at *most* so many, as soon as there is one."""
@@ -110,6 +102,8 @@ class KafkaSource:
             messages += self.consumer.consume(most - 1, 0)
         self._announce()
         records = [record_of(one) for one in messages if self._is_record(one)]
+        if self._client_log.forlorn():
+            self._renew()
         self._beginnings.begin(self.consumer)
         if fatal := self._client_log.fatal:
             raise Fatal(f"the Kafka client cannot go on: {fatal.name()}: {fatal.str()}")
@@ -128,14 +122,17 @@ class KafkaSource:
     def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
         """Send *offsets* on their way; the listener hears of it from a later `fetch`."""
         named = [confluent_kafka.TopicPartition(*at, offset) for at, offset in offsets.items()]
+        self._underway = offsets
         try:
             self.consumer.commit(offsets=named, asynchronous=True)
         except KafkaException as error:
-            self._told.committed(offsets, _words(error))
+            self._answered(offsets, _words(error))
 
     def close(self, timeout_seconds: float) -> bool:
         """Leave the group; says whether that was done in time. The listener hears of it."""
-        closing = threading.Thread(target=self._close, name="leave-group", daemon=True)
+        closing = threading.Thread(
+            target=_close, args=[self.consumer], name="leave-group", daemon=True
+        )
         closing.start()
         closing.join(timeout_seconds)
         return not closing.is_alive()
@@ -144,12 +141,6 @@ class KafkaSource:
     def _told(self) -> Listener:
         assert self._listener is not None, "subscribe comes first"
         return self._listener
-
-    def _close(self) -> None:
-        try:
-            self.consumer.close()
-        except Exception as error:
-            log.exception("group_not_left", exc_info=error)
 
     def _announce(self) -> None:
         if self._unannounced is not None:
@@ -166,18 +157,64 @@ class KafkaSource:
             self._client_log.error(error)
         return False
 
-    def _on_assign(self, _: object, partitions: list[confluent_kafka.TopicPartition]) -> None:
-        self._unannounced = [*(self._unannounced or ()), *_names(partitions)]
+    def _make(self) -> Consumer:
+        made: list[Consumer] = []
 
-    def _on_revoke(self, _: object, partitions: list[confluent_kafka.TopicPartition]) -> None:
-        self._announce()
-        self._beginnings.forget(_names(partitions))
-        self._told.revoked(_names(partitions))
+        def committed(*answer: Any) -> None:
+            if made and made[0] is self.consumer:
+                self._on_commit(*answer)
 
-    def _on_lost(self, _: object, partitions: list[confluent_kafka.TopicPartition]) -> None:
+        try:
+            made.append(Consumer({**self._properties, "on_commit": committed}))
+        except (KafkaException, ValueError, TypeError) as error:
+            raise Fatal(f"the consumer cannot be made: {_words(error)}") from error
+        return made[0]
+
+    def _join(self) -> None:
+        ours = self.consumer
+
+        def while_ours(hear: Callable[[list[TopicPartition]], None]) -> Callable[..., None]:
+            def heard(_: object, partitions: list[confluent_kafka.TopicPartition]) -> None:
+                if ours is self.consumer:
+                    hear(_names(partitions))
+
+            return heard
+
+        try:
+            ours.subscribe(
+                [self._topic],
+                on_assign=while_ours(self._on_assign),
+                on_revoke=while_ours(self._on_revoke),
+                on_lost=while_ours(self._on_lost),
+            )
+        except KafkaException as error:
+            raise Fatal(f"cannot subscribe to {self._topic}: {_words(error)}") from error
+
+    def _renew(self) -> None:
+        """Go on with another client; what the old one had in its hands is lost to it."""
+        self._client_log.renewed()
+        self._on_lost(list(self._owned))
+        if self._underway:
+            self._answered(self._underway, "_DESTROY")
+        old, self.consumer = self.consumer, self._make()
+        threading.Thread(target=_close, args=[old], name="leave-group", daemon=True).start()
+        self._join()
+
+    def _on_assign(self, partitions: list[TopicPartition]) -> None:
+        self._owned.update(partitions)
+        self._unannounced = [*(self._unannounced or ()), *partitions]
+
+    def _on_revoke(self, partitions: list[TopicPartition]) -> None:
         self._announce()
-        self._beginnings.forget(_names(partitions))
-        self._told.lost(_names(partitions))
+        self._owned.difference_update(partitions)
+        self._beginnings.forget(partitions)
+        self._told.revoked(partitions)
+
+    def _on_lost(self, partitions: list[TopicPartition]) -> None:
+        self._announce()
+        self._owned.difference_update(partitions)
+        self._beginnings.forget(partitions)
+        self._told.lost(partitions)
 
     def _on_commit(
         self, error: KafkaError | None, partitions: list[confluent_kafka.TopicPartition]
@@ -188,7 +225,18 @@ class KafkaSource:
             answer = answers.setdefault(why.name() if why else None, {})
             answer[TopicPartition(one.topic, one.partition)] = one.offset
         for reason, offsets in answers.items():
-            self._told.committed(offsets, reason)
+            self._answered(offsets, reason)
+
+    def _answered(self, offsets: Mapping[TopicPartition, int], error: str | None) -> None:
+        self._underway = {}
+        self._told.committed(offsets, error)
+
+
+def _close(consumer: Consumer) -> None:
+    try:
+        consumer.close()
+    except Exception as error:
+        log.exception("group_not_left", exc_info=error)
 
 
 def _names(partitions: list[confluent_kafka.TopicPartition]) -> list[TopicPartition]:

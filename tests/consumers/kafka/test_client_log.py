@@ -8,7 +8,12 @@ from typing import TYPE_CHECKING
 
 from confluent_kafka import KafkaError
 
-from consumers.kafka.client_log import QUIET_SECONDS, SILENT_SECONDS, ClientLog
+from consumers.kafka.client_log import (
+    FORLORN_LOOKS,
+    QUIET_SECONDS,
+    SILENT_SECONDS,
+    ClientLog,
+)
 from consumers.metrics import Metrics
 from tests.fakes import FakeClock
 
@@ -94,9 +99,12 @@ def test_a_client_that_has_failed_is_remembered() -> None:
     assert log.fatal is failed
 
 
-def answered(log: ClientLog, answers: int) -> None:
-    """Hand in statistics with *answers* in all."""
-    log.statistics(json.dumps({"type": "consumer", "rx": answers}))
+def answered(
+    log: ClientLog, answers: int, source: str = "learned", name: str = "consumer-1"
+) -> None:
+    """Hand in statistics of client *name* with *answers* in all, of one broker from *source*."""
+    brokers = {"kafka:9092/1": {"source": source}}
+    log.statistics(json.dumps({"name": name, "rx": answers, "brokers": brokers}))
 
 
 def test_a_broker_that_answers_is_not_silent() -> None:
@@ -128,3 +136,33 @@ def test_a_broker_that_hangs_is_silent() -> None:
     assert just_in_time is None
     assert late == "no broker has answered for 9 s"
     assert log.silent() is None
+
+
+def test_a_client_that_lost_every_broker_is_forlorn() -> None:
+    """What it knows of a coordinator helps nobody; a broker from anywhere else would."""
+    log = ClientLog("consumer", Metrics(), FakeClock())
+
+    said = []
+    for source in ["logical"] * FORLORN_LOOKS + ["configured"]:
+        answered(log, 7, source)
+        said.append(log.forlorn())
+
+    assert said == [*[False] * (FORLORN_LOOKS - 1), True, False]
+
+
+def test_what_a_client_says_that_was_replaced_counts_no_more(logged: list[EventDict]) -> None:
+    """It speaks on while it is closed, and its place is taken."""
+    log = ClientLog("consumer", Metrics(), FakeClock())
+    for _ in range(FORLORN_LOOKS):
+        answered(log, 7, "logical")
+
+    log.renewed()
+    for _ in range(FORLORN_LOOKS):
+        answered(log, 7, "logical")
+    old = log.forlorn()
+    for _ in range(FORLORN_LOOKS):
+        answered(log, 7, "logical", name="consumer-2")
+
+    assert [event["event"] for event in logged] == ["kafka_client_renewed"]
+    assert old is False
+    assert log.forlorn()
