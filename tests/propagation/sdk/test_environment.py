@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from propagation.sdk.environment import Settings, SettingsError, read
+from propagation.sdk.environment import SAMPLER_GROUP, Settings, SettingsError, read
 from propagation.sdk.sampling import DEFAULT_SPANS_PER_SECOND
 from propagation.sdk.sampling import NAME as RATE_LIMITED
 
@@ -255,10 +255,11 @@ VARIABLES = [
 @pytest.fixture(scope="module")
 def offered() -> Iterator[None]:
     """Look for samplers of other packages once: it takes a tenth of a second each time."""
-    there = entry_points()
+    there = entry_points(group=SAMPLER_GROUP)
 
-    def look(**wanted: str) -> EntryPoints:
-        return there.select(**wanted)
+    def look(*, group: str, name: str) -> EntryPoints:
+        assert group == SAMPLER_GROUP
+        return there.select(name=name)
 
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr("propagation.sdk.environment.entry_points", look)
