@@ -1,6 +1,7 @@
 """What W3C asks of who takes part in a trace, seen from outside: headers in, headers out.
 
-Each provider needs a process of its own, because OpenTelemetry allows one.
+Each provider needs a process of its own, because OpenTelemetry allows one: a sampler has one that
+takes question after question.
 """
 
 from __future__ import annotations
@@ -8,10 +9,16 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.propagation.builders import SPAN_ID, TRACE_ID
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    PassedOn = Callable[..., list[dict[str, str]]]
 
 PASS_ON = """
 import json, sys
@@ -25,37 +32,70 @@ import confluent_kafka
 
 settings = {"bootstrap.servers": "m:1", "test.mock.num.brokers": "1", "log_level": 0}
 with Producer(settings) as producer:
-    options = Options(policies=(TopicPolicy(**json.loads(sys.argv[3])),))
-    with processing(message(headers=json.loads(sys.argv[2])), options=options):
-        for _ in range(2):
-            producer.produce("t", b"", partition=0)
-    producer.flush(10)
     [broker] = producer.list_topics().brokers.values()
-    reader = confluent_kafka.Consumer(
-        {"bootstrap.servers": f"{broker.host}:{broker.port}", "group.id": "g", "log_level": 0}
-    )
+    reader = confluent_kafka.Consumer({
+        "bootstrap.servers": f"{broker.host}:{broker.port}",
+        "group.id": "g",
+        "log_level": 0,
+        "fetch.wait.max.ms": 10,
+    })
+    producer.list_topics("t")  # asking for it makes it
     reader.assign([confluent_kafka.TopicPartition("t", 0, 0)])
-    got = [dict(m.headers() or ()) for m in reader.consume(2, timeout=10)]
+    for question in sys.stdin:
+        policy, headers = json.loads(question)
+        options = Options(policies=(TopicPolicy(**policy),))
+        with processing(message(headers=headers), options=options):
+            for _ in range(2):
+                producer.produce("t", b"", partition=0)
+        producer.flush(60)
+        got = [dict(m.headers() or ()) for m in reader.consume(2, timeout=60)]
+        print(json.dumps([{k: v.decode() for k, v in h.items()} for h in got]), flush=True)
     reader.close()
-print(json.dumps([{k: v.decode() for k, v in headers.items()} for headers in got]))
 """
 
 
-def passed_on(
-    sampler: str, policy: dict[str, str] | None = None, **headers: str
-) -> list[dict[str, str]]:
-    """Process a message with *headers* under *sampler*, send two on, give their headers."""
-    run = subprocess.run(
-        [sys.executable, "-c", PASS_ON, sampler, json.dumps(headers), json.dumps(policy or {})],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
-    assert run.returncode == 0, run.stderr
-    sent: list[dict[str, str]] = json.loads(run.stdout)
-    assert len(sent) == 2
-    return sent
+class Service:
+    """A process that passes messages on under *sampler*. A context manager."""
+
+    def __init__(self, sampler: str) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", PASS_ON, sampler],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def passes_on(self, policy: dict[str, str], headers: dict[str, str]) -> list[dict[str, str]]:
+        """Process a message with *headers*, send two on, give their headers."""
+        assert self._process.stdin
+        assert self._process.stdout
+        self._process.stdin.write(json.dumps([policy, headers]) + "\n")
+        self._process.stdin.flush()
+        sent: list[dict[str, str]] = json.loads(self._process.stdout.readline())
+        assert len(sent) == 2
+        return sent
+
+    def end(self) -> None:
+        """End it, which must go well."""
+        self._process.communicate()
+        assert self._process.returncode == 0
+
+
+@pytest.fixture(scope="module")
+def passed_on() -> Iterator[PassedOn]:
+    """Give a function that asks the service of a sampler, which it starts when first asked for."""
+    services: dict[str, Service] = {}
+
+    def ask(
+        sampler: str, policy: dict[str, str] | None = None, **headers: str
+    ) -> list[dict[str, str]]:
+        if sampler not in services:
+            services[sampler] = Service(sampler)
+        return services[sampler].passes_on(policy or {}, headers)
+
+    yield ask
+    for service in services.values():
+        service.end()
 
 
 def parts(headers: dict[str, str]) -> tuple[str, str, int]:
@@ -84,7 +124,9 @@ def came(flags: int, version: str = "00", more: str = "") -> str:
         ("TraceIdRatioBased(0.0)", 0b11, 0b10),
     ],
 )
-def test_flags_tell_what_was_decided_here(sampler: str, flags: int, expected: int) -> None:
+def test_flags_tell_what_was_decided_here(
+    passed_on: PassedOn, sampler: str, flags: int, expected: int
+) -> None:
     """Sampled is this service's decision, and that respects the sender's unless told otherwise.
 
     Random stays as it came. Whatever the decision, the parent is another one with each message.
@@ -98,7 +140,7 @@ def test_flags_tell_what_was_decided_here(sampler: str, flags: int, expected: in
 
 
 @pytest.mark.parametrize("sampler", ["ALWAYS_ON", "ALWAYS_OFF"])
-def test_a_trace_that_begins_here_is_random(sampler: str) -> None:
+def test_a_trace_that_begins_here_is_random(passed_on: PassedOn, sampler: str) -> None:
     """Without a traceparent, or with an unreadable one, ids are new and said to be random.
 
     A tracestate that came alone goes. That this service records nothing is told all the same.
@@ -117,7 +159,7 @@ def test_a_trace_that_begins_here_is_random(sampler: str) -> None:
         assert not any("tracestate" in one for one in sent)
 
 
-def test_a_later_version_is_answered_in_ours() -> None:
+def test_a_later_version_is_answered_in_ours(passed_on: PassedOn) -> None:
     """Its first fields count, what it adds is not looked at, and version 00 goes out."""
     [headers, _] = passed_on("ParentBased(ALWAYS_ON)", traceparent=came(0xFF, "cc", "-more"))
 
@@ -128,7 +170,7 @@ def test_a_later_version_is_answered_in_ours() -> None:
 @pytest.mark.parametrize(
     "policy", [{"trust": "link"}, {"trust": "ignore"}, {"relation": "link"}, {"relation": "none"}]
 )
-def test_a_stranger_decides_nothing(policy: dict[str, str]) -> None:
+def test_a_stranger_decides_nothing(passed_on: PassedOn, policy: dict[str, str]) -> None:
     """A trace that starts anew asks its own sampler, and leaves the other's state behind."""
     for sampler, expected in (("ParentBased(ALWAYS_OFF)", 0b10), ("ParentBased(ALWAYS_ON)", 0b11)):
         for flags in (0b00, 0b01):
@@ -141,7 +183,10 @@ def test_a_stranger_decides_nothing(policy: dict[str, str]) -> None:
 
 def test_ids_say_nothing_of_whoever_made_them() -> None:
     """Processes that were started alike make ids that have nothing in common."""
-    made = [passed_on("ALWAYS_OFF") for _ in range(2)]
+    services = [Service("ALWAYS_OFF") for _ in range(2)]
+    made = [service.passes_on({}, {}) for service in services]
+    for service in services:
+        service.end()
 
     ids = [parts(headers) for sent in made for headers in sent]
     assert len({trace_id[-14:] for trace_id, _, _ in ids}) == 2
