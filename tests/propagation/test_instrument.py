@@ -68,7 +68,7 @@ with captured_spans() as spans:
         producer = eval(make)
         name = topic + place.replace(" ", "-").replace("'", "")
         producer.produce(name, key=b"k", value=b"v")
-        producer.flush(10)
+        producer.flush(60)
         with Reader({**group, "group.id": name}) as reader:
             reader.subscribe([name])
             told[place] = len(trace_of(first(reader)))
@@ -204,7 +204,7 @@ def test_the_avro_clients_are_traced(bootstrap_servers: str, first: str) -> None
         def send():
             producer = AvroProducer(client | registry)
             producer.produce(topic=topic)
-            producer.flush(10)
+            producer.flush(60)
 
         with captured_spans() as spans:
             send()
@@ -373,7 +373,7 @@ with captured_spans() as spans:
     after = state()
     for producer in (Producer(client), Sub(client), made, meanwhile, serializing):
         producer.produce(topic, key=b"k", value=b"v")
-        producer.flush(10)
+        producer.flush(60)
     consumer.subscribe([topic])
     from tests.propagation.zero_code import first, trace_of, traced_span
     got = [trace_of(first(consumer)) for _ in range(5)]
@@ -424,7 +424,7 @@ def test_instrumenting_twice_is_instrumenting_once(bootstrap_servers: str) -> No
         from confluent_kafka import Consumer, Producer
         with captured_spans() as spans:
             producer = Producer(client)
-            producer.produce(topic, b"v"); producer.flush(10)
+            producer.produce(topic, b"v"); producer.flush(60)
             with Consumer(group) as consumer:
                 consumer.subscribe([topic])
                 told["headers"] = len(trace_of(first(consumer)))
@@ -468,7 +468,7 @@ def test_options_hold_where_none_are_given(bootstrap_servers: str) -> None:
         STRANGE = "00-" + "5" * 32 + "-" + "6" * 16 + "-01"
         strangers = TopicPolicy("plays.*", trust="ignore")
         real = Producer(client)
-        real.produce(topic, b"v", headers={"traceparent": STRANGE}); real.flush(10)
+        real.produce(topic, b"v", headers={"traceparent": STRANGE}); real.flush(60)
         early = Early({**group, "group.id": topic + "early"})
 
         def current(consumer):

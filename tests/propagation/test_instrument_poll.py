@@ -23,7 +23,7 @@ def send(*values, to=topic, partition=0):
     with_trace = Producer(client)
     for value in values:
         with_trace.produce(to, value, partition=partition)
-    with_trace.flush(10)
+    with_trace.flush(60)
     spans.clear()
 
 def opened(to=topic, **more):
@@ -90,7 +90,7 @@ for _ in range(3):
     first(consumer)
     producer = Producer(client)
     producer.produce(topic + "x", b"v", on_delivery=lambda *_: see("delivery"))
-    producer.flush(10)
+    producer.flush(60)
 told["within"] = traced_span()[0] != "0" * 32
 consumer.close()
 told["seen"] = {what: sorted(ids) for what, ids in seen.items()}
@@ -160,7 +160,7 @@ told["one"] = [traced_span()[0], *trace_of(one)]
 spans.clear()
 got = []
 while len(got) < 200:
-    got += consumer.consume(num_messages=200 - len(got), timeout=1)
+    got += consumer.consume(num_messages=200, timeout=1)  # always for many
 batch = traced_span()[0]
 told["own"] = batch not in {trace_of(message)[0] for message in got}
 told["empty"] = [len(consumer.consume(5, 0.1)), traced_span()[0]]
@@ -338,7 +338,7 @@ async def play():
     told["after"] = traced_span()[0]
     # And a client of ours beside it is left alone.
     from propagation import AIOConsumer as Ours
-    async with Ours({**group, "group.id": "other"}) as consumer:
+    async with Ours({**group, "group.id": topic + "ours"}) as consumer:
         await consumer.subscribe([topic])
         while (message := await consumer.poll(1)) is None:
             pass
@@ -408,7 +408,7 @@ def test_a_consumer_from_before_holds_and_settles_once(bootstrap_servers: str) -
                 to = topic + name
                 producer = Producer(client)
                 producer.produce(to, b"1")
-                producer.flush(10)
+                producer.flush(60)
                 spans.clear()
                 consumer = made() if callable(made) else made
                 consumer.subscribe([to])
