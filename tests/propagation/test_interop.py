@@ -182,13 +182,13 @@ with captured_spans() as spans:
     with Producer({"bootstrap.servers": "m:1", "test.mock.num.brokers": "1"}) as producer:
         with trace.get_tracer("t").start_as_current_span("request") as request:
             producer.produce("t", b"", partition=0)
-        producer.flush(10)
+        producer.flush(60)
         [broker] = producer.list_topics().brokers.values()
         reader = confluent_kafka.Consumer(
             {"bootstrap.servers": f"{broker.host}:{broker.port}", "group.id": "g"}
         )
         reader.assign([confluent_kafka.TopicPartition("t", 0, 0)])
-        got = reader.poll(10)
+        got = reader.poll(60)
         reader.close()
     assert {name for name, _ in got.headers()} == names, got.headers()
     with processing(got) as span:
@@ -237,7 +237,7 @@ def test_contrib_reads_what_we_write(
         producer.produce(topic, b"x", partition=0)  # contrib takes an empty one for none
     theirs = contrib.instrument_consumer(reader(confluent_kafka.Consumer, bootstrap_servers, topic))
 
-    assert theirs.poll(10) is not None
+    assert theirs.poll(60) is not None
     theirs.close()
 
     sent, processed = (named(spans, name) for name in (f"send {topic}", f"{topic} process"))
@@ -251,9 +251,9 @@ def test_we_read_what_contrib_writes(
     raw = confluent_kafka.Producer({"bootstrap.servers": bootstrap_servers, "log_level": 0})
     theirs = contrib.instrument_producer(raw)
     theirs.produce(topic, b"", partition=0, headers=[])
-    raw.flush(10)
+    raw.flush(60)
     ours = reader(Consumer, bootstrap_servers, topic)
-    received = ours.poll(10)
+    received = ours.poll(60)
     ours.close()
 
     with processing(received):
