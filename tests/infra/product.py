@@ -76,14 +76,14 @@ class Product:
     def run(
         self, name: str, *arguments: str, cwd: Path | None = None, **extra: str
     ) -> subprocess.CompletedProcess[str]:
-        """Run one of our commands to its end, in *cwd*, a minute at most."""
+        """Run one of our commands to its end, in *cwd*, two minutes at most."""
         return subprocess.run(
             [command(name), *arguments],
             cwd=cwd,
             env=self._environment(extra),
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=120,
             check=False,
         )
 

@@ -12,7 +12,7 @@ import pytest
 from consumers.fintech.app import fintech_app
 from consumers.fintech.ledger import Ledger
 from consumers.serving.web import Server
-from tests.infra.wait import until
+from tests.infra.wait import PATIENCE_SECONDS, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,9 +28,9 @@ TOLD = pytest.mark.parametrize(
 def partner() -> Iterator[httpx.Client]:
     """Give a client of a stand-in with an empty book."""
     server = Server(fintech_app(Ledger()), host="127.0.0.1", port=0)
-    with httpx.Client(base_url=server.start(), timeout=10, trust_env=False) as client:
+    with httpx.Client(base_url=server.start(), timeout=PATIENCE_SECONDS, trust_env=False) as client:
         yield client
-    server.stop(5)
+    server.stop(PATIENCE_SECONDS)
 
 
 def settle(partner: httpx.Client, key: str = "play-1", **changes: Any) -> httpx.Response:
@@ -156,7 +156,7 @@ def test_it_hangs_when_told_to(partner: httpx.Client, settled: bool) -> None:  #
             "/v1/settlements",
             json=ORDER,
             headers={"Idempotency-Key": "play-1"},
-            timeout=httpx.Timeout(10, read=0.3),
+            timeout=httpx.Timeout(PATIENCE_SECONDS, read=0.3),
         )
 
     until(lambda: partner.get("/faults").json()["hits"] == 1, what="the fault to be counted")

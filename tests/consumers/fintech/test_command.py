@@ -9,6 +9,7 @@ import pytest
 
 from tests.infra.ports import free_port
 from tests.infra.product import Product, address
+from tests.infra.wait import PATIENCE_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,7 +30,8 @@ def product() -> Iterator[Product]:
 def settle(url: str) -> httpx.Response:
     """Ask for a settlement."""
     headers = {"Idempotency-Key": "play-1"}
-    return httpx.post(f"{url}/v1/settlements", json=ORDER, headers=headers, timeout=10)
+    address = f"{url}/v1/settlements"
+    return httpx.post(address, json=ORDER, headers=headers, timeout=PATIENCE_SECONDS)
 
 
 def test_it_needs_nothing(product: Product) -> None:
@@ -38,7 +40,10 @@ def test_it_needs_nothing(product: Product) -> None:
     url = address(partner)
 
     settled = settle(url)
-    probes = [httpx.get(f"{url}/{one}", timeout=10) for one in ("healthz", "readyz", "metrics")]
+    probes = [
+        httpx.get(f"{url}/{one}", timeout=PATIENCE_SECONDS)
+        for one in ("healthz", "readyz", "metrics")
+    ]
     code = partner.stop()
 
     assert settled.status_code == 201

@@ -33,7 +33,8 @@ if TYPE_CHECKING:
 
     from opentelemetry.sdk.trace import ReadableSpan
 
-PATIENT, SHORT = 20.0, 1.0  # seconds; the short one is for what gets no answer at all
+PATIENT, SHORT = 60.0, 1.0  # seconds; the short one is for what gets no answer at all
+ASKED: dict[str, Any] = {"timeout": PATIENT, "trust_env": False}
 SILENT = {"hang", "slow"}
 
 
@@ -47,19 +48,19 @@ class StandIn:
 
     def stop(self) -> None:
         """Serve no more."""
-        self._server.stop(5)
+        self._server.stop(PATIENT)
 
     def fault(self, **fault: Any) -> None:
         """Set what goes wrong."""
-        httpx.put(f"{self.url}/faults", json=fault, trust_env=False).raise_for_status()
+        httpx.put(f"{self.url}/faults", json=fault, **ASKED).raise_for_status()
 
     def hits(self) -> int:
         """Count the requests that met the fault."""
-        return int(httpx.get(f"{self.url}/faults", trust_env=False).json()["hits"])
+        return int(httpx.get(f"{self.url}/faults", **ASKED).json()["hits"])
 
     def book(self) -> list[dict[str, Any]]:
         """Read every entry."""
-        answer = httpx.get(f"{self.url}/v1/ledger", trust_env=False)
+        answer = httpx.get(f"{self.url}/v1/ledger", **ASKED)
         return [json.loads(line) for line in answer.text.splitlines()]
 
 
@@ -199,20 +200,24 @@ def raw(*pieces: bytes, every_seconds: float = 0) -> Iterator[str]:
         def serve() -> None:
             connection, _ = listener.accept()
             with connection:
-                connection.recv(65_536)
-                for piece in pieces:
-                    try:
+                try:
+                    connection.recv(65_536)
+                    for piece in pieces:
                         connection.sendall(piece)
-                    except OSError:
-                        return
-                    if over.wait(every_seconds):
-                        return
+                        if over.wait(every_seconds):
+                            return
+                except OSError:
+                    return
                 over.wait(PATIENT)
 
         served = pool.submit(serve)
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-        over.set()
-        served.result()
+        place = listener.getsockname()
+        try:
+            yield f"http://{place[0]}:{place[1]}"
+        finally:
+            over.set()
+            socket.create_connection(place).close()  # where the client gave up before it connected
+            served.result()
 
 
 @pytest.mark.parametrize(
@@ -279,11 +284,12 @@ def test_a_connection_that_ends_is_waited_for() -> None:
 
 def test_a_partner_that_was_restarted_costs_nothing() -> None:
     """The next play after a restart is settled at once, on a new connection."""
-    first = StandIn()
+    port = free_port()  # the system might give its own to another connection meanwhile
+    first = StandIn(port)
     with Fintech(first.url, timeout_seconds=PATIENT) as client:
         client.settle(play("play-1"), outcome())
         first.stop()
-        second = StandIn(port=int(first.url.rpartition(":")[2]))
+        second = StandIn(port)
 
         client.settle(play("play-2"), outcome())
 
@@ -433,16 +439,14 @@ def test_a_proxy_of_the_environment_is_not_used(
 def test_closing_cuts_what_hangs(partner: StandIn) -> None:
     """Whoever waits for an answer when the client is closed gets `Unavailable`, soon."""
     partner.fault(mode="hang")
-    began = time.monotonic()
 
     with ThreadPoolExecutor(1) as pool:
-        with Fintech(partner.url, timeout_seconds=60) as client:
+        with Fintech(partner.url, timeout_seconds=600) as client:
             waiting = pool.submit(client.settle, play(), outcome())
             until(lambda: partner.hits() == 1, what="the call to hang")
         error = waiting.exception(timeout=PATIENT)
 
     assert isinstance(error, Unavailable)
-    assert time.monotonic() - began < 30
 
 
 def test_many_threads_settle_at_once(partner: StandIn, client: Fintech) -> None:

@@ -19,7 +19,7 @@ from propagation import Producer
 from propagation.testing import captured_spans
 from tests.consumers.game.builders import play
 from tests.infra.ports import free_port
-from tests.infra.wait import until
+from tests.infra.wait import PATIENCE_SECONDS, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,7 +39,7 @@ def plays(mock_kafka: MockKafka) -> str:
 
 @contextmanager
 def publishing(
-    servers: str, topic: str, *, timeout_seconds: float = 30, **properties: str | int
+    servers: str, topic: str, *, timeout_seconds: float = PATIENCE_SECONDS, **properties: str | int
 ) -> Iterator[KafkaPublisher]:
     """Start a publisher and stop it."""
     config = {"bootstrap.servers": servers, "linger.ms": 0, **properties}
@@ -65,7 +65,7 @@ def read(servers: str, topic: str, count: int) -> list[Message]:
         return len(found) >= count
 
     try:
-        partitions = consumer.list_topics(topic, timeout=10).topics[topic].partitions
+        partitions = consumer.list_topics(topic, timeout=PATIENCE_SECONDS).topics[topic].partitions
         consumer.assign([TopicPartition(topic, number, OFFSET_BEGINNING) for number in partitions])
         until(enough, every=0, what=f"{count} records of {topic}")
         return found
@@ -147,4 +147,5 @@ def test_a_full_queue_is_known_at_once() -> None:
 def test_a_broker_that_answers_is_ready(mock_kafka: MockKafka, plays: str) -> None:
     """With the topic there, plays can be written."""
     with publishing(mock_kafka.bootstrap_servers, plays) as publisher:
-        assert publisher.ready() is None
+        # It is given a second for its answer.
+        until(lambda: publisher.ready() is None, what="the broker's answer")
