@@ -24,6 +24,7 @@ from consumers.metrics import Metrics
 from propagation import processing
 from propagation.testing import message
 from tests.fakes import FakeClock
+from tests.infra.wait import PATIENCE_SECONDS
 
 if TYPE_CHECKING:
     from structlog.typing import EventDict
@@ -192,7 +193,7 @@ def test_of_many_threads_one_probes(guarded: Guarded) -> None:
     """While a probe is under way all others are refused at once, and may ask again any moment."""
     guarded.open()
     guarded.clock.advance(OPEN_SECONDS)
-    lanes, together, hold = 8, threading.Barrier(8, timeout=10), threading.Event()
+    lanes, together, hold = 8, threading.Barrier(8, timeout=PATIENCE_SECONDS), threading.Event()
     let_through: list[int] = []
     refused: list[tuple[str, float | None]] = []
     told = threading.Semaphore(0)
@@ -202,7 +203,7 @@ def test_of_many_threads_one_probes(guarded: Guarded) -> None:
         try:
             with guarded.guard:
                 let_through.append(1)
-                hold.wait(10)
+                hold.wait(PATIENCE_SECONDS)
         except BreakerOpenError as error:
             refused.append((str(error), error.retry_after_seconds))
             told.release()
@@ -211,10 +212,10 @@ def test_of_many_threads_one_probes(guarded: Guarded) -> None:
     for thread in threads:
         thread.start()
     for _ in range(lanes - 1):
-        told.acquire(timeout=10)
+        told.acquire(timeout=PATIENCE_SECONDS)
     hold.set()
     for thread in threads:
-        thread.join(10)
+        thread.join(PATIENCE_SECONDS)
 
     words = "fintech breaker half-open, a probe is under way: fintech answered 503"
     assert refused == [(words, 0)] * (lanes - 1)

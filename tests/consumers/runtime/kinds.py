@@ -11,6 +11,7 @@ from consumers.runtime.kinds import Surroundings, make_executor
 from consumers.types import Attempt, Run
 from tests.builders import record
 from tests.fakes import FakeDeadLetters
+from tests.infra.wait import PATIENCE_SECONDS
 
 if TYPE_CHECKING:
     from consumers.types import Ended
@@ -28,7 +29,7 @@ def first_end(handler: Any, *, records: int, batch: bool, **around: Any) -> Ende
     )
     executor = make_executor(handler, 1, surroundings, batch=batch)
     executor.start(Run([Attempt(record(offset)) for offset in range(records)]))
-    run = executor.wait(20)
+    run = executor.wait(PATIENCE_SECONDS)
     executor.close()
     assert run is not None
     return run.ended[0]

@@ -19,7 +19,7 @@ from propagation import processing
 from propagation.testing import captured_spans
 from tests.builders import record
 from tests.fakes import FakeDeadLetters
-from tests.infra.wait import until
+from tests.infra.wait import PATIENCE_SECONDS, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -82,7 +82,7 @@ def run_of(*offsets: int) -> Run:
 
 def ended(executor: LoopExecutor) -> list[Outcome]:
     """Wait for a run, and list how its tries have ended."""
-    run = executor.wait(20)
+    run = executor.wait(PATIENCE_SECONDS)
     assert run is not None
     return [end.outcome for end in run.ended]
 
@@ -98,7 +98,8 @@ def test_handlers_run_at_once_in_one_thread(awaiting: Lanes) -> None:
         if len(arrived) == 2:
             for event in arrived:
                 event.set()
-        await asyncio.wait_for(arrived[-1].wait() if len(arrived) == 2 else arrived[0].wait(), 20)
+        event = arrived[1] if len(arrived) == 2 else arrived[0]
+        await asyncio.wait_for(event.wait(), PATIENCE_SECONDS)
 
     executor = awaiting(meet, lanes=2)
     executor.start(run_of(0))
@@ -208,10 +209,10 @@ def test_closing_cancels_what_is_in_work(awaiting: Lanes) -> None:
 
     executor = awaiting(hang)
     executor.start(run_of(0))
-    assert begun.wait(20)
+    assert begun.wait(PATIENCE_SECONDS)
     executor.close()
 
-    assert cancelled.wait(20)
+    assert cancelled.wait(PATIENCE_SECONDS)
     assert executor.wait(0.05) is None
 
 
@@ -255,7 +256,7 @@ def test_a_lifetime_spans_all_work() -> None:
     until(lambda: "work" in connection.said, what="the work to begin")
     executor.close()
 
-    assert connection.left.wait(10)
+    assert connection.left.wait(PATIENCE_SECONDS)
     assert connection.said == ["open", "work", "cancelled", "close"]
     assert len(connection.loops) == 1
 

@@ -11,6 +11,7 @@ import pytest
 from consumers.runtime.executor import OneByOne, ThreadExecutor
 from consumers.types import Attempt, Ended, Outcome, Run
 from tests.builders import record
+from tests.infra.wait import PATIENCE_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -63,7 +64,7 @@ def test_the_end_of_a_run_is_handed_over_once() -> None:
         executor.start(run)
         gate.set()
 
-        assert executor.wait(10) is run
+        assert executor.wait(PATIENCE_SECONDS) is run
         assert outcomes(run) == [(3, Outcome.DONE), (4, Outcome.DONE)]
         assert executor.free == 1
 
@@ -78,7 +79,7 @@ def test_a_try_runs_in_another_thread() -> None:
 
     executor = ThreadExecutor(OneByOne(tries))
     executor.start(run_of(0))
-    executor.wait(10)
+    executor.wait(PATIENCE_SECONDS)
     executor.close()
 
     assert seen != [threading.get_ident()]
@@ -87,7 +88,7 @@ def test_a_try_runs_in_another_thread() -> None:
 
 def test_lanes_work_at_the_same_time() -> None:
     """Two runs are in work at once: each waits for the other."""
-    meeting = threading.Barrier(2, timeout=10)
+    meeting = threading.Barrier(2, timeout=PATIENCE_SECONDS)
 
     def tries(attempt: Attempt) -> Ended:
         meeting.wait()
@@ -97,7 +98,7 @@ def test_lanes_work_at_the_same_time() -> None:
     executor.start(run_of(0))
     executor.start(run_of(1))
 
-    ended = [executor.wait(10), executor.wait(10)]
+    ended = [executor.wait(PATIENCE_SECONDS), executor.wait(PATIENCE_SECONDS)]
     executor.close()
 
     assert sorted(outcomes(run)[0] for run in ended if run) == [
