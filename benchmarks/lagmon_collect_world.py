@@ -20,6 +20,8 @@ from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
+from tests.infra.wait import until
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
@@ -77,6 +79,7 @@ class World:
         admin = AdminClient({"bootstrap.servers": self.servers})
         for made in admin.create_topics(wanted, request_timeout=ANSWER_SECONDS).values():
             made.result(ANSWER_SECONDS)
+        until(lambda: _are_led(admin, topics), timeout=ANSWER_SECONDS, what="the topics")
         self.topics |= topics
 
     def produce(self, records: int) -> None:
@@ -117,6 +120,17 @@ class World:
         for group in self.groups:
             group.committed += 1
         self.commit(self.groups)
+
+
+def _are_led(admin: AdminClient, topics: Mapping[str, int]) -> bool:
+    """Tell whether the broker has heard of *topics*, which takes longer than its answer."""
+    known = admin.list_topics(timeout=ANSWER_SECONDS).topics
+    return all(
+        name in known
+        and len(known[name].partitions) == count
+        and all(one.leader >= 0 for one in known[name].partitions.values())
+        for name, count in topics.items()
+    )
 
 
 async def _each(

@@ -152,8 +152,13 @@ def serving(seconds: float) -> Iterator[tuple[str, subprocess.Popen[str]]]:
         port_file = Path(folder) / "address"
         cycles = str(int((seconds + WARM_SECONDS) / CYCLE_SECONDS) + 1)
         with process(WORK, "serve", str(GROUPS), cycles, str(port_file)) as service:
-            until(port_file.exists, timeout=300, what="lagmon to serve")
-            yield port_file.read_text(), service
+            # A file is there before it is written.
+            address = until(
+                lambda: port_file.exists() and port_file.read_text(),
+                timeout=300,
+                what="lagmon to serve",
+            )
+            yield address, service
             out, _ = service.communicate(timeout=60)
             show(json.loads(out.splitlines()[-1]))
 

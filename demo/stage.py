@@ -80,5 +80,5 @@ class Stage:
 
 
 def get(url: str) -> httpx.Response:
-    """Fetch *url*; five seconds at most."""
-    return httpx.get(url, timeout=5)
+    """Fetch *url*; a minute at most."""
+    return httpx.get(url, timeout=60)

@@ -45,6 +45,11 @@ class Accepted:
     header: str
 
 
+def asking() -> httpx.Client:
+    """Give a client that keeps no connection: the API ends those that are idle, one in use too."""
+    return httpx.Client(timeout=60, limits=httpx.Limits(max_keepalive_connections=0))
+
+
 def play(client: httpx.Client, api: str, player: str = PLAYER) -> Accepted:
     """Ask the API at *api* for one play; raise if it was not accepted."""
     body = {"player_id": player, "game": "sevens", "bet": BET}
@@ -59,14 +64,14 @@ def tell(
     """Play twice, the second time with the row locked, and follow the second play everywhere."""
     console.step("One play, one trace id")
     url, worker = places["game API"], services["worker"]
-    with httpx.Client(timeout=10) as client:
+    with asking() as client:
         first = play(client, url)
-        worker.wait_for_log("play_settled", timeout=30, play_id=first.play_id)
+        worker.wait_for_log("play_settled", play_id=first.play_id)
         with row_locked(stage.database, PLAYER):
             accepted = play(client, url)
             name = waiting_transaction(stage.database)
-    settled = worker.wait_for_log("play_settled", timeout=30, play_id=accepted.play_id)
-    served, paid = last_request(services["game API"]), last_request(services["fintech"])
+    settled = worker.wait_for_log("play_settled", play_id=accepted.play_id)
+    served, paid = second_request(services["game API"]), second_request(services["fintech"])
     header = header_of_record(stage, settled)
     entry = json.loads(get(f"{places['fintech']}/v1/ledger/{accepted.play_id}").text)
     row = row_of(stage.database, accepted.play_id)
@@ -105,8 +110,8 @@ def tell(
 def tell_spans(console: Console, stage: Stage, settled: dict[str, Any], header: str) -> None:
     """Show the exported spans of the record that *settled* names, as one tree."""
     console.step("The spans of that play, as they were exported")
-    process = until(lambda: process_span(stage, settled), timeout=20, what="the process span")
-    trace = until(lambda: whole_trace(stage, process), timeout=20, what="the whole trace")
+    process = until(lambda: process_span(stage, settled), what="the process span")
+    trace = until(lambda: whole_trace(stage, process), what="the whole trace")
     for line in drawn(trace):
         console.say(line)
 
@@ -138,9 +143,17 @@ def tell_spans(console: Console, stage: Stage, settled: dict[str, Any], header: 
     )
 
 
-def last_request(service: Service) -> dict[str, Any]:
-    """Give the log line of the last request that *service* has answered."""
-    return [line for line in service.logs() if line["event"] == "request_served"][-1]
+def second_request(service: Service) -> dict[str, Any]:
+    """Give the log line of the request to *service* that came of the second play.
+
+    It may be written after what came of its answer.
+    """
+
+    def of_both() -> list[dict[str, Any]] | None:
+        lines = [line for line in service.logs() if line["event"] == "request_served"]
+        return lines if len({line["trace_id"] for line in lines}) > 1 else None
+
+    return until(of_both, what=f"the second request in the log of {service.name}")[-1]
 
 
 @contextmanager
@@ -155,11 +168,7 @@ def waiting_transaction(database: str) -> str:
     """Give the application name of the worker's transaction that waits for a lock."""
     # Inside one transaction pg_stat_activity always shows the moment of the first look.
     with psycopg.connect(database, autocommit=True) as connection:
-        row = until(
-            lambda: connection.execute(RUNNING).fetchone(),
-            timeout=20,
-            what="the waiting transaction",
-        )
+        row = until(lambda: connection.execute(RUNNING).fetchone(), what="the waiting transaction")
     return str(row[0])
 
 
