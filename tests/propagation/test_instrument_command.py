@@ -31,7 +31,7 @@ from confluent_kafka import Consumer, Producer
 
 producer = Producer(client)
 producer.produce(topic, b"1", headers={"a": "b"})
-producer.flush(10)
+producer.flush(60)
 consumer = Consumer(group)
 consumer.subscribe([topic])
 while (message := consumer.poll(1)) is None:
@@ -118,7 +118,7 @@ from opentelemetry import trace
 
 producer = Producer(client)
 producer.produce(topic + "-of-strangers", b"1")
-producer.flush(10)
+producer.flush(60)
 consumer = Consumer({**group, "group.id": topic + "-of-strangers"})
 consumer.subscribe([topic + "-of-strangers"])
 while (message := consumer.poll(1)) is None:
