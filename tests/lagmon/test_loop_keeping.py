@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from itertools import chain, repeat
 from typing import TYPE_CHECKING
 
 import pytest
@@ -20,6 +21,7 @@ from tests.lagmon.builders import CLUSTER, GROUP, NOON, FakeClock
 from tests.lagmon.test_loop import POLICY, FakeCollector, Inbox, play, snapshot
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from lagmon.readings import Plan, Snapshot
@@ -30,8 +32,11 @@ BEFORE_1970 = {"groups": {"settle": {"partitions": {"t": {"0": {"committed": 5, 
 
 
 def watching(path: Path, *seconds: int, inbox: Inbox | None = None) -> tuple[Watch, Mailbox]:
-    """Give a watch that keeps its memory at *path*, with a lag above the limit at *seconds*."""
-    times = iter(seconds)
+    """Give a watch that keeps its memory at *path*, with a lag above the limit at *seconds*.
+
+    After the last of them time stands.
+    """
+    times = chain(seconds, repeat(seconds[-1]))
 
     def answer(_: Plan, __: float) -> Snapshot:
         return snapshot(1001, when=NOON + next(times))
@@ -42,6 +47,17 @@ def watching(path: Path, *seconds: int, inbox: Inbox | None = None) -> tuple[Wat
     return watch, mailbox
 
 
+async def cycles(watch: Watch, check: Callable[[], bool], what: str) -> None:
+    """Go through cycles until *check* holds: what comes during a writing waits for the next one."""
+    loop = asyncio.get_running_loop()
+
+    def holds() -> bool:
+        asyncio.run_coroutine_threadsafe(watch.cycle(), loop).result(PATIENCE_SECONDS)
+        return check()
+
+    await asyncio.to_thread(until, holds, what=what)
+
+
 def test_what_is_pending_or_open_is_written_while_lagmon_runs(tmp_path: Path) -> None:
     """Whoever is killed does not come to its last writing: each change is on the disk soon."""
     path = tmp_path / "state.json"
@@ -50,16 +66,12 @@ def test_what_is_pending_or_open_is_written_while_lagmon_runs(tmp_path: Path) ->
         state = loads(path.read_bytes()).clusters[CLUSTER].incidents if path.exists() else State()
         return [len(state.pending), len(state.opened)]
 
-    async def written(counts: list[int]) -> None:
-        await asyncio.to_thread(until, lambda: kept() == counts, what=f"{counts} in the file")
-
     async def story() -> None:
         watch, _ = watching(path, 0, 15)
 
         await watch.cycle()
-        await written([1, 0])
-        await watch.cycle()
-        await written([0, 1])
+        await asyncio.to_thread(until, lambda: kept() == [1, 0], what="the pending one in the file")
+        await cycles(watch, lambda: kept() == [0, 1], what="the open one in the file")
 
     play(story())
 
@@ -74,8 +86,7 @@ def test_whoever_was_killed_goes_on_where_it_was(tmp_path: Path) -> None:
         killed, _ = watching(path, 0, 15)
         await killed.cycle()
         await asyncio.to_thread(until, path.exists, what="the first writing")
-        await killed.cycle()
-        await asyncio.to_thread(until, lambda: b"sent_at" in path.read_bytes(), what="the second")
+        await cycles(killed, lambda: b"sent_at" in path.read_bytes(), what="the second")
 
         inbox = Inbox()
         watch, mailbox = watching(path, 300, inbox=inbox)
