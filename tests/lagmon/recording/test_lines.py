@@ -299,7 +299,9 @@ def test_a_line_that_is_no_object_is_said() -> None:
 
 @given(
     st.recursive(
-        st.none() | st.integers() | st.text(), lambda v: st.lists(v) | st.dictionaries(names, v)
+        st.none() | st.integers() | st.text(max_size=8),
+        lambda v: st.lists(v, max_size=4) | st.dictionaries(names, v, max_size=4),
+        max_leaves=20,
     )
 )
 def test_reading_raises_nothing_else(value: object) -> None:
