@@ -38,7 +38,13 @@ if TYPE_CHECKING:
 
 REFRESH_SECONDS = 5
 
-_TEMPLATES = Path(__file__).parent / "templates"
+# One for all boards: to compile the template of the status page takes some 30 ms.
+_TEMPLATES = jinja2.Environment(
+    loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
+    autoescape=True,
+    undefined=jinja2.StrictUndefined,
+)
+_TEMPLATES.filters["published"] = safe
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,12 +75,6 @@ class _Pages:
         self, board: Board, rules: Sequence[Rule], links: Links, now: Callable[[], float]
     ) -> None:
         self._board, self._rules, self._links, self._now = board, rules, links, now
-        self._environment = jinja2.Environment(
-            loader=jinja2.FileSystemLoader(_TEMPLATES),
-            autoescape=True,
-            undefined=jinja2.StrictUndefined,
-        )
-        self._environment.filters["published"] = safe
 
     def home(self, request: Request) -> Response:
         board, choice = self._board, Choice.of(request.query_params)
@@ -104,6 +104,6 @@ class _Pages:
         self, request: Request, name: str, values: Mapping[str, object], code: int = 200
     ) -> Response:
         refreshing = request.query_params.get("refresh") == "on"
-        text = self._environment.get_template(name).render(values, refreshing=refreshing)
+        text = _TEMPLATES.get_template(name).render(values, refreshing=refreshing)
         headers = {"Refresh": str(REFRESH_SECONDS)} if refreshing else None
         return HTMLResponse(text, code, headers)
