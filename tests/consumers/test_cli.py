@@ -245,7 +245,7 @@ def test_sigterm_ends_it_in_order(product: Product, command: str) -> None:
     service = product.api() if command == "api" else product.worker()
     address(service)
 
-    code = service.stop(STOP_SECONDS)
+    code = service.stop(PATIENCE_SECONDS)
 
     assert code == 0, service.tail()
     assert service.logs()[-1]["event"] == "service_stopped"
