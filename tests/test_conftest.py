@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 ROOT = Path(__file__).parent.parent
-OUTER = ("CI", "KAFKA_BOOTSTRAP_SERVERS", "DATABASE_URL")
+OUTER = ("CI", "KAFKA_BOOTSTRAP_SERVERS", "DATABASE_URL", "PYTEST_ADDOPTS")
 
 SWALLOWERS = """
 import asyncio, logging, os, threading

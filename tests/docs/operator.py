@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from tests.infra.process import Service
     from tests.infra.product import Product
 
-STOP_SECONDS = 20
+STOP_SECONDS = 60
 ANSWER_SECONDS = 120
 # What stands before the command in the container goes: options that take no value, the service.
 DOCKER = """

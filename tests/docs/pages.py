@@ -67,8 +67,8 @@ def mock_cluster(*topics: str) -> Iterator[str]:
         {"bootstrap.servers": "mock:1", "test.mock.num.brokers": "1", "log_level": 0}
     )
     for topic in topics:
-        host.list_topics(topic, timeout=10)
-    [broker] = host.list_topics(timeout=10).brokers.values()
+        host.list_topics(topic, timeout=60)
+    [broker] = host.list_topics(timeout=60).brokers.values()
     yield f"{broker.host}:{broker.port}"
     host.close()
 

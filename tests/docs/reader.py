@@ -74,7 +74,7 @@ class Reader:
     def stops(self) -> None:
         """Press Ctrl-C where the worker runs."""
         assert self._worker
-        assert self._worker.stop(15, by=signal.SIGINT) == 0, self._worker.tail()
+        assert self._worker.stop(60, by=signal.SIGINT) == 0, self._worker.tail()
 
     def clean(self, kafka: KafkaBroker) -> None:
         """Take away the topics that were made."""
@@ -120,7 +120,7 @@ class Reader:
                     return line
             return None
 
-        line = until(next_line, timeout=60, what=f"{shown['event']}\n{worker.tail()}")
+        line = until(next_line, timeout=120, what=f"{shown['event']}\n{worker.tail()}")
         kept = {name: line[name] for name in line if name not in LEFT_OUT}
         real = json.loads(self._shown(json.dumps(kept)))
         page = json.loads(self._told(json.dumps(shown), json.dumps(kept)))

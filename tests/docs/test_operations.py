@@ -32,6 +32,8 @@ ROLLBACK = "operations/rollback.md"
 WAIT_SECONDS = 90
 TOPIC, GROUP, TIME = "game.slots.plays", "game-consumer", "2026-11-21T08:00:00.000"
 PARTITIONS, PLAYERS = 2, 3
+
+pytestmark = pytest.mark.timeout(400)  # most of it are Kafka's tools, which start for seconds
 SAVED, LOST, TWICE = 30, 30, 10  # plays in the backup, after it, and read once more though saved
 
 
@@ -123,12 +125,18 @@ def test_what_was_dropped_is_restored_and_replayed(
 
         assert on_call.worker
         page = address(on_call.worker)
-        outcomes = {
-            result: samples(page, "consumers_plays_settled_total", {"result": result})
-            for result in ("settled", "duplicate")
-        }
+
+        def outcomes() -> dict[str, list[float]]:
+            return {
+                result: samples(page, "consumers_plays_settled_total", {"result": result})
+                for result in ("settled", "duplicate")
+            }
+
+        # A play is counted after it is committed.
+        until(lambda: outcomes()["settled"] >= [LOST], timeout=WAIT_SECONDS, what="the counts")
+        counted = outcomes()
         differing = on_call.types(totals)
-    assert outcomes == {"settled": [LOST], "duplicate": [TWICE]}
+    assert counted == {"settled": [LOST], "duplicate": [TWICE]}
     assert "(0 rows)" in differing
     assert (tmp_path / "offsets-before.txt").read_text().count(f"of-{plays}") == PARTITIONS
     silences = httpx.get(f"{alertmanager.url}/api/v2/silences", timeout=WAIT_SECONDS).json()

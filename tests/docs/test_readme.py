@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
+from tests.infra.ports import held
 from tests.infra.process import Service
 from tests.infra.product import command
 from tests.infra.wait import until
@@ -87,17 +88,16 @@ def test_the_example_carries_the_trace(mock_kafka: MockKafka) -> None:
 def test_serve_needs_no_file(kafka: KafkaBroker) -> None:
     """`lagmon serve` with an address alone watches that cluster and answers `curl`."""
     line = SERVE.replace(HERE, kafka.bootstrap_servers).split()
-    with Service([command(line[0]), *line[1:]]) as service:
-        address = service.wait_for_log("service_started", timeout=30)["address"]
-        (place,) = re.findall(r"localhost(:\d+/\S+)", CURL)
-        assert address.endswith(place.partition("/")[0])
+    ((place, port),) = re.findall(r"localhost(:(\d+)/\S+)", CURL)
+    with held(int(port)), Service([command(line[0]), *line[1:]]) as service:
+        address = service.wait_for_log("service_started")["address"]
+        assert address.endswith(f":{port}")
 
         until(
             lambda: (
                 'lagmon_up{kafka_cluster="default"} 1.0'
-                in httpx.get(f"http://localhost{place}", timeout=30).text
+                in httpx.get(f"http://localhost{place}", timeout=60).text
             ),
-            timeout=30,
             what="the first snapshot on the page",
         )
 

@@ -35,7 +35,7 @@ def play(servers: str) -> None:
     """Do everything that is told of: well, and so that it fails."""
     settings: dict[str, Any] = {"bootstrap.servers": servers, "client.id": "c", "log_level": 0}
     with Producer(settings) as producer:
-        producer.list_topics(TOPIC, timeout=10)  # from here on it knows its cluster
+        producer.list_topics(TOPIC, timeout=60)  # from here on it knows its cluster
         producer.produce(TOPIC, None, "key", 0)
         producer.produce(TOPIC, b"2", partition=0)
         producer.produce(TOPIC, b"3", partition=0)
@@ -46,9 +46,9 @@ def play(servers: str) -> None:
         consumer.assign([TopicPartition(TOPIC, 0, 0)])
         with pytest.raises(KafkaException):
             consumer.commit(asynchronous=False)
-        while (message := consumer.poll(10)) is None:
+        while (message := consumer.poll(60)) is None:
             """The timeout of the test bounds it."""
-        batch = consumer.consume(2, timeout=10)
+        batch = consumer.consume(2, timeout=60)
         with processing(message, consumer=consumer):
             consumer.commit(message=message, asynchronous=False)
         with pytest.raises(LookupError), processing(batch[0], consumer=consumer):
