@@ -76,16 +76,18 @@ def test_a_client_that_does_not_send_its_body_is_not_waited_for() -> None:
     assert api.behind.tried == []
 
 
+async def half_and_a_standstill() -> AsyncIterator[bytes]:
+    """Send half of a body, and let the loop stand still for longer than a request may take."""
+    yield b'{"player_id":'
+    time.sleep(0.3)  # noqa: ASYNC251 - the loop stands still
+    await asyncio.Event().wait()
+
+
 def test_a_body_is_late_however_late_that_is_noticed() -> None:
     """A loop that stood still until all of the time was over, not half of it, says 408 as well."""
     api = Api(bounds=Bounds(timeout_seconds=0.2))
 
-    async def half() -> AsyncIterator[bytes]:
-        yield b'{"player_id":'
-        time.sleep(0.3)  # noqa: ASYNC251 - the loop stands still
-        await asyncio.Event().wait()
-
-    response = api.send("POST", "/game/slots/play", content=half(), headers=JSON)
+    response = api.send("POST", "/game/slots/play", content=half_and_a_standstill(), headers=JSON)
 
     assert response.status_code == 408
     assert error_of(response)["code"] == "body_timeout"
