@@ -39,8 +39,6 @@ T = TypeVar("T")
 
 FAULTS = Path(__file__).parent / "faults"
 OURS = ("CONSUMERS_", "LAGMON_", "OTEL_")  # settings that must not come from whoever runs the tests
-# A broker that was killed is let in again when its old session has ended, 9 s by default.
-SOON_BACK = {"broker.session.timeout.ms": "3000", "broker.heartbeat.interval.ms": "500"}
 
 # Whether an example is slow depends on what else the machine does, and is no property of the code.
 settings.register_profile(
@@ -134,8 +132,7 @@ def topic(kafka: KafkaBroker, request: pytest.FixtureRequest) -> Iterator[str]:
 @pytest.fixture
 def own_kafka() -> Iterator[KafkaBroker]:
     """Give a broker of the test's own, which it may stop and kill."""
-    broker = KafkaBroker(own=True, advertised_port=free_port(), settings=SOON_BACK)
-    yield from running(broker)
+    yield from running(KafkaBroker(own=True, advertised_port=free_port()))
 
 
 @pytest.fixture

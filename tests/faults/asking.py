@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     Kafka: TypeAlias = KafkaBroker | Cluster
 
-ANSWER_SECONDS = 10
+ANSWER_SECONDS = 60
 
 
 def letters_of(kafka: Kafka, topic: str) -> list[Letter]:

@@ -15,6 +15,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined] # documented t
     AclBindingFilter,
     AclOperation,
     AclPermissionType,
+    AdminClient,
     ResourcePatternType,
     ResourceType,
 )
@@ -27,10 +28,8 @@ from tests.infra.wait import until
 if TYPE_CHECKING:
     from typing import Self
 
-    from confluent_kafka.admin import AdminClient
-
 NODES = (1, 2, 3)
-ANSWER_SECONDS = 30
+ANSWER_SECONDS = 60
 USER, PASSWORD = "worker", "right"
 AS_USER = {
     "security.protocol": "SASL_PLAINTEXT",
@@ -43,7 +42,8 @@ SETTINGS = {
     "super.users": "User:ANONYMOUS",  # whoever comes through the door without a password
     "offsets.topic.num.partitions": "9",
     "offsets.topic.replication.factor": "3",
-    "broker.session.timeout.ms": "3000",
+    # Not the 9 s of production, to see soon who died; but a busy machine stands still for seconds.
+    "broker.session.timeout.ms": "6000",
     "broker.heartbeat.interval.ms": "500",
 }
 READ, WRITE, DESCRIBE = AclOperation.READ, AclOperation.WRITE, AclOperation.DESCRIBE
@@ -83,7 +83,7 @@ class Cluster:
         return self._nodes.admin()
 
     def create_topic(self, name: str, partitions: int = 1, **config: str | int) -> None:
-        """Create a topic that every broker keeps; the worker may read and write it."""
+        """Create a topic that every broker keeps and knows; the worker may read and write it."""
         properties = {key.replace("_", "."): str(value) for key, value in config.items()}
         wanted = NewTopic(
             name, num_partitions=partitions, replication_factor=len(NODES), config=properties
@@ -92,6 +92,15 @@ class Cluster:
         admin.create_topics([wanted])[name].result(ANSWER_SECONDS)
         for operation in (READ, WRITE, DESCRIBE):
             self.allow(ResourceType.TOPIC, name, operation)
+        until(lambda: self._all_know(name, partitions), what=f"every broker to know {name}")
+
+    def _all_know(self, topic: str, partitions: int) -> bool:
+        for node in NODES:
+            client = AdminClient({"bootstrap.servers": self._nodes.server(node)})
+            found = client.list_topics(topic, ANSWER_SECONDS).topics[topic].partitions
+            if [one.leader >= 0 for one in found.values()] != [True] * partitions:
+                return False
+        return True
 
     def allow(self, kind: ResourceType, name: str, operation: AclOperation) -> None:
         """Let the worker do *operation*."""

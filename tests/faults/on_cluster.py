@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from confluent_kafka.admin import ResourceType  # type: ignore[attr-defined] # documented there
 
@@ -13,6 +13,7 @@ from tests.faults.told import Told
 from tests.faults.writing import Written
 
 if TYPE_CHECKING:
+    from tests.faults.account import Place
     from tests.faults.cluster import Cluster
     from tests.faults.load import Load
     from tests.faults.stack import Stack
@@ -114,16 +115,23 @@ def letters_forbidden(stack: Stack, load: Load) -> str:
     cluster = stack.cluster
     told = Told(stack.one_worker()).here()
     cluster.withdraw(ResourceType.TOPIC, f"{TOPIC}.dlq", WRITE)
-    stack.poison(*(Written(b"no play", partition=number) for number in range(PARTITIONS)))
-    failed = told.wait("dead_letter_failed")
+    written: list[Place] = []
+
+    def refused() -> list[dict[str, Any]]:
+        # Some are kept before the broker has heard of it: then others are to be refused.
+        if len(told.events("record_dead_lettered")) == len(written):
+            poison = (Written(b"no play", partition=number) for number in range(PARTITIONS))
+            written.extend(stack.poison(*poison))
+        return told.events("dead_letter_failed")
+
+    failed = awaited(refused, every=0.5, what="a dead letter that is refused")[0]
     assert "AUTHORIZATION" in failed["reason"], failed
     load.stall(2)
-    # Others may have been kept before every broker had heard of it.
     place = {name: failed[name] for name in ("partition", "offset")}
     assert not told.events("record_dead_lettered", **place)
     cluster.allow(ResourceType.TOPIC, f"{TOPIC}.dlq", WRITE)
     awaited(
-        lambda: len(told.events("record_dead_lettered")) >= PARTITIONS,
+        lambda: len(told.events("record_dead_lettered")) >= len(written),
         what="the dead letters",
     )
     load.more(20)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
 
+from tests.faults.asking import ANSWER_SECONDS
 from tests.faults.patience import asked, awaited
 from tests.faults.settings import GROUP, PARTITIONS, SHORT, TOPIC
 from tests.faults.told import Told
@@ -185,6 +186,6 @@ def _reset(admin: AdminClient, wanted: list[ConsumerGroupTopicPartitions]) -> bo
     """Set the offsets; False while the group still has members."""
     answer = admin.alter_consumer_group_offsets(wanted)[GROUP]
     try:
-        return all(one.error is None for one in answer.result(20).topic_partitions)
+        return all(one.error is None for one in answer.result(ANSWER_SECONDS).topic_partitions)
     except KafkaException:
         return False

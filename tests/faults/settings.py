@@ -41,9 +41,6 @@ class Times:
         """Give the properties of a broker."""
         session_ms = f"{self.session_seconds * 1000:.0f}"
         return {
-            # One that was killed is let in again when its old session has ended, 9 s by default.
-            "broker.session.timeout.ms": "3000",
-            "broker.heartbeat.interval.ms": "500",
             # With the new protocol the broker decides what a client decides with the old one.
             "group.consumer.session.timeout.ms": session_ms,
             "group.consumer.min.session.timeout.ms": "1000",

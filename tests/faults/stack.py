@@ -290,14 +290,18 @@ class Stack:
     def drain(self) -> None:
         """Wait until the group has committed everything that is in the topic."""
         wanted = {at: end for at, end in ends(self.kafka, TOPIC, PARTITIONS).items() if end}
+
+        def committed() -> bool:
+            self.watch.check()
+            if not all(worker.running for worker in self.workers):
+                raise RuntimeError("a worker ended by itself")
+            return self.watch.committed == wanted
+
         try:
-            until(
-                lambda: self.watch.committed == wanted,
-                timeout=DRAIN_SECONDS,
-                what=f"commits of {wanted}",
-            )
-        except TimeoutError as error:
-            raise TimeoutError(f"{error}; committed were {self.watch.committed}") from error
+            until(committed, timeout=DRAIN_SECONDS, what=f"commits of {wanted}")
+        except (TimeoutError, RuntimeError) as error:
+            tails = "\n".join(worker.tail() for worker in self.workers)
+            raise type(error)(f"{error}; committed were {self.watch.committed}\n{tails}") from error
 
     def committed_more(self) -> None:
         """Wait for a commit that was not seen yet."""

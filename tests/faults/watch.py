@@ -3,12 +3,16 @@
 A thread of its own reads every record of the topic, and again and again the committed offsets; what
 a commit has passed must at that moment be in Postgres, or be a dead letter. It goes around every
 proxy. While Kafka or Postgres is away it waits, and looks at what was committed when both are back.
+
+A client that gets no answer for long is replaced: librdkafka may lose every broker for good when it
+hears of none (confluentinc/librdkafka#5301), which is no fault of what is watched.
 """
 
 from __future__ import annotations
 
 import json
 import threading
+import time
 from typing import TYPE_CHECKING
 
 import psycopg
@@ -24,6 +28,8 @@ if TYPE_CHECKING:
 
 LOOK_SECONDS = 0.1
 ANSWER_SECONDS = 2.0
+START_SECONDS = 60.0
+SILENT_SECONDS = 20.0  # then another client is asked
 AT_ONCE = 2000  # records
 # A dead letter is read some time after it was written; then it is missing.
 LETTER_LOOKS = 50
@@ -41,15 +47,16 @@ class Watch:
     ) -> None:
         self._topic, self._dlq, self._database = topic, f"{topic}.dlq", database
         self._own = [TopicPartition(topic, number) for number in range(partitions)]
-        self._consumer = Consumer(
-            {
-                "bootstrap.servers": servers,
-                "group.id": group,  # to ask what it has committed; never a member
-                "auto.offset.reset": "earliest",
-                "enable.auto.commit": False,
-                "log_level": 0,
-            }
-        )
+        self._settings = {
+            "bootstrap.servers": servers,
+            "group.id": group,  # to ask what it has committed; never a member
+            "auto.offset.reset": "earliest",
+            "enable.auto.commit": False,
+            "log_level": 0,
+        }
+        self._consumer = Consumer(self._settings)
+        self._answered_at = time.monotonic()
+        self._failure: BaseException | None = None
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="watch")
         self._connection: psycopg.Connection | None = None
@@ -62,7 +69,7 @@ class Watch:
         self.moved = 0  # commits that were seen and held against the truth
 
     def __enter__(self) -> Self:
-        of_dlq = self._consumer.list_topics(self._dlq, ANSWER_SECONDS * 5).topics[self._dlq]
+        of_dlq = self._consumer.list_topics(self._dlq, START_SECONDS).topics[self._dlq]
         letters = [TopicPartition(self._dlq, number) for number in of_dlq.partitions]
         from_start = [
             TopicPartition(one.topic, one.partition, OFFSET_BEGINNING)
@@ -82,7 +89,19 @@ class Watch:
         """Read dead letters from partition 0 of *topic*, too."""
         self._consumer.incremental_assign([TopicPartition(topic, 0, OFFSET_BEGINNING)])
 
+    def check(self) -> None:
+        """Raise what has ended the watch, if anything has."""
+        if self._failure is not None:
+            raise RuntimeError("the watch has ended") from self._failure
+
     def _watch(self) -> None:
+        try:
+            self._look_on()
+        except BaseException as failure:
+            self._failure = failure
+            raise
+
+    def _look_on(self) -> None:
         while not self._over.is_set():
             committed = self._commits()
             for message in self._consumer.consume(AT_ONCE, LOOK_SECONDS):
@@ -95,8 +114,21 @@ class Watch:
         try:
             answer = self._consumer.committed(self._own, ANSWER_SECONDS)
         except KafkaException:
+            if time.monotonic() - self._answered_at > SILENT_SECONDS:
+                self._renew()
             return {}
+        self._answered_at = time.monotonic()
         return {one.partition: one.offset for one in answer if not one.error and one.offset >= 0}
+
+    def _renew(self) -> None:
+        """Go on with another client where this one is."""
+        old, self._consumer = self._consumer, Consumer(self._settings)
+        places = old.position(old.assignment())
+        for place in places:
+            place.offset = place.offset if place.offset >= 0 else OFFSET_BEGINNING
+        self._consumer.assign(places)
+        self._answered_at = time.monotonic()
+        threading.Thread(target=old.close, daemon=True).start()
 
     def _read(self, message: Message) -> None:
         partition, offset = message.partition(), message.offset()

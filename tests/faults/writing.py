@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 from confluent_kafka import Producer
 
 from tests.faults.account import Place
+from tests.faults.patience import PATIENCE_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from confluent_kafka import KafkaError, Message
 
-DELIVERY_SECONDS = 30
 MOST_BYTES = 10_000_000  # the broker is to say what is too large
 
 
@@ -69,7 +69,7 @@ def written(servers: str, topic: str, records: Iterable[Written]) -> list[Place]
     )
     for number, one in enumerate(records):
         write(number, one)
-    waiting = producer.flush(DELIVERY_SECONDS)
+    waiting = producer.flush(PATIENCE_SECONDS)
     if waiting or errors:
         raise RuntimeError(f"{topic}: {waiting} records without an answer, errors {errors}")
     return [places[number] for number in sorted(places)]
