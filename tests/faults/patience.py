@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVar
 
-import httpx
-
+from tests.infra import plain_http
 from tests.infra.wait import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    import httpx
 
 PATIENCE_SECONDS = 120.0
 
@@ -33,4 +34,4 @@ def awaited(
 
 def asked(url: str) -> httpx.Response:
     """Ask a service, which may be busy: five seconds, httpx's own bound, are no fault of it."""
-    return httpx.get(url, timeout=PATIENCE_SECONDS)
+    return plain_http.get(url, timeout=PATIENCE_SECONDS)

@@ -14,8 +14,6 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
 
-import httpx
-
 from tests.faults.account import Books, Place
 from tests.faults.asking import ends
 from tests.faults.cluster import AS_USER, Cluster
@@ -26,6 +24,7 @@ from tests.faults.told import Told
 from tests.faults.truth import Truth, answers
 from tests.faults.watch import Watch, play_in
 from tests.faults.writing import Written, written
+from tests.infra import plain_http
 from tests.infra.kafka import KafkaBroker
 from tests.infra.ports import free_port
 from tests.infra.postgres import Postgres
@@ -226,7 +225,7 @@ class Stack:
 
     def fault(self, mode: str, **more: Any) -> None:
         """Let the partner behave as *mode* says, see ``PUT /faults``."""
-        answer = httpx.put(
+        answer = plain_http.put(
             f"{self.fintech_url}/faults", json={"mode": mode, **more}, timeout=PATIENCE_SECONDS
         )
         answer.raise_for_status()

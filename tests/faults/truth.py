@@ -11,6 +11,7 @@ from psycopg.rows import class_row
 
 from tests.faults.account import Settled, Total
 from tests.faults.patience import asked, awaited
+from tests.infra import plain_http
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -61,7 +62,7 @@ def answers(url: str) -> None:
 
     def ready() -> bool:
         try:
-            return httpx.get(f"{url}/readyz", timeout=5).is_success
+            return plain_http.get(f"{url}/readyz", timeout=5).is_success
         except httpx.TransportError:
             return False
 

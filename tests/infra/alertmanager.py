@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import yaml
 
+from tests.infra import plain_http
 from tests.infra.component import Component
 from tests.infra.endpoint import Endpoint, Request, Response
 from tests.infra.ports import free_port
@@ -68,7 +69,7 @@ class Alertmanager(Component):
 
     def alerts(self) -> list[dict[str, Any]]:
         """List the alerts that it holds, as API v2 gives them."""
-        answer = httpx.get(f"{self.url}/api/v2/alerts", timeout=ANSWER_SECONDS)
+        answer = plain_http.get(f"{self.url}/api/v2/alerts", timeout=ANSWER_SECONDS)
         found: list[dict[str, Any]] = answer.raise_for_status().json()
         return found
 
@@ -76,7 +77,7 @@ class Alertmanager(Component):
         if self._service and not self._service.running:
             raise RuntimeError(f"Alertmanager ended\n{self._service.tail()}")
         try:
-            return httpx.get(f"{self.url}/-/ready", timeout=ANSWER_SECONDS).is_success
+            return plain_http.get(f"{self.url}/-/ready", timeout=ANSWER_SECONDS).is_success
         except httpx.TransportError:
             return False
 

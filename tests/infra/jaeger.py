@@ -14,6 +14,7 @@ from typing import Any
 
 import httpx
 
+from tests.infra import plain_http
 from tests.infra.component import Component
 from tests.infra.ports import free_port
 from tests.infra.require import Missing
@@ -60,7 +61,7 @@ class Jaeger(Component):
 
     def trace(self, trace_id: str) -> list[dict[str, Any]]:
         """Give the spans of a trace as the API shows them; empty if it knows none."""
-        answer = httpx.get(f"{self.url}/api/traces/{trace_id}", timeout=ANSWER_SECONDS)
+        answer = plain_http.get(f"{self.url}/api/traces/{trace_id}", timeout=ANSWER_SECONDS)
         if answer.status_code == httpx.codes.NOT_FOUND:
             return []
         found: list[dict[str, Any]] = answer.raise_for_status().json()["data"][0]["spans"]
@@ -70,7 +71,7 @@ class Jaeger(Component):
         if self._service and not self._service.running:
             raise RuntimeError(f"Jaeger ended\n{self._service.tail()}")
         try:
-            return httpx.get(url, timeout=ANSWER_SECONDS).is_success
+            return plain_http.get(url, timeout=ANSWER_SECONDS).is_success
         except httpx.TransportError:
             return False
 

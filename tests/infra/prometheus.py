@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import yaml
 
+from tests.infra import plain_http
 from tests.infra.component import Component
 from tests.infra.ports import free_port
 from tests.infra.require import program
@@ -68,14 +69,16 @@ class Prometheus(Component):
 
     def data(self, path: str, **parameters: Any) -> Any:
         """Give the data that *path* of its API answers; raise with its words if it refuses."""
-        answer = httpx.get(f"{self.url}/api/v1/{path}", params=parameters, timeout=ANSWER_SECONDS)
+        answer = plain_http.get(
+            f"{self.url}/api/v1/{path}", params=parameters, timeout=ANSWER_SECONDS
+        )
         if answer.is_error:
             raise RuntimeError(f"{path} {parameters}: {answer.text}")
         return answer.json()["data"]
 
     def metadata(self) -> dict[str, list[dict[str, str]]]:
         """Give kind and help of each metric that it has scraped."""
-        answer = httpx.get(f"{self.url}/api/v1/metadata", timeout=ANSWER_SECONDS)
+        answer = plain_http.get(f"{self.url}/api/v1/metadata", timeout=ANSWER_SECONDS)
         found: dict[str, list[dict[str, str]]] = answer.raise_for_status().json()["data"]
         return found
 
@@ -83,7 +86,7 @@ class Prometheus(Component):
         if self._service and not self._service.running:
             raise RuntimeError(f"Prometheus ended\n{self._service.tail()}")
         try:
-            return httpx.get(f"{self.url}/-/ready", timeout=ANSWER_SECONDS).is_success
+            return plain_http.get(f"{self.url}/-/ready", timeout=ANSWER_SECONDS).is_success
         except httpx.TransportError:
             return False
 

@@ -6,10 +6,10 @@ import uuid
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, cast
 
-import httpx
 from confluent_kafka import OFFSET_BEGINNING, Consumer, Message, TopicPartition
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests.infra import plain_http
 from tests.infra.records import consume
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def header(message: Message, name: str) -> str | None:
 
 def samples(url: str, name: str, labels: Mapping[str, str] | None = None) -> list[float]:
     """Read the values of *name* with *labels* from the metrics page at *url*."""
-    page = httpx.get(f"{url}/metrics", timeout=READ_SECONDS).raise_for_status()
+    page = plain_http.get(f"{url}/metrics", timeout=READ_SECONDS).raise_for_status()
     return values(page.text, name, labels)
 
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import httpx
-
+from tests.infra import plain_http
 from tests.infra.wait import until
 
 if TYPE_CHECKING:
@@ -18,7 +17,7 @@ LONG_AGO = "2020-01-01T00:00:00Z"
 def send(alertmanager: Alertmanager, **alert: Any) -> None:
     """Post one alert with our labels by API v2."""
     alerts = [{"labels": LABELS, **alert}]
-    httpx.post(f"{alertmanager.url}/api/v2/alerts", json=alerts, timeout=60).raise_for_status()
+    plain_http.post(f"{alertmanager.url}/api/v2/alerts", json=alerts, timeout=60).raise_for_status()
 
 
 def test_an_alert_is_taken(alertmanager: Alertmanager) -> None:

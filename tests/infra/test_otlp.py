@@ -13,6 +13,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.trace import Link, SpanKind, Status, StatusCode
 
+from tests.infra import plain_http
 from tests.infra.otlp import OtlpReceiver, ReceivedLink
 from tests.infra.wait import PATIENCE_SECONDS
 
@@ -96,7 +97,7 @@ def test_what_cannot_be_decoded_is_not_swallowed() -> None:
     receiver = OtlpReceiver()
     receiver.start()
 
-    answered = httpx.post(
+    answered = plain_http.post(
         f"{receiver.endpoint}/v1/traces",
         content=b"not protobuf",
         headers={"content-type": "application/x-protobuf"},
