@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
     from consumers.metrics import Metrics
 
+# Seconds that an application may take to start. A start that fails is told at once; this is for one
+# that hangs, and long enough for a machine on which everything starts at the same time.
+START_SECONDS = 60.0
 # Seconds that uvicorn's thread gets to end after its connections were cut.
 CUT_SECONDS = 1.0
 BACKLOG = 2048
@@ -47,7 +50,7 @@ class Server:
         self._server = _Uvicorn(config, self._began)
         self._thread: threading.Thread | None = None
 
-    def start(self, timeout_seconds: float = 10) -> str:
+    def start(self, timeout_seconds: float = START_SECONDS) -> str:
         """Bind, serve, and give the address as a URL; with port 0 the system chose the port.
 
         Raises `BindError` when the address cannot be bound or the application does not start.
