@@ -39,7 +39,7 @@ PLAY = {"player_id": "p-1", "game": "lucky-sevens", "bet": 100}
 ACCEPTED = 202
 TOO_MANY = 1001  # unread messages, of which the shipped rule allows 1000
 COMMITTED = f'lagmon_partition_committed_offset{{topic="{TOPIC}", partition="0"}}'
-UP_SECONDS = 90  # a scrape_interval and the start of everything, on a machine that does much else
+UP_SECONDS = 180  # a scrape_interval and the start of everything, on a machine that does much else
 
 
 class Live:
@@ -104,14 +104,14 @@ class Live:
             for each in self.prometheus.data("targets", state="active")["activeTargets"]
         }
 
-    def wait_until_up(self) -> None:
-        """Wait until Prometheus has scraped every target."""
-        until(
-            lambda: (found := self.up()) and not any(found.values()),
-            timeout=UP_SECONDS,
-            every=0.5,
-            what="every target to be up",
-        )
+    def wait_until_up(self) -> dict[str, str]:
+        """Wait until Prometheus has scraped every target; give what `up` says then."""
+
+        def all_up() -> dict[str, str] | None:
+            found = self.up()
+            return None if any(found.values()) else found
+
+        return until(all_up, timeout=UP_SECONDS, every=0.5, what="every target to be up")
 
     def _start(self, started: ExitStack) -> None:
         database = started.enter_context(Postgres())

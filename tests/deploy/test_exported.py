@@ -36,8 +36,10 @@ def printed(page: str) -> dict[str, set[str]]:
     return found
 
 
-def asked(program: str, path: str, *options: str, env: Mapping[str, str] | None = None) -> str:
-    """Start the exporter *program* and give what it answers to *path*."""
+def asked(
+    program: str, path: str, *options: str, well: str, env: Mapping[str, str] | None = None
+) -> str:
+    """Start the exporter *program*; give what it answers to *path* as soon as it says *well*."""
     binary = need(program, f"apt-get install {program}")
     address = f"127.0.0.1:{free_port()}"
     command = [binary, f"--web.listen-address={address}", *options]
@@ -47,9 +49,10 @@ def asked(program: str, path: str, *options: str, env: Mapping[str, str] | None 
 
     def answer() -> str | None:
         try:
-            return client.get(f"{scheme}://{address}{path.format(address=address)}").text
+            page = client.get(f"{scheme}://{address}{path.format(address=address)}").text
         except httpx.TransportError:
             return None
+        return page if f"\n{well}" in page else None
 
     with (
         httpx.Client(verify=anybody, timeout=ANSWER_SECONDS) as client,
@@ -61,14 +64,19 @@ def asked(program: str, path: str, *options: str, env: Mapping[str, str] | None 
 @pytest.fixture(scope="module")
 def node() -> str:
     """Give the page of a real node exporter."""
-    return asked("prometheus-node-exporter", "/metrics")
+    return asked("prometheus-node-exporter", "/metrics", well="node_uname_info{")
 
 
 @pytest.fixture(scope="module")
 def postgres_page(postgres: Postgres) -> str:
     """Give the page of a real exporter that is connected to a real PostgreSQL."""
     source = f"{postgres.url}?sslmode=disable"
-    return asked("prometheus-postgres-exporter", "/metrics", env={"DATA_SOURCE_NAME": source})
+    return asked(
+        "prometheus-postgres-exporter",
+        "/metrics",
+        well="pg_up 1",
+        env={"DATA_SOURCE_NAME": source},
+    )
 
 
 @pytest.fixture(scope="module")
@@ -86,6 +94,7 @@ def blackbox(tmp_path_factory: pytest.TempPathFactory) -> str:
         "/probe?module=http&target=https://{address}/",
         f"--web.config.file={serving}",
         f"--config.file={modules}",
+        well="probe_success 1",
     )
 
 

@@ -122,8 +122,8 @@ def test_idleness_is_a_share(page: dict[str, Metric]) -> None:
         "kafka_server_kafkarequesthandlerpool_requesthandleravgidle_ratio",
         "kafka_network_socketserver_networkprocessoravgidle_ratio",
     ):
-        # A percentage would be near 100; a meter that has just begun may be a little above 1.
-        assert 0 <= values(page, name)[()] < 2
+        # A percentage would be near 100; a meter that began while Java stood still is above 1.
+        assert 0 <= values(page, name)[()] < 10
 
 
 def test_each_request_has_its_quantiles(page: dict[str, Metric]) -> None:

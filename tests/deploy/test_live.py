@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
     from tests.deploy.dashboards import Query
 
+pytestmark = pytest.mark.timeout(600)
 DATA_SECONDS = 120  # some scrapes and evaluations, on a machine that does much else
 LABEL = re.compile(r"\$\{__field\.labels\.(\w+)\}")
 LABEL_VALUES = re.compile(r"label_values\((.+), (\w+)\)")
@@ -79,10 +80,9 @@ def test_every_job_is_scraped_and_up(live: Live) -> None:
     """
     jobs = {job["job_name"] for job in read(PROMETHEUS)["scrape_configs"]}
 
-    found = live.up()
+    found = live.wait_until_up()
 
     assert {target.split()[0] for target in found} == jobs - ELSEWHERE.keys()
-    assert not any(found.values()), found
 
 
 def still(missing: Callable[[], Collection[object]]) -> Collection[object]:
@@ -168,28 +168,33 @@ def test_every_query_of_a_runbook_is_answered(live: Live) -> None:
 def test_what_a_runbook_calls_good_is_what_is_answered(live: Live) -> None:
     """The answers that a runbook tells to look for are those of services that are well."""
     page = (RUNBOOKS / "ApiErrorRate.md").read_text()
-    ready = httpx.get(f"{live.api}/readyz", timeout=30).text
-    status = httpx.get(f"{live.api}/status", timeout=30).text
 
-    assert f"Good: `{ready}`" in page
-    assert '"state": "closed"' in status
+    def said(path: str) -> str:
+        return httpx.get(f"{live.api}{path}", timeout=60).text
+
+    # What stands still for a second is not ready then.
+    until(lambda: f"Good: `{said('/readyz')}`" in page, timeout=DATA_SECONDS, what="readiness")
+    until(lambda: '"state": "closed"' in said("/status"), timeout=DATA_SECONDS, what="the state")
     assert 'Good: `"state": "closed"`' in page
     assert '"status":"accepted"' in live.play().text
 
 
 def test_every_variable_has_something_to_choose(live: Live) -> None:
     """Each variable of each dashboard that asks Prometheus for its values gets some."""
-    empty = []
-    for dashboard in dashboards().values():
-        for variable in variables(dashboard).values():
-            if variable["type"] != "query":
-                continue
-            asked = substituted(variable["query"]["query"], chosen(dashboard))
-            series, label = LABEL_VALUES.fullmatch(asked).groups()  # type: ignore[union-attr]
-            if not live.prometheus.data(f"label/{label}/values", **{"match[]": series}):
-                empty.append((dashboard["uid"], variable["name"]))
 
-    assert not empty
+    def empty() -> list[tuple[str, str]]:
+        found = []
+        for dashboard in dashboards().values():
+            for variable in variables(dashboard).values():
+                if variable["type"] != "query":
+                    continue
+                asked = substituted(variable["query"]["query"], chosen(dashboard))
+                series, label = LABEL_VALUES.fullmatch(asked).groups()  # type: ignore[union-attr]
+                if not live.prometheus.data(f"label/{label}/values", **{"match[]": series}):
+                    found.append((dashboard["uid"], variable["name"]))
+        return found
+
+    assert not still(empty)
 
 
 def test_a_line_leads_to_the_page_of_its_group(live: Live) -> None:
@@ -219,7 +224,7 @@ def test_a_slow_bucket_leads_to_a_trace(live: Live) -> None:
         return {one["labels"]["trace_id"] for each in found for one in each["exemplars"]}
 
     until(lambda: trace_id in exemplars(), timeout=DATA_SECONDS, every=1, what=f"trace {trace_id}")
-    assert trace_id in {span.trace_id for span in live.spans.spans()}
+    until(lambda: trace_id in {span.trace_id for span in live.spans.spans()}, what="its spans")
 
 
 def lag_pages(live: Live) -> list[dict[str, Any]]:

@@ -51,7 +51,7 @@ def test_a_ready_service_is_healthy(
 
         url = address(getattr(product, name)())
 
-        until(lambda: well(name, url), timeout=30, every=0.5, what=f"{name} to be healthy")
+        until(lambda: well(name, url), every=0.5, what=f"{name} to be healthy")
 
 
 @each_of_ours
