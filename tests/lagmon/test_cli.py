@@ -16,12 +16,12 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 from lagmon import cli
 from lagmon.commands import wiring
 from lagmon.configuration.sources import load
-from propagation.integrations import logs
 from tests.infra.ports import free_port
 from tests.infra.process import Service
 from tests.infra.product import Product, address
 from tests.infra.reading import samples
 from tests.infra.wait import until
+from tests.lagmon.as_it_was import process_as_it_was
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -64,9 +64,9 @@ class Command:
 
 @pytest.fixture
 def lagmon(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Iterator[Command]:
-    """Give a way to run the command, and put the logging back as it was."""
-    yield Command(capsys, tmp_path)
-    logs.restore()
+    """Give a way to run the command, and put the process back as it was."""
+    with process_as_it_was():
+        yield Command(capsys, tmp_path)
 
 
 def test_version_is_that_of_the_distribution(lagmon: Command) -> None:

@@ -9,6 +9,7 @@ import yaml
 
 from lagmon import cli
 from lagmon.configuration.sources import load
+from tests.lagmon.as_it_was import process_as_it_was
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -53,7 +54,8 @@ def test_serving_refuses_a_web_configuration_that_is_wrong(
     settings: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Nothing is served without the protection that was asked for: here the file is not there."""
-    code = cli.main(["serve", "--config", str(settings)])
+    with process_as_it_was():
+        code = cli.main(["serve", "--config", str(settings)])
 
     assert code == 2
     assert "cannot be read: No such file" in capsys.readouterr().err
