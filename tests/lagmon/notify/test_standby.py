@@ -74,7 +74,7 @@ def standby(
 ) -> Standby:
     """Stand by for *alertmanagers*."""
     policy = Policy(frozenset(alertmanagers), after, holds_seconds=240)
-    receiver = PagerDuty(Links(), routing_key_file=key, url=url)
+    receiver = PagerDuty(Links(), routing_key_file=key, url=url, timeout_seconds=60)
     return Standby(receiver, Fallback(policy), keeper, look_seconds=LOOK_SECONDS)
 
 
@@ -252,7 +252,7 @@ def test_what_breaks_on_one_event_takes_the_next(key: Path) -> None:
     """It is logged and counted, and the event is tried again."""
 
     async def story(pagerduty: StandIn) -> None:
-        broken = Broken(Links(), routing_key_file=key, url=pagerduty.url)
+        broken = Broken(Links(), routing_key_file=key, url=pagerduty.url, timeout_seconds=60)
         stands_by = Standby(
             broken, Fallback(Policy(frozenset(), 1, 240)), look_seconds=LOOK_SECONDS
         )
