@@ -25,12 +25,14 @@ if TYPE_CHECKING:
 WAIT_SECONDS = 60
 
 
-def settings(servers: str, *, request_timeout: float = 5.0, **groups: Any) -> CollectorSettings:
+def settings(servers: str, *, request_timeout: float = 30.0, **groups: Any) -> CollectorSettings:
     """Build the settings of a collector of the cluster at *servers*."""
     cluster = Cluster.model_validate(
         {"name": "test", "bootstrap_servers": servers, "groups": groups}
     )
-    return CollectorSettings(cluster=cluster, request_timeout=request_timeout)
+    return CollectorSettings(
+        cluster=cluster, request_timeout=request_timeout, cycle_deadline=3 * request_timeout
+    )
 
 
 @asynccontextmanager
@@ -92,7 +94,7 @@ def fill(servers: str, topic: str, count: int) -> None:
     producer = PlainProducer({"bootstrap.servers": servers, "linger.ms": 0})
     for number in range(count):
         producer.produce(topic, f"value-{number}".encode(), partition=0)
-    assert producer.flush(20) == 0
+    assert producer.flush(60) == 0
 
 
 @contextmanager
@@ -129,4 +131,4 @@ def delete_before(kafka: KafkaBroker, topic: str, offset: int) -> None:
     """Have the broker delete the records of partition 0 before *offset*."""
     admin = kafka.admin()  # held: the futures of a client that is gone never end
     (deleted,) = admin.delete_records([Offset(topic, 0, offset)]).values()
-    deleted.result(20)
+    deleted.result(60)

@@ -5,18 +5,23 @@ from __future__ import annotations
 import uuid
 from typing import TYPE_CHECKING
 
-import httpx
 import pytest
 
+from tests.infra import plain_http
 from tests.infra.product import Product, address
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any
 
+    import httpx
+
     from tests.infra.kafka import KafkaBroker
     from tests.infra.otlp import OtlpReceiver
     from tests.infra.process import Service
+
+
+ANSWER_SECONDS = 60
 
 
 class Game:
@@ -32,6 +37,9 @@ class Game:
             "CONSUMERS_TOPIC": topic,
             "CONSUMERS_GROUP": self.group,
             "CONSUMERS_RATE_LIMIT": "unlimited",  # one player plays for everybody
+            # So much that a machine which stands still costs no play.
+            "CONSUMERS_PRODUCE_TIMEOUT": "30s",
+            "CONSUMERS_REQUEST_TIMEOUT": "50s",
         }
 
     def start_api(self, **extra: str) -> Service:
@@ -52,8 +60,12 @@ class Game:
         url = f"{self.url}/game/slots/play"
         if isinstance(body, bytes):
             json_type = {"content-type": "application/json"}
-            return httpx.post(url, content=body, headers=json_type | (headers or {}), timeout=15)
-        return httpx.post(url, json=good if body is None else body, headers=headers, timeout=15)
+            return plain_http.post(
+                url, content=body, headers=json_type | (headers or {}), timeout=ANSWER_SECONDS
+            )
+        return plain_http.post(
+            url, json=good if body is None else body, headers=headers, timeout=ANSWER_SECONDS
+        )
 
     def play(self, headers: dict[str, str] | None = None) -> dict[str, str]:
         """Post one good play and give the answer; it must have been accepted."""

@@ -34,7 +34,8 @@ if TYPE_CHECKING:
     from lagmon.readings import GroupReading, PartitionOffsets, Peek, Probe, Snapshot
 
 WAIT_SECONDS = 60
-ANSWER_SECONDS = 20
+ANSWER_SECONDS = 60
+LATE = "_TIMED_OUT"  # of a look, which has two seconds
 HOUR_SECONDS, TURN_SECONDS = 3600, 30
 POLICY = Policy(SHIPPED, poll_interval_seconds=TURN_SECONDS, peeks_per_cycle=20)
 IDLE_SECONDS = 600  # longer than any test: no group is so idle that its last commit is shown again
@@ -119,8 +120,19 @@ class Eyes:
     ) -> Peek:
         """Look at one record of partition 0 of *topic*."""
         question = PeekRequest(TopicPartition(topic, 0), offset, isolation)
-        (found,) = self.look(question).snapshot.peeks
+        (found,) = self.answered(question).snapshot.peeks
         return found
+
+    def answered(self, *questions: PeekRequest) -> Seen:
+        """Look at the records that *questions* name, until a busy machine has come to them all."""
+
+        def seen() -> Seen | None:
+            found = self.look(*questions)
+            peeks = found.snapshot.peeks
+            in_time = {one.question for one in peeks if not str(one.error).startswith(LATE)}
+            return found if in_time == {*questions} else None
+
+        return until(seen, timeout=WAIT_SECONDS, every=0.1, what="answers in time")
 
     def probe(self, topic: str, timestamp: float) -> Probe:
         """Ask for the first record of partition 0 of *topic* that is as young as *timestamp*."""
@@ -161,7 +173,7 @@ class WatchedFromAside(Eyes):
 
 
 def collecting(
-    servers: str, *groups: str, request_timeout: float = 5, **settings: Any
+    servers: str, *groups: str, request_timeout: float = 30, **settings: Any
 ) -> CollectorSettings:
     """Write the settings of a collector of *groups*, of all if there are none."""
     chosen = {"include": groups, **settings.pop("groups", {})}
@@ -169,6 +181,7 @@ def collecting(
     return CollectorSettings(
         cluster=Cluster.model_validate(cluster),
         request_timeout=request_timeout,
+        cycle_deadline=3 * request_timeout,
         idle_refresh=IDLE_SECONDS,
     )
 

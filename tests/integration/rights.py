@@ -1,8 +1,13 @@
-"""Take rights from everybody on a broker that knows rights, as an administrator would."""
+"""Take rights from everybody on a broker that knows rights, as an administrator would.
+
+A broker hears of a rule some time after it has answered, so each is waited for. Not those about the
+cluster, which take the right to ask for rules: they come last, and whoever needs them waits.
+"""
 
 from __future__ import annotations
 
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 from confluent_kafka.admin import (  # type: ignore[attr-defined] # documented to be there
@@ -14,6 +19,8 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined] # documented t
     ResourceType,
 )
 
+from tests.infra.rights import in_force
+from tests.infra.wait import until
 from tests.integration.meaning import ANSWER_SECONDS
 
 if TYPE_CHECKING:
@@ -48,6 +55,9 @@ def denied(
     ]
     for done in admin.create_acls(rules).values():
         done.result(ANSWER_SECONDS)
+    if name != CLUSTER:
+        for one in rules:
+            until(partial(in_force, admin, one), what=f"{one} in force")
     try:
         yield
     finally:

@@ -49,7 +49,7 @@ def group(kafka: KafkaBroker, topic: str) -> dict[str, Any]:
 
 async def first(consumer: AIOConsumer) -> confluent_kafka.Message:
     """Poll until a record comes."""
-    async with asyncio.timeout(40):
+    async with asyncio.timeout(60):
         while True:
             message = await consumer.poll(0.2)
             if isinstance(message, confluent_kafka.Message) and not message.error():
@@ -154,9 +154,9 @@ def test_polling_under_cancellation(
     are sent.
     """
 
-    async def send_on() -> None:
+    async def send_on(seen: asyncio.Event) -> None:
         async with AIOProducer({"bootstrap.servers": kafka.bootstrap_servers}) as producer:
-            while True:
+            while not seen.is_set():
                 await (await producer.produce(topic, b"1"))
                 await asyncio.sleep(0.1)
 
@@ -168,10 +168,11 @@ def test_polling_under_cancellation(
                     async with asyncio.timeout(0.05):
                         await consumer.poll(0.3)
                 assert get_current() == {}
-            sender = asyncio.create_task(send_on())
+            seen = asyncio.Event()
+            sender = asyncio.create_task(send_on(seen))
             message = await first(consumer)
-            sender.cancel()
-            await asyncio.wait([sender])
+            seen.set()
+            await sender
             with processing(message, consumer=consumer):
                 return message.value()
 
@@ -212,7 +213,7 @@ def test_a_transaction_moves_offsets_and_keeps_the_trace(
 
     reader = confluent_kafka.Consumer({**group, "isolation.level": "read_committed"})
     reader.assign([TopicPartition(output, 0, 0)])
-    got = [message for message in reader.consume(1, timeout=20) if not message.error()]
+    got = [message for message in reader.consume(1, timeout=60) if not message.error()]
     reader.close()
     headers: Any = got[0].headers()
     assert [message.value() for message in got] == [b"commit_transaction"]

@@ -22,6 +22,7 @@ from tests.builders import record
 from tests.conftest import running
 from tests.infra.kafka import KafkaBroker
 from tests.infra.product import Product
+from tests.infra.rights import allow
 from tests.infra.wait import until
 from tests.integration.rights import RULES, rule
 from tests.integration.workers import Worker, committed, read, read_all, working, write
@@ -85,14 +86,14 @@ def raise_limit(kafka: KafkaBroker, topic: str, limit: int) -> None:
     )
     resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=[entry])
     admin = kafka.admin()
-    admin.incremental_alter_configs([resource])[resource].result(20)
+    admin.incremental_alter_configs([resource])[resource].result(60)
 
 
 def config_of(kafka: KafkaBroker, topic: str) -> dict[str, str]:
     """Give the properties of *topic*."""
     resource = ConfigResource(ResourceType.TOPIC, topic)
     admin = kafka.admin()
-    found = admin.describe_configs([resource])[resource].result(20)
+    found = admin.describe_configs([resource])[resource].result(60)
     return {name: str(entry.value) for name, entry in found.items()}
 
 
@@ -101,15 +102,18 @@ def reasons(logged: list[EventDict]) -> list[str]:
     return [str(event["reason"]) for event in logged if event["event"] == "dead_letter_failed"]
 
 
+def too_small(logged: list[EventDict]) -> str | None:
+    """Give the first refusal that says what the topic has to take."""
+    return next((one for one in reasons(logged) if "max.message.bytes above " in one), None)
+
+
 def deny(kafka: KafkaBroker, topic: str) -> None:
     """Take the right to write *topic* from everybody."""
     rules = [
         rule(ResourceType.TOPIC, topic, AclOperation.ALL, AclPermissionType.ALLOW),
         rule(ResourceType.TOPIC, topic, AclOperation.WRITE, AclPermissionType.DENY),
     ]
-    admin = kafka.admin()
-    for done in admin.create_acls(rules).values():
-        done.result(20)
+    allow(kafka.admin(), rules)
 
 
 @pytest.fixture
@@ -161,7 +165,7 @@ def test_a_letter_that_never_fits_waits_until_there_is_room(
     send(kafka, one)
 
     with capture_logs() as logged, working(kafka, topic, refuse):
-        (first, *_) = until(lambda: reasons(logged), timeout=60, what="a refusal")
+        first = until(lambda: too_small(logged), what="a refusal for its size")
         assert committed(kafka, topic) == {}
         limit = int(first.split("max.message.bytes above ")[1].split(";")[0])
         raise_limit(kafka, gone, limit)
@@ -181,7 +185,11 @@ def test_a_missing_topic_is_made_with_room_for_every_letter(
     one = large(topic)
 
     with working(kafka, topic, refuse, dlq_create=True):
-        until(lambda: gone in kafka.admin().list_topics().topics, timeout=60, what="the topic")
+        until(
+            lambda: gone in kafka.admin().list_topics(timeout=60).topics,
+            timeout=60,
+            what="the topic",
+        )
         send(kafka, one)
         until(lambda: committed(kafka, topic) == {0: 1}, timeout=60, what="the commit")
 

@@ -30,6 +30,7 @@ from tests.infra.certificates import Authority
 from tests.infra.kafka_secured import MTLS, SAFE, SECRET, TLS, USER, SecuredKafka
 from tests.infra.ports import free_port
 from tests.infra.require import required
+from tests.infra.rights import allow
 from tests.integration.collecting import commit
 from tests.lagmon.notify.standing_in import response
 
@@ -42,6 +43,9 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.timeout(240)
 
 GROUP, TOPIC, STRANGER = "settlers", "plays", "eve"
+# A busy machine takes seconds for a handshake; who is refused is asked until the time is over.
+PATIENT = {"request_timeout": "20s", "cycle_deadline": "60s"}
+REFUSED = {"request_timeout": "8s"}
 
 
 class Said(NamedTuple):
@@ -77,7 +81,7 @@ class Doctor:
             "clusters": [{"name": "secured", "bootstrap_servers": servers, "client": client}],
             "alertmanagers": [{"url": self.alertmanager}],
             "state": {"path": str(self._folder / "state")},
-            "request_timeout": "4s",
+            **PATIENT,
         }
         config.write_text(yaml.safe_dump(settings | more))
         code = cli.main(["doctor", "--config", str(config), "--json", *options])
@@ -242,9 +246,7 @@ def let_read(secured: SecuredKafka, **named: str) -> None:
         )
         for kind, name in named.items()
     ]
-    admin = secured.admin()
-    for done in admin.create_acls(rights).values():
-        done.result(30)
+    allow(secured.admin(), rights)
 
 
 def test_a_replica_is_told_what_it_needs_to_share_and_nothing_once_it_is_granted(
@@ -269,7 +271,7 @@ def test_a_replica_is_told_what_it_needs_to_share_and_nothing_once_it_is_granted
 
 def test_a_wrong_password_is_one_line(secured: SecuredKafka, doctor: Doctor) -> None:
     """With the broker's words, what to check, and not the password."""
-    said = doctor(secured.servers(SAFE), by_password(secured, "not-the-one"))
+    said = doctor(secured.servers(SAFE), by_password(secured, "not-the-one"), **REFUSED)
 
     (told,) = said.at("failed")
     assert said.code == 1
@@ -286,7 +288,7 @@ def test_a_wrong_authority_is_one_line(
     other = Authority(tmp_path, "other")
     client = {"security.protocol": "SSL", "ssl.ca.location": str(other.certificate)}
 
-    said = doctor(secured.servers(TLS), client)
+    said = doctor(secured.servers(TLS), client, **REFUSED)
 
     (told,) = said.at("failed")
     assert said.code == 1
@@ -299,7 +301,7 @@ def test_a_broker_that_is_not_there_is_one_line(doctor: Doctor) -> None:
     """And of what was not seen nothing is said."""
     address = f"127.0.0.1:{free_port()}"
 
-    said = doctor(address, {})
+    said = doctor(address, {}, **REFUSED)
 
     (told,) = said.at("failed")
     assert said.code == 1
@@ -314,7 +316,11 @@ def test_whoever_takes_a_connection_and_says_nothing_is_left_in_time(doctor: Doc
         address = f"127.0.0.1:{mute.getsockname()[1]}"
 
         said = doctor(
-            address, {}, alertmanagers=[{"url": f"http://{address}"}], cycle_deadline="6s"
+            address,
+            {},
+            alertmanagers=[{"url": f"http://{address}"}],
+            request_timeout="4s",
+            cycle_deadline="6s",
         )
 
     cluster, manager = said.at("failed")

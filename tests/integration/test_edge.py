@@ -5,9 +5,9 @@ from __future__ import annotations
 import uuid
 from typing import TYPE_CHECKING
 
-import httpx
 import pytest
 
+from tests.infra import plain_http
 from tests.infra.product import Product, address
 from tests.infra.reading import header, records
 
@@ -33,7 +33,9 @@ def test_the_record_carries_the_decision_of_the_api(
 
     with Product(kafka=mock_kafka.bootstrap_servers, database=NOWHERE) as product:
         api = product.api(CONSUMERS_TOPIC=topic, OTEL_TRACES_SAMPLER=sampler)
-        answer = httpx.post(f"{address(api)}/game/slots/play", json=PLAY, headers=sent, timeout=30)
+        answer = plain_http.post(
+            f"{address(api)}/game/slots/play", json=PLAY, headers=sent, timeout=30
+        )
 
     assert answer.status_code == 202
     [record] = records(mock_kafka.bootstrap_servers, topic, 1)

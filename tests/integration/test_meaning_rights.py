@@ -188,6 +188,8 @@ def test_a_hidden_group_deleted(strict: KafkaBroker, plays: str) -> None:
         hidden(strict, ResourceType.GROUP, group),
         hidden(strict, ResourceType.BROKER, CLUSTER),
     ):
+        new = Watched(servers)
+        new.until(lambda s: s.snapshot.missing_rights, "the broker to have heard of it")
         during = watched.look()
     after = watched.until(lambda s: not s.has(group), "the group to go")
 

@@ -88,7 +88,7 @@ def test_a_tail_of_control_records(kafka: KafkaBroker, topic: str) -> None:
 
     seen = watched.until(lambda s: len(s.lag.groups) == 2, "two groups")
     at_done, at_behind = watched.peek(topic, 3), watched.peek(topic, 2)
-    looked = watched.look(oldest(topic, 3), oldest(topic, 2)).in_an_hour()
+    looked = watched.answered(oldest(topic, 3), oldest(topic, 2)).in_an_hour()
 
     assert [seen.group(name).lag for name in (done, behind)] == [1, 2]
     assert (at_done.found_offset, str(at_done.error).startswith(END)) == (None, True)
@@ -111,7 +111,7 @@ def test_an_aborted_transaction(kafka: KafkaBroker, topic: str) -> None:
 
     before = watched.until(lambda s: s.has(group) and s.log(topic).stable == 5, "the abort")
     peek, uncommitted = watched.peek(topic, 1), watched.peek(topic, 1, Isolation.READ_UNCOMMITTED)
-    looked = watched.look(oldest(topic, 1)).in_an_hour()
+    looked = watched.answered(oldest(topic, 1)).in_an_hour()
     with member(servers, group, topic) as consumer:
         read_out(consumer, 5)
         consumer.commit(offsets=consumer.position(consumer.assignment()), asynchronous=False)
@@ -143,7 +143,7 @@ def test_an_aborted_transaction_before_a_record(kafka: KafkaBroker, topic: str) 
     assert (seen.group(group).lag, watched.peek(topic, 0).found_offset) == (4, 3)
     assert watched.probe(topic, 1.0).offset == 0
     assert seen.states(group) == [State.PENDING]
-    looked = watched.look(oldest(topic, 0)).in_an_hour()
+    looked = watched.answered(oldest(topic, 0)).in_an_hour()
     assert looked.states(group) == [State.STOPPED]
 
 

@@ -69,7 +69,7 @@ def test_with_all_rights_all_is_known(strict: KafkaBroker) -> None:
     ("things", "missing", "command"),
     [
         ([THE_CLUSTER], NO_CLUSTER, "--cluster"),
-        ([THE_CLUSTER, (ResourceType.GROUP, "*")], NO_CLUSTER, "--cluster"),
+        ([(ResourceType.GROUP, "*"), THE_CLUSTER], NO_CLUSTER, "--cluster"),
         (
             [(ResourceType.TOPIC, "plays")],
             (MissingRight(Resource.TOPIC, "plays"),),
@@ -121,7 +121,7 @@ def test_who_says_what_to_watch_need_not_see_more(strict: KafkaBroker) -> None:
     servers, secret = strict.bootstrap_servers, new_name("secret")
     some = {"groups": {"include": ["rep.*"]}, "topics": {"include": ["other"]}}
 
-    with hidden(strict, *THE_CLUSTER), hidden(strict, ResourceType.TOPIC, "plays"):
+    with hidden(strict, ResourceType.TOPIC, "plays"), hidden(strict, *THE_CLUSTER):
         patterns = Watched(servers, **some).until(lambda s: s.has("report"), "the group")
     with hidden(strict, ResourceType.TOPIC, secret):
         excluded = Watched(servers, topics={"exclude": ["secret-.*"]}).look()
@@ -137,7 +137,7 @@ def test_without_the_rules_no_group_is_taken_for_ok_on_topics_that_nobody_named(
 ) -> None:
     """Rights on the groups say nothing of their topics: one of them is denied, without a word."""
     groups = {"include": ["rep.*"]}
-    with hidden(strict, *THE_CLUSTER), hidden(strict, ResourceType.TOPIC, "plays"):
+    with hidden(strict, ResourceType.TOPIC, "plays"), hidden(strict, *THE_CLUSTER):
         watched = Watched(strict.bootstrap_servers, groups=groups)
         seen = watched.until(lambda s: s.snapshot.missing_rights, "the doubt")
 

@@ -23,9 +23,11 @@ from lagmon.notify.annotations import annotate
 from lagmon.readings import Isolation, PeekRequest, TopicPartition
 from lagmon.recording.lines import snapshot_to_json
 from lagmon.report import Links, OldestRecord
+from tests.infra import rights
 from tests.infra.kafka import KafkaBroker
 from tests.infra.records import consume, produce
 from tests.infra.require import required
+from tests.infra.wait import until
 from tests.integration.meaning import (
     Seen,
     Watched,
@@ -65,7 +67,7 @@ def plays(servers: str, topic: str, count: int, **about: Any) -> None:
         producer.produce(
             topic, b"secret-play", b"secret-key", partition=0, headers=[traced(number)], **about
         )
-    assert producer.flush(20) == 0
+    assert producer.flush(60) == 0
 
 
 def judged(lag: ClusterLag, state: State | None) -> ClusterLag:
@@ -88,7 +90,7 @@ def ask(seen: Seen, group: str, state: State | None = None) -> PeekRequest:
 def shown(watched: Watched, group: str, state: State | None = None) -> tuple[OldestRecord, Seen]:
     """Have lagmon look at the oldest uncommitted record of *group*; give what it would show."""
     seen = watched.until(lambda s: s.has(group) and s.group(group).lag, f"a lag of {group}")
-    looked = watched.look(ask(seen, group, state))
+    looked = watched.answered(ask(seen, group, state))
     lag = judged(looked.lag, state)
     answers = remember((), looked.snapshot.peeks, lag, {group}, lag.at)
     record = oldest(next(one for one in lag.groups if one.group == group), answers)
@@ -169,7 +171,7 @@ def test_a_trace_is_read_in_each_format(
     """What went over the wire as W3C or as B3 is found, and an allowed header beside it."""
     producer = Producer({"bootstrap.servers": kafka.bootstrap_servers})
     producer.produce(topic, b"x", partition=0, headers=[*headers, ("Tenant", b"blue")])
-    assert producer.flush(20) == 0
+    assert producer.flush(60) == 0
     question = PeekRequest(TopicPartition(topic, 0), 0)
 
     (peek,) = look([question], cluster_of(kafka), Deadline(30), headers=["tenant", "other"])
@@ -222,7 +224,7 @@ def test_an_open_transaction_is_shown_by_its_first_record(kafka: KafkaBroker, to
     commit(servers, group, topic, 0)
     with transaction(servers) as producer:
         producer.produce(topic, b"open", partition=0, headers=[traced(0)])
-        assert producer.flush(20) == 0
+        assert producer.flush(60) == 0
         record, seen = shown(Watched(servers, group), group, State.OPEN_TRANSACTION)
 
     (peek,) = seen.snapshot.peeks
@@ -271,7 +273,7 @@ def test_what_retention_took_in_between_is_asked_for_at_the_new_start(
     question = ask(watched.until(lambda s: s.has(group), "the group"), group)
 
     delete_before(kafka.admin(), topic, 4)
-    late = watched.look(question)
+    late = watched.answered(question)
     record, _ = shown(watched, group)
 
     (peek,) = late.snapshot.peeks
@@ -285,8 +287,8 @@ def test_looking_again_gives_the_same_answer(kafka: KafkaBroker, topic: str) -> 
     watched = Watched(kafka.bootstrap_servers)
     question = PeekRequest(TopicPartition(topic, 0), 1)
 
-    first = watched.look(question, question).snapshot.peeks
-    again = watched.look(question).snapshot.peeks
+    first = watched.answered(question, question).snapshot.peeks
+    again = watched.answered(question).snapshot.peeks
 
     assert first == again
     assert first[0].trace_id == trace(1)
@@ -300,7 +302,8 @@ def test_a_cycle_looks_no_longer_than_its_time(kafka: KafkaBroker, topic: str) -
         at = TopicPartition(topic, 0)
         questions = [PeekRequest(at, offset) for offset in range(1, 11)]
 
-        peeks = Watched(servers).look(*questions).snapshot.peeks
+        watched = Watched(servers)
+        peeks = until(lambda: watched.look(*questions).snapshot.peeks, what="an answer")
 
     assert 0 < len(peeks) <= 2
     assert {str(peek.error).partition(":")[0] for peek in peeks} == {"_TIMED_OUT"}
@@ -341,9 +344,7 @@ def allow(
     rule = AclBinding(
         kind, name, ResourcePatternType.LITERAL, who, "*", operation, AclPermissionType.ALLOW
     )
-    admin = kafka.admin()
-    (made,) = admin.create_acls([rule]).values()
-    made.result(20)
+    rights.allow(kafka.admin(), [rule])
 
 
 def test_a_topic_that_may_not_be_read_names_the_missing_acl(guarded: KafkaBroker) -> None:

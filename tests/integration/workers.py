@@ -34,7 +34,7 @@ class Worker:
             "group": f"group-of-{topic}",
             "backoff_initial": "50ms",
             "backoff_max": "200ms",
-            "produce_timeout": "2s",
+            "produce_timeout": "20s",
         }
         self.metrics = Metrics()
         self.heard = ClientLog("consumer", self.metrics)
@@ -53,7 +53,7 @@ class Worker:
         except BaseException as error:  # noqa: BLE001 - the test looks at it
             self.error = error
 
-    def ended(self, timeout: float = 20) -> float:
+    def ended(self, timeout: float = 60) -> float:
         """Ask it to stop, and give the seconds that took."""
         began = time.monotonic()
         self.stop.set()
@@ -63,7 +63,7 @@ class Worker:
 
     def joined(self) -> None:
         """Wait until it is a member of its group."""
-        until(lambda: self.runtime.unassigned() is None, timeout=20, what="an assignment")
+        until(lambda: self.runtime.unassigned() is None, what="an assignment")
 
     def failed(self) -> BaseException | None:
         """Give the exception that the run has ended with."""
@@ -101,7 +101,7 @@ def write(
     )
     for value in values:
         producer.produce(topic, value, **more)
-    assert producer.flush(10) == 0
+    assert producer.flush(60) == 0
 
 
 def committed(kafka: KafkaBroker, topic: str) -> dict[int, int]:
@@ -109,7 +109,7 @@ def committed(kafka: KafkaBroker, topic: str) -> dict[int, int]:
     group = f"group-of-{topic}"
     admin = kafka.admin()
     asked = admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group)])
-    found = asked[group].result(10).topic_partitions or []
+    found = asked[group].result(60).topic_partitions or []
     return {one.partition: one.offset for one in found}
 
 
