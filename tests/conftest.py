@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 FAULTS = Path(__file__).parent / "faults"
+HERE, PROXIED_NOT = "127.0.0.1,localhost", ("no_proxy", "NO_PROXY")
 OURS = ("CONSUMERS_", "LAGMON_", "OTEL_")  # settings that must not come from whoever runs the tests
 
 # Whether an example is slow depends on what else the machine does, and is no property of the code.
@@ -55,9 +56,15 @@ class ProxyFactory(Protocol):
 
 
 def pytest_configure() -> None:
-    """Have Ctrl-C end what tests start, though a shell that put the tests behind has it ignored."""
+    """Take back what the shell has set for all that tests start.
+
+    Ctrl-C ends it, also where the tests were put behind and have it ignored. No proxy is asked for
+    what listens on this machine.
+    """
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    spared = [os.environ[name] for name in PROXIED_NOT if os.environ.get(name)]
+    os.environ.update(dict.fromkeys(PROXIED_NOT, ",".join([*spared, HERE])))
 
 
 def pytest_report_header() -> list[str]:

@@ -22,7 +22,7 @@ ROOT = Path(__file__).parent.parent
 OUTER = ("CI", "KAFKA_BOOTSTRAP_SERVERS", "DATABASE_URL", "PYTEST_ADDOPTS")
 
 SWALLOWERS = """
-import asyncio, logging, os, threading
+import asyncio, logging, os, threading, urllib.request
 
 def test_thread():
     thread = threading.Thread(target=lambda: {}["of a thread"])
@@ -44,6 +44,10 @@ def test_log_line():
 
 def test_file():
     open(__file__)
+
+def test_proxy():
+    spared = [urllib.request.proxy_bypass(name) for name in ("127.0.0.1", "here.example", "else")]
+    assert spared == [True, True, False]
 
 def test_settings():
     assert not {"LAGMON_WEB", "OTEL_SERVICE_NAME"} & set(os.environ)
@@ -98,7 +102,8 @@ def outcome(case: ET.Element) -> str:
 def swallowers(tmp_path_factory: pytest.TempPathFactory) -> Run:
     """Run tests that each swallow an error, with settings of ours exported."""
     exported = {"LAGMON_WEB": "x", "OTEL_SERVICE_NAME": "x"}
-    return run(tmp_path_factory.mktemp("swallowers"), SWALLOWERS, **exported)
+    proxy = {"HTTP_PROXY": "http://proxy.example", "NO_PROXY": "here.example", "no_proxy": ""}
+    return run(tmp_path_factory.mktemp("swallowers"), SWALLOWERS, **exported, **proxy)
 
 
 @pytest.fixture(scope="module")
@@ -138,6 +143,11 @@ def test_a_swallowed_error_fails_the_test(swallowers: Run, name: str, why: str) 
 def test_settings_of_the_shell_do_not_reach_a_test(swallowers: Run) -> None:
     """A test does not see the variables of our services that happen to be exported."""
     assert swallowers.outcomes["test_settings"] == ""
+
+
+def test_a_proxy_of_the_shell_is_not_asked_for_what_is_here(swallowers: Run) -> None:
+    """Nor for what the shell spares it; for everything else it is."""
+    assert swallowers.outcomes["test_proxy"] == ""
 
 
 @pytest.mark.parametrize(

@@ -431,6 +431,8 @@ def test_a_proxy_of_the_environment_is_not_used(
 ) -> None:
     """A proxy that is meant for the internet never sees an order."""
     monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{free_port()}")
+    for spares in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(spares, raising=False)
 
     with Fintech(partner.url, timeout_seconds=PATIENT) as client:
         assert client.settle(play(), outcome())
