@@ -60,7 +60,7 @@ def consume(kafka: KafkaBroker, topic: str) -> Iterator[Consume]:
             "log_level": 0,
         }
         if more.get("group.protocol", "classic") == "classic":
-            settings |= {"session.timeout.ms": 6000, "heartbeat.interval.ms": 300}
+            settings |= {"heartbeat.interval.ms": 300}
         made.append(Consumer({**settings, **more}))
         return made[-1]
 
@@ -83,7 +83,7 @@ def produce(kafka: KafkaBroker, topic: str) -> Callable[..., None]:
 
 def first(consumer: confluent_kafka.Consumer) -> confluent_kafka.Message:
     """Poll until a record comes."""
-    return until(lambda: record(consumer), timeout=40, what="a record")
+    return until(lambda: record(consumer), what="a record")
 
 
 def record(consumer: confluent_kafka.Consumer) -> confluent_kafka.Message | None:
@@ -121,7 +121,7 @@ def test_a_transaction_moves_offsets_and_keeps_the_trace(
     reports: list[str] = []
 
     with Producer(settings) as producer:
-        producer.init_transactions(30)
+        producer.init_transactions(60)
         producer.begin_transaction()
         with processing(came, consumer=consumer):
             producer.produce(
@@ -130,13 +130,13 @@ def test_a_transaction_moves_offsets_and_keeps_the_trace(
         producer.send_offsets_to_transaction(
             [TopicPartition(topic, 0, (came.offset() or 0) + 1)],
             consumer.consumer_group_metadata(),
-            30,
+            60,
         )
-        producer.flush(30)
+        producer.flush(60)
         if committing:
-            producer.commit_transaction(30)
+            producer.commit_transaction(60)
         else:
-            producer.abort_transaction(30)
+            producer.abort_transaction(60)
 
     group = f"group-of-{topic}"
     [sent, sent_on] = [span for span in spans if span.name.startswith("send ")]
@@ -345,7 +345,7 @@ def test_a_forwarded_record_has_one_traceparent(
     produce(b"1", b"2")
     consumer = consume()
     consumer.subscribe([topic])
-    came = [first(consumer), *consumer.consume(1, timeout=30)]
+    came = [first(consumer), *consumer.consume(1, timeout=60)]
 
     with Producer({"bootstrap.servers": kafka.bootstrap_servers}) as producer:
         for message in came:

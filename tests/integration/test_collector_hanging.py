@@ -49,7 +49,7 @@ def fill(cluster: KafkaNodes) -> None:
     """Create the topic and have every group commit on each of its partitions."""
     admin = cluster.admin()
     wanted = NewTopic(TOPIC, num_partitions=3, replica_assignment=[[1], [2], [3]])
-    admin.create_topics([wanted])[TOPIC].result(20)
+    admin.create_topics([wanted])[TOPIC].result(60)
     until(lambda: TOPIC in {at.topic for at in leaders(admin)}, what="the topic's leaders")
     for group in GROUPS:
         consumer = Consumer({"bootstrap.servers": cluster.bootstrap_servers, "group.id": group})
@@ -62,7 +62,7 @@ def leaders(admin: AdminClient) -> dict[TopicPartition, int]:
     """Give the leader of each partition of the cluster."""
     return {
         TopicPartition(name, number): partition.leader
-        for name, topic in admin.list_topics(timeout=20).topics.items()
+        for name, topic in admin.list_topics(timeout=60).topics.items()
         for number, partition in topic.partitions.items()
         if partition.leader >= 0
     }
@@ -119,7 +119,7 @@ def test_a_broker_that_hangs_keeps_nobody_else_back(nodes: KafkaNodes) -> None:
     seconds = asyncio.run(run())
 
     assert 0 < len(others) < len(GROUPS)
-    assert seconds < 10  # a cycle that waits for the hung broker takes 15
+    assert seconds < 60  # three cycles that wait for the hung broker take 90
     for snapshot in seen:
         assert snapshot.error is None
         assert {one.group for one in snapshot.groups} == set(GROUPS)

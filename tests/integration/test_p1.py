@@ -24,7 +24,8 @@ def alert_of(alertmanager: Alertmanager, group: str) -> dict[str, Any] | None:
     """Give the firing P1 of *group* as Alertmanager has it, once its record was peeked at."""
     for alert in alertmanager.alerts():
         labels = alert["labels"]
-        if (labels["alertname"], labels["group"]) == ("KafkaConsumerLag", group):
+        about = labels["alertname"], labels["group"]
+        if about == ("KafkaConsumerLag", group) and "trace_id" in alert["annotations"]:
             return alert
     return None
 
@@ -42,7 +43,7 @@ def test_a_stopped_worker_pages_once_and_resolves(
     game.start_api()
     worker = game.start_worker()
     first = game.play()
-    worker.wait_for_log("play_settled", timeout=40, play_id=first["play_id"])
+    worker.wait_for_log("play_settled", play_id=first["play_id"])
     assert worker.stop() == 0
     lagmon = game.product.lagmon(
         poll_interval="1s", alertmanagers=[{"url": alertmanager.url}], links={"jaeger": JAEGER}
@@ -50,7 +51,7 @@ def test_a_stopped_worker_pages_once_and_resolves(
     url = address(lagmon)
 
     unread = play_many(game, 1001)
-    alert = until(lambda: alert_of(alertmanager, game.group), timeout=60, what="the P1")
+    alert = until(lambda: alert_of(alertmanager, game.group), timeout=90, what="the P1")
 
     assert samples(url, "lagmon_group_lag_messages", {"group": game.group}) == [1001]
     assert alert["labels"]["priority"] == "P1"
@@ -97,11 +98,10 @@ def test_a_lag_of_exactly_the_threshold_does_not_page(
         )
         url = address(lagmon)
         of_group = {"group": group}
-        until(lambda: lag(url, group) == 1000, timeout=30, what="a lag of 1000")
+        until(lambda: lag(url, group) == 1000, what="a lag of 1000")
         first = samples(url, "lagmon_last_success_timestamp_seconds")[0]
         until(
             lambda: samples(url, "lagmon_last_success_timestamp_seconds")[0] > first + HELD_SECONDS,
-            timeout=30,
             what=f"{HELD_SECONDS} s more of it",
         )
         assert samples(url, "lagmon_group_lag_messages", of_group) == [1000]
@@ -109,7 +109,7 @@ def test_a_lag_of_exactly_the_threshold_does_not_page(
 
         produce(kafka, topic, 1)
 
-        until(lambda: alert_of(alertmanager, group), timeout=30, what="the P1 at 1001")
+        until(lambda: alert_of(alertmanager, group), what="the P1 at 1001")
         assert samples(url, "lagmon_incident_open", of_group) == [1]
 
 
@@ -124,4 +124,4 @@ def produce(kafka: KafkaBroker, topic: str, count: int) -> None:
     with captured_spans(), Producer({"bootstrap.servers": kafka.bootstrap_servers}) as producer:
         for number in range(count):
             producer.produce(topic, value=b"play", key=str(number), partition=0)
-        assert producer.flush(30) == 0
+        assert producer.flush(60) == 0
