@@ -47,7 +47,7 @@ EACH = RECORDS - COMMITTED
 TRUTH = EACH * len(NODES)
 USER, PASSWORD, WRONG = "lagmon", "right", "wrong"
 READ_SECONDS = 0.25
-PATIENCE_SECONDS = 10  # for a page; it is served from memory
+PATIENCE_SECONDS = 30  # for a page; it is served from memory, by a machine that may stand still
 RECOVERY_SECONDS = 120  # what is promised
 RIGHTS = {
     "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
@@ -148,7 +148,9 @@ class Reader(threading.Thread):
 
     def run(self) -> None:
         """Read."""
-        with httpx.Client(timeout=PATIENCE_SECONDS) as client:
+        # A connection that is kept may be closed for idleness just as it is used again.
+        each_anew = {"connection": "close"}
+        with httpx.Client(timeout=PATIENCE_SECONDS, headers=each_anew) as client:
             while not self._over.wait(READ_SECONDS):
                 try:
                     at = time.monotonic()

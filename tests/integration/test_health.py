@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import httpx
 import pytest
 from confluent_kafka import Producer
 
+from tests.infra import plain_http
 from tests.infra.ports import free_port
 from tests.infra.product import Product, address, new_game
 from tests.infra.wait import until
@@ -42,7 +42,7 @@ def nothing() -> Iterator[Product]:
 
 def status(url: str) -> dict[str, Any]:
     """Read the status of the service at *url*."""
-    found: dict[str, Any] = httpx.get(f"{url}/status", timeout=10).json()
+    found: dict[str, Any] = plain_http.get(f"{url}/status", timeout=SECONDS).json()
     return found
 
 
@@ -52,13 +52,13 @@ def test_with_nothing_behind_it_a_service_is_up_and_alive(nothing: Product, comm
     url = address(nothing.api() if command == "api" else nothing.worker())
 
     until(
-        lambda: httpx.get(f"{url}/startupz", timeout=10).status_code == 200,
+        lambda: plain_http.get(f"{url}/startupz", timeout=SECONDS).status_code == 200,
         timeout=SECONDS,
         what="it to have come up",
     )
 
     codes = [
-        httpx.get(f"{url}/{path}", timeout=20).status_code
+        plain_http.get(f"{url}/{path}", timeout=SECONDS).status_code
         for path in ("healthz", "readyz", "status")
     ]
     assert codes == [200, 503, 200]
@@ -71,9 +71,9 @@ def test_the_worker_tells_what_it_does(product: Product) -> None:
     api = address(product.api())
     producer = Producer({"bootstrap.servers": product.kafka})
     producer.produce(product.environment["CONSUMERS_TOPIC"], b"no play")
-    producer.flush(10)
+    assert producer.flush(SECONDS) == 0
 
-    answer = httpx.post(f"{api}/game/slots/play", json=PLAY, timeout=10)
+    answer = plain_http.post(f"{api}/game/slots/play", json=PLAY, timeout=SECONDS)
     worker.wait_for_log("play_settled", timeout=SECONDS, play_id=answer.json()["play_id"])
     dead = worker.wait_for_log("record_dead_lettered", timeout=SECONDS)
     told = until(
@@ -106,7 +106,7 @@ def test_a_play_is_timed_from_its_request_with_its_trace(product: Product) -> No
     url = address(worker)
     api = address(product.api(OTEL_TRACES_SAMPLER="always_on", OTEL_TRACES_EXPORTER="console"))
 
-    answer = httpx.post(f"{api}/game/slots/play", json=PLAY, timeout=10)
+    answer = plain_http.post(f"{api}/game/slots/play", json=PLAY, timeout=SECONDS)
     worker.wait_for_log("play_settled", timeout=SECONDS, play_id=answer.json()["play_id"])
     page = until(
         lambda: scraped(url, "consumers_end_to_end_seconds_count 1.0"),
@@ -123,7 +123,7 @@ def test_a_play_is_timed_from_its_request_with_its_trace(product: Product) -> No
 def scraped(url: str, line: str) -> list[str] | None:
     """Scrape as Prometheus does; give the lines once *line* is there."""
     accept = {"accept": "application/openmetrics-text; version=1.0.0"}
-    lines = httpx.get(f"{url}/metrics", headers=accept, timeout=10).text.splitlines()
+    lines = plain_http.get(f"{url}/metrics", headers=accept, timeout=SECONDS).text.splitlines()
     return lines if line in lines else None
 
 
@@ -135,9 +135,13 @@ def test_metrics_and_status_need_the_token(nothing: Product, tmp_path: Path, com
     start = nothing.api if command == "api" else nothing.worker
     url = address(start(CONSUMERS_METRICS_TOKEN_FILE=str(file)))
 
-    without = [httpx.get(f"{url}/{path}", timeout=10) for path in ("metrics", "status", "healthz")]
+    without = [
+        plain_http.get(f"{url}/{path}", timeout=SECONDS)
+        for path in ("metrics", "status", "healthz")
+    ]
     with_it = [
-        httpx.get(f"{url}/{path}", headers=TOKEN, timeout=10) for path in ("metrics", "status")
+        plain_http.get(f"{url}/{path}", headers=TOKEN, timeout=SECONDS)
+        for path in ("metrics", "status")
     ]
 
     assert [one.status_code for one in without] == [401, 401, 200]
@@ -184,4 +188,4 @@ def test_both_services_show_their_pool(product: Product) -> None:
 
 def page(url: str) -> list[str]:
     """Give the lines of a scrape."""
-    return httpx.get(f"{url}/metrics", timeout=10).text.splitlines()
+    return plain_http.get(f"{url}/metrics", timeout=SECONDS).text.splitlines()

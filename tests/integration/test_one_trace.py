@@ -50,12 +50,10 @@ def gather(
     """Play once and read every source; none is searched for the trace id."""
     api, worker = game.start_api(), game.start_worker()
     response = game.post(headers=headers)
-    settled = worker.wait_for_log("play_settled", timeout=40, play_id=response.json()["play_id"])
-    request = api.wait_for_log("request_served", timeout=10, status=202)
+    settled = worker.wait_for_log("play_settled", play_id=response.json()["play_id"])
+    request = api.wait_for_log("request_served", status=202)
     (record,) = records(kafka.bootstrap_servers, game.topic, 1)
-    spans = until(
-        lambda: complete(otlp.spans(), game.topic), timeout=20, what="the three spans of the play"
-    )
+    spans = until(lambda: complete(otlp.spans(), game.topic), what="the three spans of the play")
     database = game.product.environment["CONSUMERS_DATABASE_URL"].rpartition("/")[2].split("?")[0]
     statements = [
         found["trace"]

@@ -8,9 +8,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import httpx
 import pytest
 
+from tests.infra import plain_http
 from tests.infra.ports import free_port
 from tests.infra.product import Product, address
 from tests.infra.wait import until
@@ -18,6 +18,8 @@ from tests.integration.workers import committed, write
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    import httpx
 
     from tests.infra.kafka import KafkaBroker
     from tests.infra.process import Service
@@ -123,7 +125,7 @@ def handled(worker: Service) -> list[str]:
 def finished(worker: Service) -> list[str]:
     """Wait for three records, stop the worker in order, and give the events of its log."""
     until(lambda: len(handled(worker)) == len(WORDS), timeout=60, what="three records")
-    assert worker.stop(15) == 0, worker.tail()
+    assert worker.stop() == 0, worker.tail()
     assert handled(worker) == WORDS
     return [str(line["event"]) for line in worker.logs()]
 
@@ -174,8 +176,8 @@ def test_an_object_that_cannot_be_opened_ends_the_worker(
     (tmp_path / "mine.py").write_text(text.format(kind))
 
     worker = product.handler("mine:Ledger", folder=tmp_path)
-    line = worker.wait_for_log("service_failed", timeout=30)
-    until(lambda: worker.returncode is not None, timeout=30, what="the end")
+    line = worker.wait_for_log("service_failed")
+    until(lambda: worker.returncode is not None, what="the end")
 
     assert line["why"] == "the handler cannot be opened: OSError: no disk"
     assert worker.returncode == 1
@@ -200,7 +202,7 @@ def test_a_group_that_begins_nowhere_is_told(product: Product, tmp_path: Path) -
 
     worker = product.handler("mine:handle", folder=tmp_path)
     line = worker.wait_for_log("service_failed", timeout=60)
-    until(lambda: worker.returncode is not None, timeout=30, what="the end")
+    until(lambda: worker.returncode is not None, what="the end")
 
     assert f"no offset to begin at in {product.environment['CONSUMERS_TOPIC']}[0]" in line["why"]
     assert "Set offset_reset to earliest" in line["why"]
@@ -252,17 +254,17 @@ def test_probes_and_metrics_come_with_it(product: Product, tmp_path: Path) -> No
     url = address(worker)
 
     until(
-        lambda: httpx.get(f"{url}/readyz", timeout=30).status_code == 200,
+        lambda: plain_http.get(f"{url}/readyz", timeout=60).status_code == 200,
         timeout=60,
         what="the worker to be ready",
     )
     until(lambda: len(handled(worker)) == len(WORDS), timeout=60, what="three records")
 
-    checks = httpx.get(f"{url}/readyz", timeout=30).json()["checks"]
+    checks = plain_http.get(f"{url}/readyz", timeout=60).json()["checks"]
     assert list(checks) == ["kafka"]
     assert (
         'consumers_records_total{outcome="done"} 3.0'
-        in httpx.get(f"{url}/metrics", timeout=30).text
+        in plain_http.get(f"{url}/metrics", timeout=60).text
     )
     assert {line["service"] for line in worker.logs()} == {product.environment["CONSUMERS_GROUP"]}
 
@@ -290,7 +292,7 @@ def test_a_breaker_of_ones_own_is_seen(product: Product, tmp_path: Path) -> None
     url = address(worker)
 
     def seen(path: str) -> httpx.Response:
-        return httpx.get(f"{url}{path}", timeout=10)
+        return plain_http.get(f"{url}{path}", timeout=60)
 
     broken = "the breaker is open after ConnectError"
     until(
