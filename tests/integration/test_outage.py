@@ -6,8 +6,7 @@ import os
 import signal
 from typing import TYPE_CHECKING
 
-import httpx
-
+from tests.infra import plain_http
 from tests.infra.product import Product, address
 from tests.infra.reading import commit, samples
 from tests.infra.records import produce
@@ -32,7 +31,7 @@ def test_an_outage_of_kafka_is_never_a_lag_of_nothing(own_kafka: KafkaBroker) ->
     with_a_lag_of_seven(own_kafka)
     with Product(kafka=own_kafka.bootstrap_servers) as product:
         url = address(product.lagmon(poll_interval="1s", request_timeout="2s", cycle_deadline="6s"))
-        until(lambda: samples(url, LAG) == [7], timeout=40, what="a lag of 7")
+        until(lambda: samples(url, LAG) == [7], what="a lag of 7")
 
         seen: list[float] = []
 
@@ -42,7 +41,7 @@ def test_an_outage_of_kafka_is_never_a_lag_of_nothing(own_kafka: KafkaBroker) ->
             return found
 
         own_kafka.kill()
-        until(lambda: (lags(), samples(url, "lagmon_up"))[1] == [0], timeout=40, what="lagmon_up 0")
+        until(lambda: (lags(), samples(url, "lagmon_up"))[1] == [0], what="lagmon_up 0")
         until(lambda: not lags(), timeout=60, what="the values to expire")
         own_kafka.start()
         until(lambda: samples(url, LAG) == [7], timeout=90, what="the values to return")
@@ -56,18 +55,17 @@ def test_a_killed_collector_is_replaced_and_counted(kafka: KafkaBroker) -> None:
     with Product(kafka=kafka.bootstrap_servers) as product:
         lagmon = product.lagmon(poll_interval="1s")
         url = address(lagmon)
-        first = lagmon.wait_for_log("collector_started", timeout=20)["pid"]
-        until(lambda: samples(url, "lagmon_up") == [1], timeout=30, what="the first snapshot")
+        first = lagmon.wait_for_log("collector_started", timeout=60)["pid"]
+        until(lambda: samples(url, "lagmon_up") == [1], what="the first snapshot")
 
         os.kill(first, signal.SIGKILL)
-        lagmon.wait_for_log("collector_lost", timeout=30)
-        page = httpx.get(f"{url}/metrics", timeout=30)
+        lagmon.wait_for_log("collector_lost")
+        page = plain_http.get(f"{url}/metrics", timeout=30)
         until(
             lambda: (
                 samples(url, "lagmon_collector_restarts_total") == [1]
                 and samples(url, "lagmon_up") == [1]
             ),
-            timeout=40,
             what="a new collector's snapshot",
         )
 
