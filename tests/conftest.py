@@ -41,6 +41,10 @@ FAULTS = Path(__file__).parent / "faults"
 HERE, PROXIED_NOT = "127.0.0.1,localhost", ("no_proxy", "NO_PROXY")
 OURS = ("CONSUMERS_", "LAGMON_", "OTEL_")  # settings that must not come from whoever runs the tests
 
+# Nobody kills the session's broker: one that its controller has not heard of, 9 s by default, has
+# stood still with the whole machine, and would have no leaders and take no topics for a while.
+NEVER_AWAY = {"broker.session.timeout.ms": "60000"}
+
 # Whether an example is slow depends on what else the machine does, and is no property of the code.
 settings.register_profile(
     "any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
@@ -124,7 +128,8 @@ def no_swallowed_errors(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 @pytest.fixture(scope="session")
 def kafka() -> Iterator[KafkaBroker]:
     """Give a real broker, shared by the session."""
-    yield from running(KafkaBroker(advertised_port=free_port()))
+    broker = KafkaBroker(advertised_port=free_port(), settings=NEVER_AWAY)
+    yield from running(broker)
 
 
 @pytest.fixture
