@@ -48,7 +48,7 @@ class Game:
         self._product = product
         self._producer = Producer({"bootstrap.servers": kafka.bootstrap_servers, **PROPERTIES})
         self._queue = DeadLetterQueue(
-            self._producer, topic=self.dlq, group="game", timeout_seconds=20
+            self._producer, topic=self.dlq, group="game", timeout_seconds=60
         )
 
     def gives_up(self, offset: int, error: BaseException | None = None, **more: Any) -> None:
@@ -98,7 +98,7 @@ class Game:
         consumer.assign([TopicPartition(topic, one, 0) for one in range(PARTITIONS)])
         found, ends = [], 0
         while ends < PARTITIONS:
-            message = consumer.poll(20)
+            message = consumer.poll(60)
             assert message is not None, f"{topic} has not come to its end"
             if message.error() is None:
                 found.append(message)
@@ -362,15 +362,15 @@ def test_a_replay_ends_another_that_is_under_way(game: Game) -> None:
             "transactional.id": transactional_id(game.dlq),
         }
     )
-    first.init_transactions(20)
+    first.init_transactions(60)
     first.begin_transaction()
     first.produce(game.topic, b"half done")
-    first.flush(20)
+    first.flush(60)
 
     game.replayed()
 
     with pytest.raises(confluent_kafka.KafkaException):
-        first.commit_transaction(20)
+        first.commit_transaction(60)
     assert [one.value() for one in game.records()] == [b"{}"]
 
 
@@ -526,7 +526,7 @@ def test_ctrl_c_leaves_no_letter_half_replayed(game: Game, kafka_proxy: TcpProxy
     for offset in range(letters):
         game.gives_up(offset, value=str(offset).encode(), headers=[])
     line, environment = game.command("replay", "--yes", servers=game.kafka.proxied_servers)
-    kafka_proxy.delay(0.02)  # a transaction then takes a second or two
+    kafka_proxy.delay(0.05)  # a transaction then takes some seconds
 
     with Service(line, env=environment, name="consumers dlq") as service:
         until(game.records, timeout=60, what="the first of them to be replayed")

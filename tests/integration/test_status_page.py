@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from tests.infra.kafka import KafkaBroker
     from tests.lagmon.web.stories import Shown
 
-SOON = 30  # seconds
+SOON = 60  # seconds
 LIVE = "UTC live"
 GROUP = f"/group?cluster={CLUSTER}&name=game-consumer"
 PATHS = ["/", GROUP, "/group?name=nobody", "/?q=nothing"]
