@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 from functools import cache
@@ -86,7 +87,14 @@ def said(program: str, verb: str) -> str:
         install, question = ASKED[program]
         line = [need(OTHER_NAMES.get(program, program), install)]
         line += question.format(verb=verb).split()
-    done = subprocess.run(line, capture_output=True, text=True, timeout=ANSWER_SECONDS, check=False)
+    done = subprocess.run(
+        line,
+        env={**os.environ, "COLUMNS": "80"},  # some break their lines where the terminal ends
+        capture_output=True,
+        text=True,
+        timeout=ANSWER_SECONDS,
+        check=False,
+    )
     told = done.stdout + done.stderr
     # Kafka's tools break lines within a name.
     return "" if verb and not _is_verb(verb, told) else re.sub(r"--\s+(?=[a-z])", "--", told)
