@@ -42,6 +42,9 @@ LAG, STALL, UNKNOWN, BLIND = (rule.name for rule in SHIPPED)
 ABOUT = {LAG: BEHIND, STALL: STUCK, UNKNOWN: UNREADABLE, BLIND: None}
 SETTINGS: dict[str, Any] = {
     "poll_interval": "500ms",
+    # What a machine that stands still leaves unanswered would be unknown, and page.
+    "request_timeout": "30s",
+    "cycle_deadline": "60s",
     "stall_after": "3s",
     "stall_after_unseen": "3s",
     "links": {"jaeger": JAEGER, "runbook": f"{RUNBOOKS}/{{rule}}"},
@@ -137,7 +140,7 @@ def fill(servers: str) -> None:
     for number in range(RECORDS):
         header = f"00-{TRACE}-{number + 1:016x}-01".encode()
         producer.produce(TOPIC, b"play", partition=0, headers=[("traceparent", header)])
-    assert producer.flush(20) == 0
+    assert producer.flush(60) == 0
 
 
 def statuses(told: list[dict[str, Any]], rule: str) -> list[str]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import httpx
 import psycopg
 import pytest
 
+from tests.infra import plain_http
 from tests.infra.product import Product, address
 from tests.infra.wait import until
 
@@ -38,7 +38,7 @@ def played(api: str, player: str) -> str:
     """Let *player* play under the key; give the play's id."""
     body = {"player_id": player, "game": "sevens", "bet": BETS[player]}
     headers = {"idempotency-key": KEY}
-    answer = httpx.post(f"{api}/game/slots/play", json=body, headers=headers, timeout=20)
+    answer = plain_http.post(f"{api}/game/slots/play", json=body, headers=headers, timeout=SECONDS)
     assert answer.status_code == 202, answer.text
     assert answer.json().keys() == {"play_id", "trace_id", "status"}
     return str(answer.json()["play_id"])
@@ -48,7 +48,7 @@ def settled(api: str, play_id: str) -> dict[str, Any]:
     """Wait until the play *play_id* is settled; give it."""
 
     def found() -> dict[str, Any] | None:
-        answer = httpx.get(f"{api}/game/plays/{play_id}", timeout=20)
+        answer = plain_http.get(f"{api}/game/plays/{play_id}", timeout=SECONDS)
         return answer.json() if answer.status_code == 200 else None
 
     return until(found, timeout=SECONDS, what=f"{play_id} to be settled")
