@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-import httpx
 import pytest
 from confluent_kafka.admin import ResourceType  # type: ignore[attr-defined] # documented there
 
 from lagmon.model import State
 from tests.conftest import running
+from tests.infra import plain_http
 from tests.infra.kafka import KafkaBroker
 from tests.infra.product import START_SECONDS, Product, address
 from tests.infra.reading import commit, samples, values
@@ -104,7 +104,7 @@ class Page:
     @classmethod
     def read(cls, url: str, group: str) -> Self:
         """Read the page once."""
-        page = httpx.get(f"{url}/metrics", timeout=ANSWER_SECONDS).raise_for_status().text
+        page = plain_http.get(f"{url}/metrics", timeout=ANSWER_SECONDS).raise_for_status().text
         of_group = {"group": group}
         return cls(
             sum(values(page, "lagmon_cycles_total")),
