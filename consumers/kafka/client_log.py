@@ -105,6 +105,11 @@ class ClientLog:
         self._looks_without = 0
         self._log.warning("kafka_client_renewed")
 
+    def not_renewed(self, error: Exception) -> None:
+        """Hear that no other client could be made; `forlorn` says so again some looks later."""
+        self._looks_without = 0
+        self._log.error("kafka_client_not_renewed", reason=str(error))
+
     def left_out(self, records: int) -> None:
         """Count *records* that the client had to leave out."""
         self._left_out.inc(records)

@@ -3,13 +3,15 @@
 Comes in: how to make one, and the ears that know of it. It does what a producer does, as far as
 this package asks for it, and renews itself from within `LastingProducer.poll`, by any thread. What
 was queued in the old client is told to have failed; it may be there all the same, as after any
-outage.
+outage. Where none can be made at that moment, the old one stays and it is tried again.
 """
 
 from __future__ import annotations
 
 import threading
 from typing import TYPE_CHECKING, Any
+
+from confluent_kafka import KafkaException
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -57,7 +59,12 @@ class LastingProducer:
         with self._renewing:
             if not self._client_log.forlorn():
                 return  # another thread was faster
+            try:
+                another = self._make()
+            except (KafkaException, ValueError, TypeError) as error:
+                self._client_log.not_renewed(error)  # a certificate being replaced, for one
+                return
             self._client_log.renewed()
-            old, self._producer = self._producer, self._make()
+            old, self._producer = self._producer, another
         old.purge()
         old.poll(0)
