@@ -61,7 +61,7 @@ def test_deleting_a_topic_twice_is_fine(kafka: KafkaBroker, topic: str) -> None:
     kafka.delete_topic(topic)
 
     admin = kafka.admin()
-    until(lambda: topic not in admin.list_topics(timeout=60).topics, what="the topic to be gone")
+    assert until(lambda: topic not in admin.list_topics(timeout=60).topics, what="it to be gone")
 
 
 def test_a_group_by_the_new_protocol_is_listed(kafka: KafkaBroker, topic: str) -> None:

@@ -37,7 +37,7 @@ def test_each_broker_knows_all_of_them(nodes: KafkaNodes) -> None:
     for node in (1, 2):
         client = AdminClient({"bootstrap.servers": nodes.server(node)})
 
-        until(lambda: sorted(client.list_topics(timeout=60).brokers) == [1, 2], what="both")  # noqa: B023
+        assert until(lambda: len(client.list_topics(timeout=60).brokers) == 2, what="both")  # noqa: B023
 
 
 def test_a_paused_broker_says_nothing_until_it_is_resumed(nodes: KafkaNodes) -> None:

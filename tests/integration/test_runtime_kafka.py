@@ -260,7 +260,7 @@ def test_a_broker_that_hangs_is_noticed(
         kafka_proxy.delay(0)
         kafka_proxy.cut()
         kafka_proxy.heal()
-        until(lambda: worker.heard.silent() is None, what="another answer")
+        assert until(lambda: worker.heard.silent() is None, what="another answer")
 
 
 @PROTOCOLS
@@ -284,7 +284,7 @@ def test_an_idle_or_paused_worker_hears_its_broker(
     with working(kafka, topic, handle, client={"group.protocol": protocol}) as worker:
         until(handled.is_set, what="the slow record")
         began[0] = time.monotonic()
-        until(listened, what="twelve seconds without a silence")
+        assert until(listened, what="twelve seconds without a silence")
         gate.set()
 
 

@@ -148,4 +148,4 @@ def test_a_broker_that_answers_is_ready(mock_kafka: MockKafka, plays: str) -> No
     """With the topic there, plays can be written."""
     with publishing(mock_kafka.bootstrap_servers, plays) as publisher:
         # It is given a second for its answer.
-        until(lambda: publisher.ready() is None, what="the broker's answer")
+        assert until(lambda: publisher.ready() is None, what="the broker's answer")

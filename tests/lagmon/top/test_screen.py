@@ -91,7 +91,7 @@ def test_what_happens_is_seen_without_a_key(page: Shown) -> None:
         page.do(lambda: page.board.put(later(2, group(1, "another"))))
         terminal.sees("No group is called new-group")
         # What stands below those words may be drawn a moment later.
-        until(
+        assert until(
             lambda: not [each for each in terminal.lines() if "behind" in each],
             what="no value of before",
         )
