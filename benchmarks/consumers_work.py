@@ -34,6 +34,7 @@ LIMIT_SECONDS: Final = 240
 AHEAD: Final = {"queued.min.messages": 1_000_000, "queued.max.messages.kbytes": 1_000_000}
 PLAYERS: Final = 500  # that are in the game at once: each far below what one may play
 CONNECTIONS: Final = 32  # of whoever plays
+IDLE_SECONDS: Final = 2.0  # after which a connection is made anew: the API ends it after five
 JSON: Final = {"Content-Type": "application/json"}
 NOBODY: Final = "postgresql://nobody@127.0.0.1:1/nothing"  # a no-op needs no database
 WARM_SHARE: Final = 10  # one record to this many that count; to get warm
@@ -323,12 +324,15 @@ def load(address: str, rate: str, seconds: str) -> dict[str, Any]:
     def play(number: int) -> tuple[int, float]:
         if not hasattr(own, "connection"):
             own.connection = HTTPConnection(str(to.hostname), to.port, timeout=30)
+        elif time.perf_counter() - own.used > IDLE_SECONDS:
+            own.connection.close()  # the next request opens it again
         bet = {"player_id": f"player-{number % PLAYERS}", "game": "slots", "bet": 100}
         began = time.perf_counter()
         own.connection.request("POST", "/game/slots/play", json.dumps(bet), JSON)
         answer = own.connection.getresponse()
         answer.read()
-        return answer.status, time.perf_counter() - began
+        own.used = time.perf_counter()
+        return answer.status, own.used - began
 
     every, count = 1 / float(rate), int(float(rate) * float(seconds))
     with ThreadPoolExecutor(CONNECTIONS) as pool:
