@@ -20,6 +20,7 @@ from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
+from tests.infra.kafka_topics import led
 from tests.infra.wait import until
 
 if TYPE_CHECKING:
@@ -125,12 +126,7 @@ class World:
 def _are_led(admin: AdminClient, topics: Mapping[str, int]) -> bool:
     """Tell whether the broker has heard of *topics*, which takes longer than its answer."""
     known = admin.list_topics(timeout=ANSWER_SECONDS).topics
-    return all(
-        name in known
-        and len(known[name].partitions) == count
-        and all(one.leader >= 0 for one in known[name].partitions.values())
-        for name, count in topics.items()
-    )
+    return all(name in known and led(known[name], count) for name, count in topics.items())
 
 
 async def _each(

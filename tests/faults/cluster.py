@@ -22,6 +22,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined] # documented t
 from confluent_kafka.cimpl import NewTopic
 
 from tests.infra.kafka_nodes import HOST, KafkaNodes
+from tests.infra.kafka_topics import led
 from tests.infra.proxy import TcpProxy
 from tests.infra.wait import until
 
@@ -97,8 +98,7 @@ class Cluster:
     def _all_know(self, topic: str, partitions: int) -> bool:
         for node in NODES:
             client = AdminClient({"bootstrap.servers": self._nodes.server(node)})
-            found = client.list_topics(topic, ANSWER_SECONDS).topics[topic].partitions
-            if [one.leader >= 0 for one in found.values()] != [True] * partitions:
+            if not led(client.list_topics(topic, ANSWER_SECONDS).topics[topic], partitions):
                 return False
         return True
 

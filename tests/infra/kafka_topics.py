@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from confluent_kafka.admin import AdminClient
+    from confluent_kafka.admin._metadata import TopicMetadata
 
 ANSWER_SECONDS = 60
 
@@ -25,8 +26,13 @@ def create(
     )
     admin.create_topics([wanted])[name].result(ANSWER_SECONDS)
 
-    def led() -> bool:
-        found = admin.list_topics(name, timeout=ANSWER_SECONDS).topics[name].partitions
-        return len(found) == partitions and all(p.leader >= 0 for p in found.values())
+    def known() -> bool:
+        return led(admin.list_topics(name, timeout=ANSWER_SECONDS).topics[name], partitions)
 
-    until(led, what=f"a leader of each partition of {name}")
+    until(known, what=f"a leader of each partition of {name}")
+
+
+def led(topic: TopicMetadata, partitions: int) -> bool:
+    """Tell whether *topic* has as many *partitions*, and each of them a leader."""
+    found = topic.partitions.values()
+    return len(found) == partitions and all(one.leader >= 0 for one in found)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -32,12 +33,20 @@ def answers(address: str) -> bool:
         return False
 
 
+def both(client: AdminClient) -> list[int] | None:
+    """Give the brokers that *client* is told of, once they are two."""
+    found = [*client.list_topics(timeout=60).brokers]
+    return found if len(found) > 1 else None
+
+
 def test_each_broker_knows_all_of_them(nodes: KafkaNodes) -> None:
     """Whichever is asked, both are in the metadata, in the end."""
     for node in (1, 2):
         client = AdminClient({"bootstrap.servers": nodes.server(node)})
 
-        assert until(lambda: len(client.list_topics(timeout=60).brokers) == 2, what="both")  # noqa: B023
+        found = until(partial(both, client), what="both")
+
+        assert sorted(found) == [1, 2]
 
 
 def test_a_paused_broker_says_nothing_until_it_is_resumed(nodes: KafkaNodes) -> None:
